@@ -1,0 +1,1 @@
+"""How the application learns who is there: the landings."""

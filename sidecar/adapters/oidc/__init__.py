@@ -1,0 +1,1 @@
+"""OpenID Connect towards the provider: discovery, keys, token checks of our own (D3), the OAuth client."""

@@ -1,0 +1,38 @@
+"""A stand-in Jira: users, groups, pages, downloads and a socket behind Seraph's order of authentication.
+
+The demonstration and the tests stand it behind the gate.
+It keeps everything in memory and listens on the loopback only.
+Start reading at `handler.py`: it is the way of one request.
+"""
+
+from __future__ import annotations
+
+from sidecar.demo.jira.faults import Faults, RateLimit
+from sidecar.demo.jira.recording import Call
+from sidecar.demo.jira.server import RunningJira, serve_jira
+from sidecar.demo.jira.settings import JiraConfig, SharedSecret, SignedAssertion
+from sidecar.demo.jira.state import (
+    ApplicationRole,
+    Attachment,
+    Issue,
+    JiraState,
+    Session,
+    User,
+)
+
+__all__ = [
+    "ApplicationRole",
+    "Attachment",
+    "Call",
+    "Faults",
+    "Issue",
+    "JiraConfig",
+    "JiraState",
+    "RateLimit",
+    "RunningJira",
+    "Session",
+    "SharedSecret",
+    "SignedAssertion",
+    "User",
+    "serve_jira",
+]

@@ -1,0 +1,60 @@
+"""What a stand-in Jira is told at its start. Built by the demo and by tests; read everywhere in this room."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+KeyFetch = Callable[[], Awaitable[dict[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSecret:
+    """The proof is a second header whose value only the gate and this Jira know."""
+
+    value: str
+    header: str = "X-Lychgate-Secret"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAssertion:
+    """The proof is a short-lived Ed25519 JWT (RFC 7519, RFC 9864) with `iss`, `aud`, `sub`, `exp`, `iat`.
+
+    `keys` is the URL of a JWK set, or a coroutine function that answers one.
+    `leeway` and `longest_life` are seconds.
+    """
+
+    issuer: str
+    audience: str
+    keys: str | KeyFetch
+    header: str = "X-Lychgate-Assertion"
+    leeway: int = 5
+    longest_life: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class JiraConfig:
+    """One stand-in Jira. Without `proof` the identity header is never believed."""
+
+    context_path: str = ""
+    base_url: str = ""
+    """The public address with the context path; empty means the address it really listens on."""
+    user_header: str = "X-Lychgate-User"
+    proof: SharedSecret | SignedAssertion | None = None
+    version: str = "10.3.24"
+    basic_auth: bool = True
+    """Jira 11 ships with this off; password log-ins over REST are refused with it."""
+    jira_seats: int | None = 25
+    """Seats of the `jira-software` role; None means unlimited."""
+    attachment_limit: int = 250 * 1024 * 1024
+    """Bytes per file; the charts' ingress limit."""
+    header_limit: int = 8192
+    """Bytes of the request head; Tomcat's `maxHttpHeaderSize` in the charts."""
+    relaxed_path_chars: str = ""
+    """Characters that Tomcat accepts raw in a path (its `relaxedPathChars`)."""
+
+    def __post_init__(self) -> None:
+        """Refuse a context path that could not be matched: it is empty or `/name`."""
+        path = self.context_path
+        if path and (not path.startswith("/") or path.endswith("/")):
+            raise ValueError(f"context_path must be empty or like /jira, not {path!r}")

@@ -1,0 +1,249 @@
+"""What a stand-in Jira remembers: users, groups, roles, issues, files, tokens and sessions, all in memory.
+
+Tests and the demo fill it before the start and read it afterwards.
+It keeps Jira's rule that usernames and group names are lower case.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+ADMINISTRATORS = "jira-administrators"
+SOFTWARE_USERS = "jira-software-users"
+AGENTS = "jira-servicedesk-users"
+
+
+@dataclass(slots=True)
+class User:
+    """An account. `key` never changes, `username` may; `read_only` means a directory Jira cannot write."""
+
+    username: str
+    key: str
+    display_name: str
+    email: str
+    active: bool = True
+    groups: set[str] = field(default_factory=set)
+    read_only: bool = False
+    password: str | None = None
+    failed_logins: int = 0
+
+    def has_password(self, offered: str) -> bool:
+        """Whether the offered password is this account's; an account without one has none that fits."""
+        known = self.password
+        return known is not None and hmac.compare_digest(known.encode(), offered.encode())
+
+
+@dataclass(slots=True)
+class ApplicationRole:
+    """A licensed application. Whoever is active and in one of `groups` takes a seat; None is unlimited."""
+
+    key: str
+    name: str
+    groups: tuple[str, ...]
+    default_groups: tuple[str, ...]
+    seats: int | None
+
+
+@dataclass(slots=True)
+class Attachment:
+    """A file at an issue, held whole."""
+
+    id: str
+    name: str
+    content_type: str
+    content: bytes
+    author: str
+
+
+@dataclass(slots=True)
+class Issue:
+    """An issue; its key is `PROJECT-number`."""
+
+    key: str
+    summary: str
+    description: str = ""
+    status: str = "To do"
+    assignee: str = ""
+    attachments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Session:
+    """An HTTP session. Its first user stays its user until it ends."""
+
+    id: str
+    xsrf_token: str
+    username: str | None = None
+
+
+class JiraState:
+    """Everything that one stand-in Jira knows."""
+
+    def __init__(self) -> None:
+        """An empty Jira: the built-in groups and roles, nobody in them."""
+        self.users: dict[str, User] = {}
+        self.groups: set[str] = {ADMINISTRATORS, SOFTWARE_USERS, AGENTS}
+        self.roles: dict[str, ApplicationRole] = {
+            "jira-software": ApplicationRole(
+                "jira-software", "Jira Software", (ADMINISTRATORS, SOFTWARE_USERS), (SOFTWARE_USERS,), 25
+            ),
+            "jira-servicedesk": ApplicationRole(
+                "jira-servicedesk", "Jira Service Management", (AGENTS,), (AGENTS,), 5
+            ),
+        }
+        self.projects: dict[str, str] = {}
+        self.issues: dict[str, Issue] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self.tokens: dict[str, str] = {}
+        self.remembered: dict[str, str] = {}
+        self.sessions: dict[str, Session] = {}
+        self._next_user = 10100
+        self._next_attachment = 10000
+
+    @classmethod
+    def sample(cls) -> JiraState:
+        """A small company: an administrator, two users, a former one, one project and four issues."""
+        state = cls()
+        state.add_user("admin", "Jira Administrator", groups=(ADMINISTRATORS,), password="admin")
+        state.add_user("alice", "Alice Archer", groups=(SOFTWARE_USERS,), password="wonderland")
+        state.add_user("bob", "Bob Baker", groups=(SOFTWARE_USERS, AGENTS))
+        state.add_user("carol", "Carol Cooper", active=False)
+        state.add_project("KEY", "Keys and locks")
+        state.add_issue("KEY-1", "The gate at the churchyard sticks", "In progress", "alice")
+        state.add_issue("KEY-2", "Oil the hinges before winter", "To do", "bob")
+        state.add_issue("KEY-3", "New roof tiles for the lychgate", "To do", "")
+        state.add_issue("KEY-4", "Lantern by the bench", "Done", "alice")
+        state.attach("KEY-1", "gate.txt", "text/plain", b"Lift, then push.\n", "alice")
+        return state
+
+    def add_user(
+        self,
+        username: str,
+        display_name: str = "",
+        email: str = "",
+        *,
+        groups: Iterable[str] = (),
+        active: bool = True,
+        password: str | None = None,
+        read_only: bool = False,
+    ) -> User:
+        """Make an account and the groups it names; the username is stored in lower case."""
+        name = username.lower()
+        user = User(
+            username=name,
+            key=f"JIRAUSER{self._next_user}",
+            display_name=display_name or username,
+            email=email or f"{name}@example.com",
+            active=active,
+            password=password,
+            read_only=read_only,
+        )
+        self._next_user += 1
+        self.users[name] = user
+        for group in groups:
+            self.join(name, group)
+        return user
+
+    def find(self, username: str) -> User | None:
+        """The account of that name in any case, active or not."""
+        return self.users.get(username.lower())
+
+    def find_key(self, key: str) -> User | None:
+        """The account with that key, active or not."""
+        return next((user for user in self.users.values() if user.key == key), None)
+
+    def rename(self, user: User, username: str) -> None:
+        """Give an account another username; key, groups, tokens and sessions stay with it."""
+        old, new = user.username, username.lower()
+        self.users[new] = self.users.pop(old)
+        user.username = new
+        for owners in (self.tokens, self.remembered):
+            owners.update({token: new for token, owner in owners.items() if owner == old})
+        for session in self.sessions.values():
+            session.username = new if session.username == old else session.username
+
+    def remove_user(self, user: User) -> None:
+        """Delete an account with its tokens and sessions."""
+        del self.users[user.username]
+        self.tokens = {t: owner for t, owner in self.tokens.items() if owner != user.username}
+        self.end_sessions(user.username)
+
+    def join(self, username: str, group: str) -> None:
+        """Put a user into a group, which is made when it is new."""
+        self.groups.add(group.lower())
+        self.users[username.lower()].groups.add(group.lower())
+
+    def members(self, group: str) -> list[User]:
+        """Members of a group, sorted by username, inactive ones too."""
+        inside = (user for user in self.users.values() if group.lower() in user.groups)
+        return sorted(inside, key=lambda user: user.username)
+
+    def remove_group(self, group: str) -> None:
+        """Delete a group and every membership of it."""
+        self.groups.discard(group.lower())
+        for user in self.users.values():
+            user.groups.discard(group.lower())
+
+    def is_admin(self, username: str) -> bool:
+        """Whether that user administers this Jira."""
+        user = self.find(username)
+        return user is not None and user.active and ADMINISTRATORS in user.groups
+
+    def seats_taken(self, role: ApplicationRole) -> int:
+        """How many active users have the application through one of its groups."""
+        return sum(
+            user.active and not user.groups.isdisjoint(role.groups) for user in self.users.values()
+        )
+
+    def add_project(self, key: str, name: str) -> None:
+        """Make a project."""
+        self.projects[key] = name
+
+    def add_issue(self, key: str, summary: str, status: str = "To do", assignee: str = "") -> Issue:
+        """Make an issue."""
+        issue = Issue(key, summary, f"{summary}. Found on the morning round.", status, assignee)
+        self.issues[key] = issue
+        return issue
+
+    def attach(
+        self, key: str, name: str, content_type: str, content: bytes, author: str
+    ) -> Attachment:
+        """Add a file to an issue."""
+        attachment = Attachment(str(self._next_attachment), name, content_type, content, author)
+        self._next_attachment += 1
+        self.attachments[attachment.id] = attachment
+        self.issues[key].attachments.append(attachment.id)
+        return attachment
+
+    def add_token(self, username: str, token: str | None = None) -> str:
+        """Give a user a personal access token and return it."""
+        token = token or secrets.token_urlsafe(33)
+        self.tokens[token] = username.lower()
+        return token
+
+    def remember(self, username: str) -> str:
+        """Give a user a remember-me cookie's value and return it."""
+        value = secrets.token_hex(20)
+        self.remembered[value] = username.lower()
+        return value
+
+    def open_session(self, username: str | None = None) -> Session:
+        """Begin a session; None is an anonymous visit."""
+        mark = "lout" if username is None else "lin"
+        session = Session(
+            secrets.token_hex(16).upper(), f"BQ7X-{secrets.token_hex(20)}_{mark}", username
+        )
+        self.sessions[session.id] = session
+        return session
+
+    def end_sessions(self, username: str) -> int:
+        """End every session and remembered log-in of a user; returns how many sessions ended."""
+        name = username.lower()
+        ended = [key for key, session in self.sessions.items() if session.username == name]
+        for key in ended:
+            del self.sessions[key]
+        self.remembered = {v: owner for v, owner in self.remembered.items() if owner != name}
+        return len(ended)

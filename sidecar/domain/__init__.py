@@ -1,0 +1,1 @@
+"""Words: frozen dataclasses and enums. Standard library only; everybody may import from here."""

@@ -1,0 +1,70 @@
+"""Audit events: one stable code each. The envelope and the codes keep their names (design, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sidecar.domain.identity import Person
+from sidecar.domain.reason import Reason
+
+
+class Code(StrEnum):
+    """What happened."""
+
+    LOGIN_STARTED = "login.start"
+    LOGIN_SUCCEEDED = "login.success"
+    LOGIN_FAILED = "login.error"
+    LOGIN_DENIED = "login.denied"
+    SESSION_CREATED = "session.created"
+    SESSION_REFRESHED = "session.refreshed"
+    SESSION_ENDED = "session.ended"
+    ACCESS_DENIED = "access.denied"
+    ACCESS_OBSERVED = "access.observed"
+    PORTAL_CROSS_USE = "portal.cross_use"
+    API_PASSTHROUGH = "api.passthrough"
+    HEADER_STRIPPED = "header.spoof_stripped"
+    USER_LINKED = "user.linked"
+    USER_CREATED = "user.created"
+    USER_REACTIVATED = "user.reactivated"
+    USER_UPDATED = "user.updated"
+    GROUP_ADDED = "group.added"
+    GROUP_REMOVED = "group.removed"
+    REMOVAL_SKIPPED = "group.removal_skipped"
+    GROUPS_INCOMPLETE = "sync.incomplete"
+    ACCOUNT_REFUSED = "account.refused"
+    ACCOUNT_FAILED = "account.failed"
+    LANDING_FAILED = "landing.failed"
+    LANDING_MISMATCH = "landing.mismatch"
+    CONFIG_LOADED = "config.loaded"
+    LEDGER_INITIALISED = "ledger.initialised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What is told of one happening; the sink adds time, sequence, instance, version and config hash.
+
+    Attributes:
+        request: Request id, or "".
+        source: Client address as far as it is believed.
+        session: Keyed hash of the session, or "".
+        before, after: Sets of groups or attributes where something changed.
+        facts: Further fields of the code, plain JSON values. Never tokens, codes, cookies, secrets or query values.
+    """
+
+    code: Code
+    outcome: str = "success"
+    reason: Reason = Reason.OK
+    request: str = ""
+    source: str = ""
+    person: Person | None = None
+    username: str = ""
+    application: str = ""
+    portal: str = ""
+    provider: str = ""
+    rule: str = ""
+    session: str = ""
+    before: tuple[str, ...] | None = None
+    after: tuple[str, ...] | None = None
+    facts: Mapping[str, str | int | bool | tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,56 @@
+"""Who somebody is, as a provider vouched for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NewType
+
+UnixSeconds = NewType("UnixSeconds", int)
+"""Whole seconds since 1970-01-01T00:00:00Z. No local time, no floats."""
+
+Claim = str | int | float | bool | None | tuple["Claim", ...] | Mapping[str, "Claim"]
+"""A JSON value in its immutable shape: arrays are tuples."""
+
+Groups = tuple[str, ...] | None
+"""Sorted names without repetition; None = unknown (missing, truncated or malformed), which is never *empty* (D5)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Person:
+    """The only key of a person (OIDC Core 1.0, section 5.7); never an e-mail.
+
+    Attributes:
+        issuer: `iss` of the ID token, compared byte for byte.
+        subject: `sub` of the ID token (Entra ID: `oid`), at most 255 characters.
+    """
+
+    issuer: str
+    subject: str
+
+    def __post_init__(self) -> None:
+        if not (self.issuer and self.subject):
+            raise ValueError("a person without issuer and subject is nobody")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Verified claims of one person, cut to what the policy reads.
+
+    Attributes:
+        person: The key.
+        provider: Name of the provider in the configuration.
+        claims: Only the claims that the policy names. Never logged.
+        groups: The groups claim, or None where it is unknown.
+        sid: `sid` of the ID token, or None.
+        auth_time: When the person authenticated, or None if the provider does not say.
+        acr: Authentication context class reference, or None.
+    """
+
+    person: Person
+    provider: str
+    claims: Mapping[str, Claim]
+    groups: Groups
+    sid: str | None = None
+    auth_time: UnixSeconds | None = None
+    acr: str | None = None

@@ -1,0 +1,57 @@
+"""What Lychgate did to an application's accounts and may therefore undo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.domain.identity import Person, UnixSeconds
+
+SCHEMA = 1
+"""Number of the stored shape; migrations lead from smaller ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Ties an account to a person. Unique on (application, username) and on (application, person) (D4).
+
+    Attributes:
+        username: Case-folded; the application's own spelling is read from the application.
+        spelling: The name as the application writes it.
+        created: Whether Lychgate made the account (False: adopted or linked).
+    """
+
+    application: str
+    username: str
+    spelling: str
+    person: Person
+    created: bool
+    at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedGroup:
+    """A membership that Lychgate added, and for which portal.
+
+    Attributes:
+        username: Case-folded.
+        group: Case-folded.
+        pending: Written before the join was tried and not confirmed since: a crash lies between. If the person is in
+            the group at the next look, the join had worked and the entry counts; if not, it is dropped.
+    """
+
+    application: str
+    username: str
+    group: str
+    portal: str
+    at: UnixSeconds
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deactivation:
+    """An account that Lychgate deactivated; absence of an entry means an administrator did it."""
+
+    application: str
+    username: str
+    cause: str
+    at: UnixSeconds

@@ -1,0 +1,260 @@
+"""The compiled policy: one immutable snapshot, read once per request, replaced whole on reload.
+
+Made by `config.compile` from the settings; nobody else makes one outside tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sidecar.domain.account import Adopt, Reactivation, Removal
+from sidecar.domain.identity import Claim
+from sidecar.domain.paths import NO_PATHS, PathSet
+from sidecar.domain.product import Product
+
+
+class Mode(StrEnum):
+    """How much of a portal is in force (D13)."""
+
+    OFF = "off"
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+class Answer(StrEnum):
+    """What a rule says when its paths, methods and condition match."""
+
+    PUBLIC = "public"
+    LOGIN = "login"
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A demand on the claims. Every part that is given must hold; an empty condition always holds.
+
+    Attributes:
+        any_group: At least one of them; None = not asked.
+        all_groups: Every one of them.
+        no_group: None of them.
+        claims: Claim name to the values of which one must be there.
+    """
+
+    any_group: frozenset[str] | None = None
+    all_groups: frozenset[str] = frozenset()
+    no_group: frozenset[str] = frozenset()
+    claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
+
+    @property
+    def asks_groups(self) -> bool:
+        """Whether the groups claim must be known."""
+        return self.any_group is not None or bool(self.all_groups) or bool(self.no_group)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The first rule whose paths and methods match decides.
+
+    Attributes:
+        id: Stable identifier for metrics, audit and `explain`: `<portal>/<number>` or a name of the product's.
+        methods: Upper case; None = all.
+        fresh: Greatest age in seconds of the authentication, or None.
+    """
+
+    id: str
+    paths: PathSet
+    answer: Answer
+    methods: frozenset[str] | None = None
+    condition: Condition = Condition()
+    fresh: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsernameMapping:
+    """How a username is made from claims (D4).
+
+    Attributes:
+        claims: Claim names in order; the next one is asked only if the one before is absent.
+        strip_domain: Mail-like names must end in one of these domains, which is cut off; empty = names stay whole.
+        prefix: Put in front of what came of the claims.
+        pattern: What a name that Lychgate creates must match, whole; a regular expression.
+    """
+
+    claims: tuple[str, ...] = ("preferred_username", "email")
+    strip_domain: tuple[str, ...] = ()
+    prefix: str = ""
+    pattern: str = r"[a-z0-9._@-]{1,64}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMapping:
+    """From the provider's group name to the application's. *source* is a regular expression, matched whole;
+    *target* may hold `$1` to `$9`."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupPolicy:
+    """Which groups of the application a person shall have.
+
+    Attributes:
+        mapping: From the provider's groups.
+        default: Groups that everybody gets who comes through the portal.
+        needed: Groups without which nobody is let in.
+        admin: Protected groups that exact lines of the configuration allow to be joined and left.
+        protected: Groups that are otherwise neither joined nor left (case-folded).
+        remove: See `Removal`.
+        max_removals: Cap per sign-in.
+    """
+
+    mapping: tuple[GroupMapping, ...] = ()
+    default: tuple[str, ...] = ()
+    needed: frozenset[str] = frozenset()
+    admin: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
+    remove: Removal = Removal.OWNED
+    max_removals: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPolicy:
+    """What may be done to the application's accounts."""
+
+    enabled: bool = False
+    adopt: Adopt = Adopt.NEVER
+    create: bool = False
+    reactivate: Reactivation = Reactivation.OURS
+    update: frozenset[str] = frozenset()
+    groups: GroupPolicy = GroupPolicy()
+    reserved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiPolicy:
+    """Which machine credentials pass through to the product's machine paths (D6)."""
+
+    passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
+    paths: PathSet = NO_PATHS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderPolicy:
+    """What decisions need to know of a provider.
+
+    Attributes:
+        issuer: Compared byte for byte.
+        authoritative: Whether its usernames may be believed for existing accounts (D4).
+        fence: Claim name to values of which one must be there, for issuers that serve strangers.
+        groups_claim: Path of keys to the groups claim.
+        subject_claim: `sub`, or `oid` for Entra ID.
+    """
+
+    name: str
+    label: str
+    issuer: str
+    authoritative: bool = False
+    fence: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
+    groups_claim: tuple[str, ...] = ("groups",)
+    subject_claim: str = "sub"
+    userinfo: bool = False
+    sign_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """A door to an application.
+
+    Attributes:
+        prefixes: Path prefixes below the context path; empty for the default portal.
+        providers: Names; the first is used until a chooser exists.
+        accepts: Home portals whose sessions are let in (design, section 5, R3).
+        require: Demand on everybody who comes in.
+        rules: The portal's own rules, in order.
+    """
+
+    name: str
+    application: str
+    default: bool
+    prefixes: tuple[str, ...]
+    providers: tuple[str, ...]
+    accepts: frozenset[str]
+    mode: Mode
+    require: Condition
+    rules: tuple[Rule, ...]
+    username: UsernameMapping
+    groups: GroupPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One Jira or Confluence.
+
+    Attributes:
+        origin: `scheme://host[:port]` without default port, lower case: all URLs that we write begin with it.
+        host: Host and port as browsers send them in `Host`, canonical.
+        context: Context path, "" or "/jira".
+        portals: All its portals; exactly one is the default.
+        cookie: Name of our session cookie for it.
+        semicolons: Where a raw `;` in the path is allowed.
+        encoded_slashes: Where `%2F` in the path is allowed.
+    """
+
+    name: str
+    product: Product
+    origin: str
+    host: str
+    context: str
+    portals: tuple[Portal, ...]
+    cookie: str
+    accounts: AccountPolicy
+    api: ApiPolicy
+    semicolons: PathSet = NO_PATHS
+    encoded_slashes: PathSet = NO_PATHS
+    static: PathSet = NO_PATHS
+    customer: PathSet = NO_PATHS
+
+    @property
+    def default_portal(self) -> Portal:
+        """The portal that owns every path no other portal owns."""
+        return next(portal for portal in self.portals if portal.default)
+
+    def portal(self, name: str) -> Portal | None:
+        """The portal of that name, or None."""
+        return next((portal for portal in self.portals if portal.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """Lives of a session in seconds, and how many one person may have per application."""
+
+    idle: int = 36_000
+    absolute: int = 86_400
+    recheck: int = 900
+    per_person: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that decisions depend on.
+
+    Attributes:
+        hash: SHA-256 (hex) of the policy's content; remembered work and audit events carry it.
+        applications: By name.
+        sites: Canonical host to its applications, the longest context path first.
+        providers: By name.
+        strip: Normalised names of all identity, secret and assertion headers of the policy and the fixed list (D8).
+        trusted_proxies: Networks in CIDR notation whose forwarded headers are believed.
+    """
+
+    hash: str
+    applications: Mapping[str, Application]
+    sites: Mapping[str, tuple[Application, ...]]
+    providers: Mapping[str, ProviderPolicy]
+    strip: frozenset[bytes]
+    limits: SessionLimits = SessionLimits()
+    trusted_proxies: tuple[str, ...] = ()

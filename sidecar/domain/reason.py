@@ -1,0 +1,91 @@
+"""Reason words: why a request, a sign-in or an account step was refused.
+
+The same word stands in the response, the audit event, the metric label and docs/reasons.md (a test compares them).
+A word is never renamed and never re-used for something else; new ones are added.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused, or (for `ok`) that nothing was."""
+
+    OK = "ok"
+
+    # The request itself cannot be judged.
+    BAD_TARGET = "bad_target"
+    BAD_PATH = "bad_path"
+    BAD_METHOD = "bad_method"
+    BAD_HEADERS = "bad_headers"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    UNKNOWN_HOST = "unknown_host"
+    NO_PORTAL = "no_portal"
+    UNKNOWN_ENDPOINT = "unknown_endpoint"
+
+    # The request is understood and refused by a rule.
+    NO_SESSION = "no_session"
+    CLOSED_PATH = "closed_path"
+    PASSWORD_LOGIN = "password_login"
+    RULE_DENIED = "rule_denied"
+    NOT_IN_GROUP = "not_in_group"
+    GROUPS_UNKNOWN = "groups_unknown"
+    CLAIM_MISSING = "claim_missing"
+    CLAIM_MISMATCH = "claim_mismatch"
+    STEP_UP_NEEDED = "step_up_needed"
+    OTHER_PORTAL = "other_portal"
+    UPGRADE_REFUSED = "upgrade_refused"
+    ORIGIN_MISMATCH = "origin_mismatch"
+    CREDENTIAL_DENIED = "credential_denied"
+    CREDENTIAL_UNKNOWN = "credential_unknown"
+    CREDENTIAL_NOT_HERE = "credential_not_here"
+    TOKEN_NOT_ACCEPTED = "token_not_accepted"
+    FORM_TOKEN_INVALID = "form_token_invalid"
+
+    # The sign-in failed.
+    STATE_MISSING = "state_missing"
+    STATE_EXPIRED = "state_expired"
+    STATE_SPENT = "state_spent"
+    CALLBACK_INVALID = "callback_invalid"
+    ISSUER_MISMATCH = "issuer_mismatch"
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_UNREACHABLE = "provider_unreachable"
+    PROVIDER_MISCONFIGURED = "provider_misconfigured"
+    CODE_REFUSED = "code_refused"
+    TOKEN_INVALID = "token_invalid"
+    USERINFO_INVALID = "userinfo_invalid"
+    STRANGER = "stranger"
+    LOGIN_LOOP = "login_loop"
+
+    # The person has no usable account name.
+    USERNAME_MISSING = "username_missing"
+    USERNAME_INVALID = "username_invalid"
+    USERNAME_FOREIGN = "username_foreign"
+    PIN_CONFLICT = "pin_conflict"
+
+    # The account could not be made ready.
+    ACCOUNT_NOT_ADOPTED = "account_not_adopted"
+    ACCOUNT_RESERVED = "account_reserved"
+    ACCOUNT_PROTECTED = "account_protected"
+    ACCOUNT_ABSENT = "account_absent"
+    ACCOUNT_INACTIVE = "account_inactive"
+    ACCOUNT_STEP_FAILED = "account_step_failed"
+    GROUP_ABSENT = "group_absent"
+    CONNECTOR_UNREACHABLE = "connector_unreachable"
+    CONNECTOR_REFUSED = "connector_refused"
+    HOOK_FAILED = "hook_failed"
+    LEDGER_UNUSABLE = "ledger_unusable"
+    REMOVALS_CAPPED = "removals_capped"
+
+    # The application did not take the person in, or did not answer.
+    LANDING_FAILED = "landing_failed"
+    LANDING_MISMATCH = "landing_mismatch"
+    PRODUCT_REFUSED = "product_refused"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_BROKEN = "upstream_broken"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+
+    # We failed.
+    STATE_UNAVAILABLE = "state_unavailable"
+    INTERNAL = "internal"

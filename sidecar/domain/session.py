@@ -1,0 +1,52 @@
+"""One browser's sign-in to one application, as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sidecar.domain.identity import Identity, UnixSeconds
+
+SCHEMA = 1
+"""Number of the stored shape. A reader converts a smaller one and refuses a larger one (after a roll-back the person
+signs in again)."""
+
+Jar = tuple[tuple[str, str], ...]
+"""The application's session cookies that we keep for the person: (name, value), sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Made by `flows.login`, read once per request, ended by `flows.logout`. A changed session is a new object.
+
+    Attributes:
+        key: SHA-256 (hex) of the opaque cookie key; the key itself is stored nowhere (D2).
+        application: Name of the application; a session is good for this one only.
+        portal: The home portal, at which it was made. The account order comes from it (design, section 5, R3).
+        identity: Who it is.
+        created_at: The first second of its life.
+        ends_at: The first second at which it is dead whatever happens (absolute end).
+        checked_at: When the claims were last confirmed by the provider.
+        refresh_token: For confirming claims later, or None.
+        id_token: Only where RP-initiated logout needs the hint, or None.
+        form_token: Bound to this session; a sign-out form must carry it.
+        jars: The application's cookies by node; "" is the only node of an application with one address.
+        version: Counts the writes; a write names the version it read (compare and set).
+    """
+
+    key: str
+    application: str
+    portal: str
+    identity: Identity
+    created_at: UnixSeconds
+    ends_at: UnixSeconds
+    checked_at: UnixSeconds
+    form_token: str
+    refresh_token: str | None = None
+    id_token: str | None = None
+    jars: Mapping[str, Jar] = field(default_factory=dict)
+    version: int = 1
+
+    def is_live(self, now: UnixSeconds, last_seen: UnixSeconds, idle: int) -> bool:
+        """Whether it still counts at *now*. *idle* is the longest pause in seconds."""
+        return now < self.ends_at and now < last_seen + idle

@@ -1,0 +1,132 @@
+"""Accounts made ready on the first request: one worker per application and username, however many requests wait."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sidecar.domain.account import Account, AccountOrder, Step, StepResult
+from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.reason import Reason
+
+
+class AccountError(Exception):
+    """The account is not ready; nothing was forwarded.
+
+    Attributes:
+        reason: Stable word.
+        detail: A sentence for the administrator, without secrets.
+        retry: Whether trying again soon can help.
+    """
+
+    def __init__(self, reason: Reason, detail: str, *, retry: bool = True) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.retry = retry
+
+
+class Connector(Protocol):
+    """Reads and changes the accounts of one application. Plans nothing."""
+
+    async def read(self, username: str) -> Account | None:
+        """The account found by exact case-folded match, or None.
+
+        Raises:
+            AccountError: `connector_unreachable` or `connector_refused`.
+        """
+        ...
+
+    async def apply(self, step: Step) -> StepResult:
+        """Do one step. Doing it again does no harm.
+
+        Raises:
+            AccountError: also `group_absent`, `account_step_failed`.
+        """
+        ...
+
+
+class Hook(Protocol):
+    """Anything else that must run before a person is let in."""
+
+    name: str
+
+    async def run(self, order: AccountOrder, identity: Identity) -> None:
+        """Make ready.
+
+        Raises:
+            AccountError: `hook_failed`.
+        """
+        ...
+
+
+class PinConflictError(Exception):
+    """The username belongs to another person, or the person has another username.
+
+    Attributes:
+        holder: The pin that stands in the way.
+    """
+
+    def __init__(self, holder: Pin) -> None:
+        super().__init__(f"{holder.application}: the pin of {holder.username} stands in the way")
+        self.holder = holder
+
+
+class Ledger(Protocol):
+    """What Lychgate did and may undo. Every method may raise `flows.sessions.StateError`."""
+
+    async def usable(self, application: str) -> bool:
+        """Whether `init` was run for the application: an empty or foreign ledger refuses new pins and removals."""
+        ...
+
+    async def init(self, application: str, at: UnixSeconds) -> bool:
+        """Declare the (new, empty) ledger to be the right one; False if it was before."""
+        ...
+
+    async def pin_of(self, application: str, person: Person) -> Pin | None:
+        """The pin of a person."""
+        ...
+
+    async def pin_on(self, application: str, username: str) -> Pin | None:
+        """The pin on a (case-folded) username."""
+        ...
+
+    async def pin(self, pin: Pin) -> None:
+        """Add a pin; the same pin again does no harm.
+
+        Raises:
+            PinConflictError: unique both ways within the application.
+        """
+        ...
+
+    async def unpin(self, application: str, username: str) -> None:
+        """Remove a pin."""
+        ...
+
+    async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]:
+        """The memberships that Lychgate added, for whatever portal."""
+        ...
+
+    async def own(self, entry: OwnedGroup) -> None:
+        """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
+        ...
+
+    async def disown(self, application: str, username: str, group: str) -> None:
+        """Forget a membership, for all portals."""
+        ...
+
+    async def deactivation(self, application: str, username: str) -> Deactivation | None:
+        """The note that Lychgate deactivated the account, or None."""
+        ...
+
+    async def note_deactivation(self, entry: Deactivation) -> None:
+        """Note that Lychgate deactivates the account."""
+        ...
+
+    async def clear_deactivation(self, application: str, username: str) -> None:
+        """Forget it: the account was made active again."""
+        ...
+
+    async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
+        """Note when the account was last used; at most once an hour per account is asked for."""
+        ...

@@ -1,0 +1,1 @@
+"""What we know of Jira and Confluence, as data: path sets, cookies, log-in and log-out paths, rewrites."""

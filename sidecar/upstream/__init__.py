@@ -1,0 +1,1 @@
+"""HTTP out: the data plane to the application. Connections, framing, tunnels. Knows no aiohttp."""
