@@ -89,12 +89,14 @@ class PassThrough:
         transparent: True for a portal in mode `off` (cookies pass); False for a machine credential (D6: only the
             `Authorization` credential passes).
         credential: `pat`, `oauth1`, `oauth2`, `basic`, or "" when transparent.
+        observed: What the portal would have decided, for mode `observe`; else None.
     """
 
     place: Place
     transparent: bool
     credential: str
     rule: str
+    observed: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,10 +58,6 @@ class PathSet:
         return PathSet(tuple(dict.fromkeys((*self.patterns, *other.patterns))))
 
 
-NO_PATHS = PathSet()
-"""The set that holds nothing."""
-
-
 def path_set(*patterns: str) -> PathSet:
     """A set from patterns; shorthand for tables of product knowledge and tests."""
     return PathSet(patterns)
@@ -99,3 +95,7 @@ def _expression(pattern: str) -> str:
     if not pattern.startswith("/"):
         text = "(?:/.*)?/" + text
     return text + ("(?:/.*)?" if below else "")
+
+
+NO_PATHS = PathSet()
+"""The set that holds nothing."""

@@ -92,10 +92,11 @@ class UsernameMapping:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupMapping:
     """From the provider's group name to the application's. *source* is a regular expression, matched whole;
-    *target* may hold `$1` to `$9`."""
+    *target* may hold `$1` to `$9`. Only a line with *admin*, an exact one, may name a protected group (D5)."""
 
     source: str
     target: str
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,9 @@ class Application:
         cookie: Name of our session cookie for it.
         semicolons: Where a raw `;` in the path is allowed.
         encoded_slashes: Where `%2F` in the path is allowed.
+        static: Shared paths open to everybody for GET and HEAD (design, section 5, R2).
+        customer: Shared paths open to every session of the application.
+        closed: Denied whatever the rules say: set-up, remote procedure calls, user server, sign-in configuration (D12).
     """
 
     name: str
@@ -217,6 +221,7 @@ class Application:
     encoded_slashes: PathSet = NO_PATHS
     static: PathSet = NO_PATHS
     customer: PathSet = NO_PATHS
+    closed: PathSet = NO_PATHS
 
     @property
     def default_portal(self) -> Portal:

@@ -18,7 +18,8 @@ class Product:
         path_sets: Named path sets without "@": `admin`, `password_login`, `setup`, `tokens`, `machine`, `polling`,
             `customer`, `static`, `closed`, …
         presets: Named portal prefixes: `jsm`.
-        machine_profiles: What `machine: [applinks, gadgets]` stands for.
+        machine_profiles: What `machine: [applinks, gadgets]` stands for: further machine paths.
+        machine_public: The part of them that is open to everybody, without any identity, once its profile is declared.
         session_cookies: Kept in our custody, never seen by a browser (exact names, compared case-folded).
         remember_cookies: Never pass in either direction.
         login_paths: Where the product shows its own log-in page.
@@ -39,6 +40,7 @@ class Product:
     path_sets: Mapping[str, PathSet]
     presets: Mapping[str, tuple[str, ...]]
     machine_profiles: Mapping[str, tuple[str, ...]]
+    machine_public: PathSet
     session_cookies: frozenset[str]
     remember_cookies: frozenset[str]
     login_paths: PathSet

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.domain.events import Event
 from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.record import RequestRecord
 
 
 class Audit(Protocol):
@@ -33,4 +35,29 @@ class Chance(Protocol):
 
     def token(self, size: int = 32) -> str:
         """URL-safe text of *size* random bytes, without padding: `[A-Za-z0-9_-]` (ADFS loses anything else)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What ties the events of one request together.
+
+    Attributes:
+        request: Request id.
+        source: Client address as far as it is believed.
+    """
+
+    request: str = ""
+    source: str = ""
+
+
+class Meter(Protocol):
+    """Counts requests. Hot path: must cost next to nothing."""
+
+    def began(self) -> None:
+        """A request came in."""
+        ...
+
+    def request(self, record: RequestRecord, took: float) -> None:
+        """It is over after *took* seconds."""
         ...

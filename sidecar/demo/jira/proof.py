@@ -31,7 +31,7 @@ class Prover:
             case None:
                 return False
             case SharedSecret(value=value, header=header):
-                return hmac.compare_digest(headers.get(header, "").encode(), value.encode())
+                return hmac.compare_digest(_octets(headers.get(header, "")), _octets(value))
             case SignedAssertion() as rule:
                 token = headers.get(rule.header, "")
                 return bool(token) and await self._signed(rule, token, username)
@@ -86,10 +86,9 @@ def _fits(rule: SignedAssertion, claims: dict[str, object], username: str) -> bo
     except JoseError:
         return False
     issued, expires = claims["iat"], claims["exp"]
-    return (
-        isinstance(issued, int)
-        and isinstance(expires, int)
-        and expires - issued <= rule.longest_life
-    )
+    return isinstance(issued, int) and isinstance(expires, int) and expires - issued <= rule.longest_life
 
 
+def _octets(text: str) -> bytes:
+    # Header bytes that are no UTF-8 arrive as lone surrogates.
+    return text.encode("utf-8", "surrogateescape")

@@ -39,8 +39,4 @@ class Calls:
 
     def matching(self, method: str | None = None, target_prefix: str = "/") -> list[Call]:
         """Calls with that method (any by default) whose raw target starts with the prefix."""
-        return [
-            call
-            for call in self.seen
-            if method in (None, call.method) and call.target.startswith(target_prefix)
-        ]
+        return [call for call in self.seen if method in (None, call.method) and call.target.startswith(target_prefix)]

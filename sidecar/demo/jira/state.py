@@ -90,9 +90,7 @@ class JiraState:
             "jira-software": ApplicationRole(
                 "jira-software", "Jira Software", (ADMINISTRATORS, SOFTWARE_USERS), (SOFTWARE_USERS,), 25
             ),
-            "jira-servicedesk": ApplicationRole(
-                "jira-servicedesk", "Jira Service Management", (AGENTS,), (AGENTS,), 5
-            ),
+            "jira-servicedesk": ApplicationRole("jira-servicedesk", "Jira Service Management", (AGENTS,), (AGENTS,), 5),
         }
         self.projects: dict[str, str] = {}
         self.issues: dict[str, Issue] = {}
@@ -194,9 +192,7 @@ class JiraState:
 
     def seats_taken(self, role: ApplicationRole) -> int:
         """How many active users have the application through one of its groups."""
-        return sum(
-            user.active and not user.groups.isdisjoint(role.groups) for user in self.users.values()
-        )
+        return sum(user.active and not user.groups.isdisjoint(role.groups) for user in self.users.values())
 
     def add_project(self, key: str, name: str) -> None:
         """Make a project."""
@@ -208,9 +204,7 @@ class JiraState:
         self.issues[key] = issue
         return issue
 
-    def attach(
-        self, key: str, name: str, content_type: str, content: bytes, author: str
-    ) -> Attachment:
+    def attach(self, key: str, name: str, content_type: str, content: bytes, author: str) -> Attachment:
         """Add a file to an issue."""
         attachment = Attachment(str(self._next_attachment), name, content_type, content, author)
         self._next_attachment += 1
@@ -233,9 +227,7 @@ class JiraState:
     def open_session(self, username: str | None = None) -> Session:
         """Begin a session; None is an anonymous visit."""
         mark = "lout" if username is None else "lin"
-        session = Session(
-            secrets.token_hex(16).upper(), f"BQ7X-{secrets.token_hex(20)}_{mark}", username
-        )
+        session = Session(secrets.token_hex(16).upper(), f"BQ7X-{secrets.token_hex(20)}_{mark}", username)
         self.sessions[session.id] = session
         return session
 

@@ -123,9 +123,7 @@ def logout_token_claims(fault: Fault | None, claims: Claims) -> Claims:
     return _bent(fault, {**_CLAIMS, **_LOGOUT_TOKEN_ONLY}, claims)
 
 
-def _bent(
-    fault: Fault | None, table: dict[Fault, Callable[[Claims], Claims]], claims: Claims
-) -> Claims:
+def _bent(fault: Fault | None, table: dict[Fault, Callable[[Claims], Claims]], claims: Claims) -> Claims:
     bend = None if fault is None else table.get(fault)
     return claims if bend is None else bend(claims)
 

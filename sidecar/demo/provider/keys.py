@@ -16,7 +16,7 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from sidecar.demo.provider.faults import Fault
 
@@ -61,11 +61,7 @@ class SigningKeys:
             case Fault.BAD_SIGNATURE:
                 return _encode(header, claims, _new_key())
             case Fault.JWK_HEADER:
-                foreign = _new_key()
-                embedded = {**header, "jwk": foreign.as_dict(private=False)}
-                # Joined by hand: a JWK is longer than the header that the library would write.
-                signed = _encode(embedded, claims, foreign)
-                return signed
+                return _with_own_key(header, claims)
             case Fault.NO_KID:
                 return _encode({"alg": ALGORITHM, "typ": typ}, claims, self._current)
             case Fault.UNKNOWN_KID:
@@ -102,6 +98,16 @@ def s256(verifier: str) -> str:
 def _new_key() -> RSAKey:
     parameters = {"kid": secrets.token_urlsafe(9), "use": "sig", "alg": ALGORITHM}
     return RSAKey.generate_key(2048, parameters)  # type: ignore[arg-type]
+
+
+def _with_own_key(header: dict[str, Any], claims: Mapping[str, Any]) -> str:
+    """Signed by a key that comes along in the header.
+
+    It is an EC key: with an RSA one the header would be refused for its mere length.
+    """
+    key = ECKey.generate_key("P-256")
+    embedded = {**header, "alg": "ES256", "jwk": key.as_dict(private=False)}
+    return jwt.encode(embedded, dict(claims), key, algorithms=["ES256"])
 
 
 def _encode(header: dict[str, Any], claims: Mapping[str, Any], key: RSAKey) -> str:

@@ -1,0 +1,71 @@
+"""Settings of the landing: how the application learns who is there (D8)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from sidecar.adapters.secrets import AtLeast, Secret
+from sidecar.adapters.settings import Seconds, Settings, Word, between, fault
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_TAKEN = frozenset({
+    # RFC 9110, section 7.6.1, and framing: removed or rewritten on every hop
+    "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+    "transfer-encoding", "upgrade", "content-length", "content-type", "content-encoding", "host", "expect",
+    # they carry something else already
+    "cookie", "set-cookie", "authorization", "origin", "referer", "user-agent", "accept", "range", "date",
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip",
+    "x-request-id", "x-atlassian-token", "x-requested-with",
+})  # fmt: skip
+_PRODUCTS = frozenset({"x-ausername", "x-seraph-loginreason", "x-anodeid", "x-asessionid", "x-arequestid"})
+
+
+def header_name(value: str) -> str:
+    """A header name that may carry an identity or a proof."""
+    folded = value.lower().replace("_", "-")
+    if not _TOKEN.fullmatch(value):
+        raise fault("is no header name", "use letters, digits and hyphens, such as X-Lychgate-User")
+    if folded in _PRODUCTS:
+        raise fault(f"{value} is a header that the product itself uses", "choose another, such as X-Lychgate-User")
+    if folded in _TAKEN:
+        raise fault(
+            f"{value} has another meaning in HTTP and would not arrive", "choose another, such as X-Remote-User"
+        )
+    return value
+
+
+HeaderName = Annotated[str, AfterValidator(header_name)]
+
+
+class LandingSettings(Settings):
+    """How the application learns who is there: a trusted header, with a proof that it comes from Lychgate."""
+
+    header: HeaderName = Field(description="Header that carries the username, such as `X-Lychgate-User`.")
+    proof: Literal["secret", "assertion"] = Field(
+        description="What goes with the header, so that nobody else can send it: a shared secret, or a signed "
+        "assertion that lives for seconds (its keys stand at `/.lychgate/jwks`)."
+    )
+    secret_header: HeaderName = Field(
+        default="X-Lychgate-Secret", description="Header that carries the shared secret (`proof: secret`)."
+    )
+    secret: Annotated[Secret | None, AtLeast(32)] = Field(
+        default=None, description="The shared secret, at least 32 characters (`proof: secret`)."
+    )
+    assertion_header: HeaderName = Field(
+        default="X-Lychgate-Assertion", description="Header that carries the signed assertion (`proof: assertion`)."
+    )
+    audience: Word | None = Field(
+        default=None,
+        description="`aud` of the assertion; without it the application's `url`. No two applications may share one.",
+    )
+    assertion_life: Annotated[Seconds, AfterValidator(between(10, 300))] = Field(
+        default=60, description="How long an assertion is valid."
+    )
+    strip: tuple[HeaderName, ...] = Field(
+        default=(),
+        description="More headers to remove from every request to any application, because a receiver believes them. "
+        "The known ones (`Remote-User`, `X-Forwarded-User`, …) are removed anyway.",
+    )

@@ -1,0 +1,171 @@
+"""The OAuth client: Authlib's `OAuth2Client`, which has no transport, driven over `Outbound`.
+
+`provider` calls it. Authlib knows the protocol; we keep it from three habits: it stores the tokens on the client object
+(so each exchange has an object of its own), it writes the `Authorization` header into a dictionary shared by the whole
+module (so we hand in ours), and it does not form-encode Basic credentials.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus
+
+from authlib.oauth2.client import OAuth2Client
+
+from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig
+from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, failure
+from sidecar.domain.reason import Reason
+from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError
+
+_ERROR_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
+_LOOKS_SECRET = re.compile(r"[^\s'\"(){}<>,;]{20,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAnswer:
+    """The token endpoint's answer (RFC 6749, section 5.1). Nothing in it is verified."""
+
+    access_token: str | None = field(repr=False)
+    id_token: str | None = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+
+
+class _Exchange(OAuth2Client):  # type: ignore[misc] # Authlib has no types
+    """One exchange. The two overridden methods are Authlib's seam for a transport."""
+
+    async def _fetch_token(self, url: str, body: str = "", **kwargs: Any) -> Answer:
+        return await self._send(url, body, kwargs["headers"], kwargs["auth"])
+
+    async def _refresh_token(self, url: str, body: str = "", **kwargs: Any) -> Answer:
+        return await self._send(url, body, kwargs["headers"], kwargs["auth"])
+
+    async def _send(self, url: str, body: str, headers: dict[str, str], auth: Any) -> Answer:
+        url, headers, body = auth.prepare("POST", url, headers, body)
+        outbound: Outbound = self.session
+        return await outbound.post(url, ANSWER_LIMIT, headers, body)
+
+
+class CodeClient:
+    """Authorization requests and token requests of one provider."""
+
+    def __init__(self, config: ProviderConfig, outbound: Outbound) -> None:
+        self._config = config
+        self._outbound = outbound
+
+    def authorization_url(self, endpoint: str, request: AuthorizationRequest) -> str:
+        """Where the browser goes (RFC 6749, section 4.1.1; RFC 7636). A query of *endpoint* is kept."""
+        prompt = request.prompt or self._config.prompt
+        optional = {"prompt": prompt, "max_age": request.max_age, "login_hint": request.login_hint}
+        extra = dict(self._config.authorize_params)
+        extra |= {name: str(value) for name, value in optional.items() if value is not None}
+        url, _ = self._exchange().create_authorization_url(
+            endpoint,
+            state=request.state,
+            code_verifier=request.verifier,
+            redirect_uri=request.redirect_uri,
+            nonce=request.nonce,
+            **extra,
+        )
+        return str(url)
+
+    async def redeem(self, endpoint: str, grant: CodeGrant) -> TokenAnswer:
+        """Redeem a code (RFC 6749, section 4.1.3).
+
+        Raises:
+            LoginError: `code_refused`, `provider_refused`, `provider_unreachable`, `provider_misconfigured`.
+        """
+        try:
+            sent = self._exchange().fetch_token(
+                endpoint,
+                headers=_headers(),
+                grant_type="authorization_code",
+                code=grant.code,
+                redirect_uri=grant.redirect_uri,
+                code_verifier=grant.verifier,
+            )
+        except UnicodeError:
+            # The code comes from the address bar and may hold anything.
+            raise failure(Reason.CODE_REFUSED, "the code is not text") from None
+        answer = await sent
+        return self._read(answer, (grant.code, grant.verifier))
+
+    async def refresh(self, endpoint: str, refresh_token: str) -> TokenAnswer:
+        """Use a refresh token (RFC 6749, section 6). No scope is sent: the granted one stays, and asking for more
+        than was granted would be an error."""
+        exchange = self._exchange()
+        exchange.scope = None
+        answer = await exchange.refresh_token(endpoint, refresh_token=refresh_token, headers=_headers())
+        return self._read(answer, (refresh_token,))
+
+    def _exchange(self) -> _Exchange:
+        exchange = _Exchange(
+            self._outbound,
+            client_id=self._config.client_id,
+            client_secret=self._config.client_secret,
+            token_endpoint_auth_method=str(self._config.authentication),
+            scope=" ".join(self._config.scopes),
+            code_challenge_method="S256",
+        )
+        if self._config.authentication is ClientAuthentication.BASIC and self._config.encode_credentials:
+            exchange.register_client_auth_method((ClientAuthentication.BASIC.value, _encoded_basic))
+        return exchange
+
+    def _read(self, answer: Answer, secrets: Iterable[str]) -> TokenAnswer:
+        known = [*secrets, self._config.client_secret or ""]
+        if answer.status not in (200, 201):
+            raise _refusal(answer, known)
+        document = answer.json()
+        # GitHub-like servers answer 200 with an error inside.
+        if "error" in document:
+            raise _refusal(answer, known)
+        kind = document.get("token_type", "Bearer")
+        if not (isinstance(kind, str) and kind.lower() == "bearer"):
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave tokens of a kind that we cannot use")
+        return TokenAnswer(
+            access_token=_text(document, "access_token"),
+            id_token=_text(document, "id_token"),
+            refresh_token=_text(document, "refresh_token"),
+        )
+
+
+def _headers() -> dict[str, str]:
+    return {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+
+
+def _encoded_basic(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, Any, str]:
+    # RFC 6749, section 2.3.1: both halves are form-encoded before they are joined.
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    return uri, headers, body
+
+
+def _text(document: Mapping[str, object], name: str) -> str | None:
+    value = document.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _refusal(answer: Answer, secrets: list[str]) -> LoginError:
+    """The error that the answer tells (RFC 6749, section 5.2)."""
+    try:
+        document = answer.json()
+    except LoginError:
+        document = {}
+    code = document.get("error")
+    # Only a word that looks like an error code is repeated; anything else may be a reflected secret.
+    word = code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else f"status {answer.status}"
+    said = document.get("error_description")
+    description = masked(said, secrets) if isinstance(said, str) else ""
+    detail = f"{answer.host} answered {masked(word, secrets)}" + (f": {description}" if description else "")
+    return failure(Reason.CODE_REFUSED if word == "invalid_grant" else Reason.PROVIDER_REFUSED, detail)
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """*text* without *secrets*, however a server may have spelled them, and without anything that looks like one."""
+    for secret in secrets:
+        for spelling in {secret, quote_plus(secret)} - {""}:
+            text = text.replace(spelling, "…")
+    return _LOOKS_SECRET.sub("…", text)

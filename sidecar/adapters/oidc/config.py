@@ -1,0 +1,146 @@
+"""What the relying party must know of one provider. `config.compile` makes it; everything in this folder reads it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from sidecar.core.tokens import DEFAULT_ALGORITHMS, SIGNATURE_HASHES
+
+_OURS = frozenset(
+    {"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge"}
+    | {"code_challenge_method", "max_age", "prompt", "login_hint", "request", "request_uri", "client_secret"}
+)
+
+
+class ClientAuthentication(StrEnum):
+    """How we prove to the token endpoint who we are (OIDC Core 1.0, section 9)."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+    NONE = "none"
+
+
+class UserInfo(StrEnum):
+    """When the userinfo endpoint is asked."""
+
+    MISSING = "missing"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderConfig:
+    """One provider, as the operator wrote it.
+
+    Attributes:
+        name: The provider's name in the configuration.
+        issuer: As discovery and the tokens spell it, byte for byte.
+        issuers: Other spellings allowed in tokens (Google's without `https://`); `Tokens.claims` has *issuer*.
+        client_secret: None for a public client.
+        encode_credentials: Form-encode id and secret for Basic (RFC 6749, section 2.3.1); some servers do not decode.
+        authorization_endpoint: Overrides discovery, as the four below do. With this one, the token and the JWKS
+            endpoint given, discovery is not asked at all.
+        endpoint_hosts: `host` or `host:port` on which endpoints may lie besides the issuer's own.
+        algorithms: Signature algorithms that are accepted.
+        skew: Seconds by which clocks may differ.
+        prompt: Of every sign-in that asks for none itself.
+        authorize_params: Sent along with every authorization request (`access_type=offline`, `hd=…`).
+        groups_claim: Path of keys.
+        single_group: Whether a plain string in the groups claim means one group.
+        subject_claim: `sub`, or `oid` for Entra ID.
+        needed: Names of claims that the policy reads; with the first key of *groups_claim* if it asks for groups.
+            If one is missing in the ID token, userinfo is asked.
+        userinfo: When it is asked; `missing` is as said above.
+        allow_http: Permit URLs without encryption outside loopback, for tests of a site.
+
+    Raises:
+        ValueError: The values cannot work together.
+    """
+
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    issuers: tuple[str, ...] = ()
+    authentication: ClientAuthentication = ClientAuthentication.BASIC
+    encode_credentials: bool = True
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    jwks_uri: str | None = None
+    userinfo_endpoint: str | None = None
+    end_session_endpoint: str | None = None
+    endpoint_hosts: frozenset[str] = frozenset()
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    skew: int = 60
+    authorize_params: tuple[tuple[str, str], ...] = ()
+    groups_claim: tuple[str, ...] = ("groups",)
+    single_group: bool = False
+    subject_claim: str = "sub"
+    needed: frozenset[str] = frozenset()
+    userinfo: UserInfo = UserInfo.MISSING
+    prompt: str | None = None
+    allow_http: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.allows(self.issuer) or "?" in self.issuer:
+            raise ValueError("the issuer must be an https URL without query and fragment (http for loopback only)")
+        if not self.client_id:
+            raise ValueError("a client needs a client_id")
+        if (self.client_secret is None) != (self.authentication is ClientAuthentication.NONE):
+            raise ValueError("a client secret is needed, unless the authentication is `none`")
+        if not self.algorithms or not SIGNATURE_HASHES.keys() >= set(self.algorithms):
+            raise ValueError(f"algorithms must be some of {', '.join(SIGNATURE_HASHES)}")
+        if "openid" not in self.scopes:
+            raise ValueError("without the scope `openid` there is no ID token")
+        for name, _ in self.authorize_params:
+            if name in _OURS:
+                raise ValueError(f"the authorization parameter {name} is not for the configuration to set")
+        for url in self.endpoints.values():
+            if url is not None and not self.allows(url):
+                raise ValueError("an endpoint must be an https URL without fragment (http for loopback only)")
+
+    @property
+    def endpoints(self) -> dict[str, str | None]:
+        """The overrides, by their names in discovery."""
+        return {
+            "authorization_endpoint": self.authorization_endpoint,
+            "token_endpoint": self.token_endpoint,
+            "jwks_uri": self.jwks_uri,
+            "userinfo_endpoint": self.userinfo_endpoint,
+            "end_session_endpoint": self.end_session_endpoint,
+        }
+
+    def allows(self, url: str) -> bool:
+        """Whether *url* is good enough to send people, codes and secrets to."""
+        return is_safe_url(url, allow_http=self.allow_http)
+
+    @property
+    def allowed_issuers(self) -> tuple[str, ...]:
+        """Every spelling that a token may use."""
+        return (self.issuer, *self.issuers)
+
+
+def is_safe_url(url: str, *, allow_http: bool = False) -> bool:
+    """Whether *url* is absolute, encrypted (or loopback), and without user name, fragment and blanks."""
+    if any(character <= " " or character >= "\x7f" or character == "\\" for character in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return False
+    if not host or "@" in parts.netloc or "#" in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and (allow_http or _is_loopback(host)))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,146 @@
+"""Requests to a provider: limited in time and size, never redirected, every foreign failure translated.
+
+Everything in this folder that leaves the process goes through `Outbound`. Rule: no failure carries a secret. That is
+why details name only the host and the kind of failure, and causes are cut off (`from None`): aiohttp's exceptions keep
+the request's headers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from sidecar.domain.reason import Reason
+from sidecar.flows.login import LoginError
+
+DOCUMENT_LIMIT = 512 * 1024
+"""Bytes of a discovery document or a key set."""
+
+ANSWER_LIMIT = 1024 * 1024
+"""Bytes of an answer of the token or userinfo endpoint."""
+
+LONGEST_DETAIL = 300
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session fit for `Outbound`: no cookies kept between people, no proxy from the environment. The caller
+    closes it."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+
+
+def failure(reason: Reason, detail: str) -> LoginError:
+    """A `LoginError` whose detail is short and printable."""
+    printable = "".join(character if character.isprintable() else " " for character in detail)
+    return LoginError(reason, printable if len(printable) <= LONGEST_DETAIL else printable[: LONGEST_DETAIL - 1] + "…")
+
+
+def parse_object(body: bytes | str) -> Mapping[str, object]:
+    """The JSON object in *body*.
+
+    Raises:
+        ValueError: There is none. Never another exception, whatever the bytes (deep nesting, huge numbers).
+    """
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("not a JSON number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a provider answered, whole. *host* is for details."""
+
+    host: str
+    status: int
+    body: bytes = field(repr=False)
+
+    def json(self) -> Mapping[str, object]:
+        """The JSON object in it.
+
+        Raises:
+            LoginError: `provider_misconfigured`, if there is none.
+        """
+        try:
+            return parse_object(self.body)
+        except ValueError:
+            detail = f"{self.host} answered {self.status} without a JSON object"
+            raise failure(Reason.PROVIDER_MISCONFIGURED, detail) from None
+
+
+class Outbound:
+    """The only way out to a provider. *connect* and *total* are seconds, per request.
+
+    Raises:
+        ValueError: The session keeps cookies or believes proxy variables; see `open_session`.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, *, connect: float = 5.0, total: float = 10.0) -> None:
+        if session.trust_env or not isinstance(session.cookie_jar, aiohttp.DummyCookieJar):
+            raise ValueError("the session must keep no cookies and ignore proxy variables")
+        self._session = session
+        self._timeout = aiohttp.ClientTimeout(total=total, connect=connect)
+
+    async def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET *url*; at most *limit* bytes.
+
+        Raises:
+            LoginError: `provider_unreachable`, `provider_misconfigured`.
+        """
+        return await self._request("GET", url, limit, headers or {}, None)
+
+    async def post(self, url: str, limit: int, headers: Mapping[str, str], body: str) -> Answer:
+        """POST *body* to *url*; errors as with `get`."""
+        return await self._request("POST", url, limit, headers, body.encode())
+
+    async def _request(
+        self, method: str, url: str, limit: int, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        host = urlsplit(url).netloc
+        try:
+            async with self._session.request(
+                method,
+                url,
+                headers={"Accept": "application/json", **headers},
+                data=body,
+                allow_redirects=False,
+                timeout=self._timeout,
+            ) as response:
+                _refuse_status(host, response.status)
+                return Answer(host=host, status=response.status, body=await _read(response, limit, host))
+        except TimeoutError:
+            raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} did not answer in time") from None
+        except aiohttp.ClientConnectorError as error:
+            # Its text has the address and the cause (refused, name unknown, certificate), and nothing of the request.
+            raise failure(Reason.PROVIDER_UNREACHABLE, f"no connection to {host}: {error}") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise failure(Reason.PROVIDER_UNREACHABLE, f"talking to {host} failed: {type(error).__name__}") from None
+
+
+def _refuse_status(host: str, status: int) -> None:
+    if status >= 500 or status == 429:
+        raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} answered {status}")
+    if 300 <= status < 400:
+        # A redirect could carry our credentials elsewhere.
+        raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with a redirect ({status})")
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int, host: str) -> bytes:
+    # Counted after decompression, so that a small answer cannot unfold into a large one.
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with more than {limit} bytes")
+    return bytes(body)

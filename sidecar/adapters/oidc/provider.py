@@ -1,0 +1,218 @@
+"""`OidcProvider`: the outside of a sign-in, as `flows.login.Provider` wants it.
+
+`app` makes one for each provider of the configuration. It only puts the neighbours in order: metadata, client, keys,
+signature, and the pure checks of `core.tokens`. Rule: claims leave here only after every check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import aiohttp
+
+from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
+from sidecar.adapters.oidc.config import ProviderConfig, UserInfo
+from sidecar.adapters.oidc.discovery import Discovery
+from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
+from sidecar.adapters.oidc.keys import Keys
+from sidecar.adapters.oidc.tokens import read_header, verify
+from sidecar.core.claims import freeze_claims, groups_from, with_userinfo
+from sidecar.core.tokens import (
+    Expected,
+    ExpectedAgain,
+    TokenFault,
+    check_id_token,
+    check_refreshed,
+    check_same_person,
+    check_userinfo_subject,
+)
+from sidecar.domain.identity import Claim, Person, UnixSeconds
+from sidecar.domain.reason import Reason
+from sidecar.flows.login import AuthorizationRequest, CodeGrant, Tokens
+from sidecar.flows.telling import Clock
+
+LONGEST_HINT = 6_000
+"""Characters of an ID token that still goes into a URL. Servers refuse longer lines; the client id stands in for it."""
+
+
+class OidcProvider:
+    """One OpenID provider. *session* comes from `http.open_session` and belongs to the caller."""
+
+    def __init__(self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._outbound = Outbound(session)
+        self._client = CodeClient(config, self._outbound)
+        self._discovery = Discovery(config, self._outbound, clock)
+        self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
+
+    async def close(self) -> None:
+        """Stop fetches that are under way. The session stays open."""
+        await self._keys.close()
+        await self._discovery.close()
+
+    async def authorization_url(self, request: AuthorizationRequest) -> str:
+        """Where to send the browser.
+
+        Raises:
+            LoginError: The metadata cannot be had.
+        """
+        metadata = await self._discovery.get()
+        return self._client.authorization_url(metadata.authorization_endpoint, request)
+
+    async def check_response_issuer(self, issuer: str | None) -> None:
+        """Refuse a callback that is another provider's (RFC 9207, section 2.4).
+
+        Raises:
+            LoginError: `issuer_mismatch`, or the metadata cannot be had.
+        """
+        metadata = await self._discovery.get()
+        if issuer is None and metadata.promises_issuer:
+            raise failure(Reason.ISSUER_MISMATCH, f"{self._config.issuer} promises iss, and the callback has none")
+        if issuer is not None and issuer not in self._config.allowed_issuers:
+            raise failure(Reason.ISSUER_MISMATCH, f"iss of the callback is not {self._config.issuer}")
+
+    async def redeem(self, grant: CodeGrant) -> Tokens:
+        """Turn a code into verified tokens.
+
+        Raises:
+            LoginError: `issuer_mismatch`, `code_refused`, `provider_refused`, `provider_unreachable`,
+                `provider_misconfigured`, `token_invalid`, `userinfo_invalid`.
+        """
+        await self.check_response_issuer(grant.issuer)
+        metadata = await self._discovery.get()
+        answer = await self._client.redeem(metadata.token_endpoint, grant)
+        if answer.id_token is None:
+            raise failure(Reason.TOKEN_INVALID, f"{self._config.name} gave no ID token")
+        expected = Expected(
+            issuers=self._config.allowed_issuers,
+            client_id=self._config.client_id,
+            algorithms=self._config.algorithms,
+            access_token=answer.access_token,
+            skew=self._config.skew,
+            nonce=grant.nonce,
+            max_age=grant.max_age,
+        )
+        try:
+            header, claims = await self._verified(answer.id_token)
+            check_id_token(header, claims, expected, self._clock.now())
+            frozen = freeze_claims(claims)
+        except TokenFault as fault:
+            raise failure(Reason.TOKEN_INVALID, fault.detail) from None
+        return await self._tokens(frozen, answer.id_token, answer)
+
+    async def refresh(self, refresh_token: str, person: Person, now: UnixSeconds) -> Tokens:
+        """Confirm the claims anew. The old refresh token is returned when the provider gives no new one.
+
+        *now* is not used: it was read before the provider answered, and a slow answer would look as if from the future.
+        A provider may give no ID token (OIDC Core 1.0, section 12.2). Then userinfo confirms the person, `id_token` is
+        empty, and the claims say nothing of the act of signing in (`auth_time`, `acr`, `sid`): the old ones hold on.
+
+        Raises:
+            LoginError: `code_refused` when the provider says `invalid_grant`; otherwise as `redeem`.
+        """
+        metadata = await self._discovery.get()
+        answer = await self._client.refresh(metadata.token_endpoint, refresh_token)
+        try:
+            if answer.id_token is None:
+                return await self._confirmed(person, answer, refresh_token)
+            header, claims = await self._verified(answer.id_token)
+            check_refreshed(header, claims, self._expected_again(person, answer), self._clock.now())
+            frozen = freeze_claims(claims)
+        except TokenFault as fault:
+            raise failure(Reason.TOKEN_INVALID, fault.detail) from None
+        return await self._tokens(frozen, answer.id_token, answer, refresh_token)
+
+    async def end_session_url(self, id_token: str | None, back_to: str, state: str) -> str | None:
+        """Where to send the browser to sign out there too (OIDC RP-Initiated Logout 1.0), or None.
+
+        Raises:
+            LoginError: The metadata cannot be had.
+        """
+        endpoint = (await self._discovery.get()).end_session_endpoint
+        if endpoint is None:
+            return None
+        hint = {"id_token_hint": id_token} if id_token and len(id_token) <= LONGEST_HINT else {}
+        ours = {**hint, "client_id": self._config.client_id, "post_logout_redirect_uri": back_to, "state": state}
+        parts = urlsplit(endpoint)
+        query = [*parse_qsl(parts.query, keep_blank_values=True), *ours.items()]
+        return parts._replace(query=urlencode(query)).geturl()
+
+    async def _jwks_uri(self) -> str:
+        return (await self._discovery.get()).jwks_uri
+
+    def _expected_again(self, person: Person, answer: TokenAnswer) -> ExpectedAgain:
+        return ExpectedAgain(
+            issuers=self._config.allowed_issuers,
+            client_id=self._config.client_id,
+            algorithms=self._config.algorithms,
+            access_token=answer.access_token,
+            skew=self._config.skew,
+            person=person,
+            subject_claim=self._config.subject_claim,
+        )
+
+    async def _verified(self, text: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
+        """Header and claims of a token that one of the provider's keys signed."""
+        token = read_header(text, self._config.algorithms)
+        keys = await self._keys.get()
+        candidates = keys.for_token(token.algorithm, token.kid)
+        claims = verify(token, candidates)
+        if claims is None and not any(key.kid == token.kid for key in candidates if key.kid is not None):
+            # The key is one that we do not know yet, or the token does not say which it is: keys may have changed.
+            newer = await self._keys.get_newer(keys)
+            if newer is not keys:
+                claims = verify(token, newer.for_token(token.algorithm, token.kid))
+        if claims is None:
+            raise TokenFault("no key of the provider made the signature")
+        return token.header, claims
+
+    async def _tokens(
+        self, claims: Mapping[str, Claim], id_token: str, answer: TokenAnswer, old_refresh_token: str | None = None
+    ) -> Tokens:
+        complete = dict(await self._completed(claims, answer.access_token))
+        # One person has one key, whichever spelling of the issuer the token used.
+        complete["iss"] = self._config.issuer
+        return Tokens(claims=complete, id_token=id_token, refresh_token=answer.refresh_token or old_refresh_token)
+
+    async def _completed(self, claims: Mapping[str, Claim], access_token: str | None) -> Mapping[str, Claim]:
+        endpoint = (await self._discovery.get()).userinfo_endpoint
+        if endpoint is None or access_token is None or not self._wants_userinfo(claims):
+            return claims
+        userinfo = await self._userinfo(endpoint, access_token)
+        try:
+            check_userinfo_subject(claims, userinfo)
+        except TokenFault as fault:
+            raise failure(Reason.USERINFO_INVALID, fault.detail) from None
+        return with_userinfo(claims, userinfo, self._config.groups_claim, single_string_ok=self._config.single_group)
+
+    def _wants_userinfo(self, claims: Mapping[str, Claim]) -> bool:
+        if self._config.userinfo is not UserInfo.MISSING:
+            return self._config.userinfo is UserInfo.ALWAYS
+        path = self._config.groups_claim
+        wants_groups = bool(path) and path[0] in self._config.needed
+        if wants_groups and groups_from(claims, path, single_string_ok=self._config.single_group) is None:
+            return True
+        return not self._config.needed <= claims.keys()
+
+    async def _confirmed(self, person: Person, answer: TokenAnswer, old_refresh_token: str) -> Tokens:
+        """The claims of a refresh without an ID token."""
+        endpoint = (await self._discovery.get()).userinfo_endpoint
+        if endpoint is None or answer.access_token is None or self._config.userinfo is UserInfo.NEVER:
+            raise TokenFault("the refresh gave no ID token, and there is no userinfo to ask")
+        userinfo = await self._userinfo(endpoint, answer.access_token)
+        check_same_person(userinfo, person, self._config.allowed_issuers, self._config.subject_claim)
+        claims = with_userinfo({}, userinfo, self._config.groups_claim, single_string_ok=self._config.single_group)
+        claims = {**claims, "iss": self._config.issuer}
+        return Tokens(claims=claims, id_token="", refresh_token=answer.refresh_token or old_refresh_token)
+
+    async def _userinfo(self, endpoint: str, access_token: str) -> Mapping[str, Claim]:
+        """The claims that the userinfo endpoint has (OIDC Core 1.0, section 5.3)."""
+        answer = await self._outbound.get(endpoint, ANSWER_LIMIT, {"Authorization": f"Bearer {access_token}"})
+        if answer.status != 200:
+            raise failure(Reason.USERINFO_INVALID, f"userinfo of {self._config.name} answered {answer.status}")
+        try:
+            return freeze_claims(answer.json())
+        except TokenFault as fault:
+            raise failure(Reason.USERINFO_INVALID, fault.detail) from None

@@ -1,0 +1,179 @@
+"""Settings of one OpenID provider. `preset` fills in what is known of the product."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from sidecar.adapters.oidc.presets import PERSONAL_TENANT, preset_values
+from sidecar.adapters.secrets import AtLeast, Secret
+from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, between, fault, one_or_many
+from sidecar.adapters.urls import http_url
+
+_TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+
+
+def _issuer(value: str) -> str:
+    parts = http_url(value)
+    if "/.well-known/" in parts.path:
+        raise fault("is the address of the discovery document", "write only what stands before /.well-known/")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    # An endpoint may have a query (RFC 6749, section 3.1), unlike an issuer.
+    http_url(value.partition("?")[0])
+    if "#" in value:
+        raise fault("carries a fragment", "end the address before the #")
+    return value
+
+
+def _tenants(value: tuple[str, ...]) -> tuple[str, ...]:
+    for tenant in value:
+        if not _TENANT.fullmatch(tenant):
+            raise fault("names something that is no tenant id", "write the id: 36 characters, lower case, with hyphens")
+        if tenant == PERSONAL_TENANT:
+            raise fault(
+                "names the tenant of all personal Microsoft accounts, which keeps nobody out",
+                "write the id of your own tenant",
+            )
+    return value
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for host in value:
+        if not _HOST.fullmatch(host):
+            raise fault("names something that is no host", "write only the host, in lower case, such as id.example.com")
+    return value
+
+
+def _scopes(value: tuple[str, ...]) -> tuple[str, ...]:
+    if "openid" not in value:
+        raise fault("lacks openid, without which there is no sign-in", "add openid")
+    if not all(_SCOPE.fullmatch(scope) for scope in value):
+        raise fault("holds a scope with blanks or quotes", "write one scope per entry")
+    return value
+
+
+_KEYS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+
+def _keys(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise fault("names no key", "write the claim's name, such as groups, or its keys from the outside in")
+    return value
+
+
+ClaimKeys = Annotated[
+    tuple[Word, ...], BeforeValidator(one_or_many), AfterValidator(_keys), WithJsonSchema(_KEYS_SCHEMA)
+]
+"""Keys from the outside in; a dot is part of a name."""
+
+Endpoint = Annotated[str | None, AfterValidator(lambda value: value if value is None else _endpoint(value))]
+
+
+class EndpointSettings(Settings):
+    """Endpoints that are used in place of what discovery says."""
+
+    authorization: Endpoint = Field(default=None, description="Where browsers are sent to sign in.")
+    token: Endpoint = Field(default=None, description="Where codes are redeemed.")
+    userinfo: Endpoint = Field(default=None, description="Where missing claims are asked for.")
+    jwks: Endpoint = Field(default=None, description="Where the provider's public keys are.")
+    end_session: Endpoint = Field(default=None, description="Where browsers are sent to sign out.")
+
+
+class ProviderSettings(Settings):
+    """One OpenID provider."""
+
+    preset: Literal[
+        "generic", "okta", "entra", "keycloak", "google", "auth0", "pingone", "adfs", "cognito", "gitlab"
+    ] = Field(default="generic", description="The provider's product; fills in the defaults marked *by preset*.")
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        description="The issuer exactly as the provider writes it, with or without a slash at the end. "
+        "`preset: google` knows it."
+    )
+    client_id: Word = Field(description="The client id that the provider gave.")
+    client_secret: Annotated[Secret | None, AtLeast(16)] = Field(
+        default=None, description="The client's secret; left out only with `client_authentication: none`."
+    )
+    client_authentication: Literal["basic", "post", "none"] = Field(
+        default="basic",
+        description="How the client authenticates at the token endpoint. *By preset*: `post` for `entra`.",
+    )
+    scopes: Annotated[SomeWords, AfterValidator(_scopes)] = Field(
+        default=("openid", "profile", "email"),
+        description="Scopes to ask for. *By preset*: `okta` adds `groups` (org server) and `offline_access`; "
+        "`entra` and `auth0` add `offline_access`.",
+    )
+    label: Word | None = Field(
+        default=None, description="Name for people, on pages. Without it the preset's name, or the provider's key."
+    )
+    usernames: Literal["authoritative", "untrusted"] = Field(
+        default="untrusted",
+        description="`authoritative`: its usernames may be believed for accounts that exist already. "
+        "At most one provider per application.",
+    )
+    prompt: Literal["none", "login", "select_account", "consent"] | None = Field(
+        default=None, description="`prompt` of every sign-in (OIDC Core 1.0, section 3.1.2.1)."
+    )
+    groups_claim: ClaimKeys = Field(
+        default=("groups",),
+        description="The claim that holds the groups: a name, or a list of keys from the outside in, such as "
+        "`[realm_access, roles]`. *By preset*: `cognito:groups` for `cognito`.",
+    )
+    subject_claim: Word = Field(
+        default="sub", description="The claim that is the key of a person. *By preset*: `oid` for `entra`."
+    )
+    tenants: Annotated[SomeWords, AfterValidator(_tenants)] | None = Field(
+        default=None, description="Fence: only these Entra ID tenants (`tid`)."
+    )
+    hd: SomeWords | None = Field(default=None, description="Fence: only these Google Workspace domains (`hd`).")
+    only: ClaimFence | None = Field(
+        default=None, description="Fence: claims, each with the values of which one must be there."
+    )
+    endpoints: EndpointSettings = Field(
+        default=EndpointSettings(), description="Endpoints that are used in place of what discovery says."
+    )
+    endpoint_hosts: Annotated[SomeWords, AfterValidator(_hosts)] | None = Field(
+        default=None,
+        description="Hosts besides the issuer's on which discovery may place endpoints. *By preset* for `google` and "
+        "`entra`.",
+    )
+    clock_skew: Annotated[Seconds, AfterValidator(between(0, 300))] = Field(
+        default=60, description="By how much the provider's clock may differ."
+    )
+    userinfo: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether the userinfo endpoint is asked: `auto` when claims are missing. *By preset*: `always` for "
+        "`gitlab` and `pingone`, `never` for `entra` and `adfs`.",
+    )
+    sign_out: Literal["local", "provider"] = Field(
+        default="local", description="Whether signing out ends the provider's session as well."
+    )
+    allow_http: bool = Field(
+        default=False, description="Permit an issuer without encryption outside loopback: for tests only."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        preset = values.get("preset", "generic")
+        known = preset_values(preset, values.get("issuer")) if isinstance(preset, str) else {}
+        return {**known, **values}
+
+    @property
+    def fence(self) -> dict[str, tuple[str | int | bool, ...]]:
+        """All fences as claim name to values of which one must be there."""
+        fence: dict[str, tuple[str | int | bool, ...]] = dict(self.only or {})
+        if self.tenants:
+            fence["tid"] = self.tenants
+        if self.hd:
+            fence["hd"] = self.hd
+        return fence

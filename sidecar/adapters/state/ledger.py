@@ -1,0 +1,178 @@
+"""The ledger in SQLite: pins, groups that we gave, accounts that we deactivated, last seen.
+
+Implements `flows.accounts.Ledger`. Usernames and groups come case-folded from the caller. Nothing here is sealed:
+an administrator must be able to read what Lychgate did with any SQLite tool.
+"""
+
+from __future__ import annotations
+
+from sqlite3 import Connection
+
+from sidecar.adapters.state.database import Database
+from sidecar.domain.identity import Person, UnixSeconds
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.flows.accounts import PinConflictError
+
+_PIN = "SELECT application, username, spelling, issuer, subject, created, at FROM pins"
+
+
+class SqliteLedger:
+    """The ledgers of all applications."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def usable(self, application: str) -> bool:
+        """Whether `init` was run for the application."""
+
+        def work(connection: Connection) -> bool:
+            found = connection.execute("SELECT 1 FROM meta WHERE application = ?", (application,))
+            return found.fetchone() is not None
+
+        return await self._database.do(work)
+
+    async def init(self, application: str, at: UnixSeconds) -> bool:
+        """Declare the (new, empty) ledger to be the right one; False if it was before."""
+        added = await self._database.change(
+            "INSERT OR IGNORE INTO meta (application, initialised_at) VALUES (?, ?)", application, at
+        )
+        return added == 1
+
+    async def pin_of(self, application: str, person: Person) -> Pin | None:
+        """The pin of a person."""
+        return await self._database.do(lambda connection: _pin_of(connection, application, person))
+
+    async def pin_on(self, application: str, username: str) -> Pin | None:
+        """The pin on a (case-folded) username."""
+        return await self._database.do(lambda connection: _pin_on(connection, application, username))
+
+    async def pin(self, pin: Pin) -> None:
+        """Add a pin; the same username for the same person again changes nothing.
+
+        Raises:
+            PinConflictError: unique both ways within the application.
+            StateError: also if `init` was never run for the application.
+        """
+
+        def work(connection: Connection) -> None:
+            holder = _pin_on(connection, pin.application, pin.username)
+            holder = holder or _pin_of(connection, pin.application, pin.person)
+            if holder is None:
+                _insert_pin(connection, pin)
+            elif (holder.username, holder.person) != (pin.username, pin.person):
+                raise PinConflictError(holder)
+
+        await self._database.do(work)
+
+    async def unpin(self, application: str, username: str) -> None:
+        """Remove a pin."""
+        await self._database.change("DELETE FROM pins WHERE application = ? AND username = ?", application, username)
+
+    async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]:
+        """The memberships that Lychgate added, for whatever portal; by group and portal."""
+
+        def work(connection: Connection) -> tuple[OwnedGroup, ...]:
+            rows = connection.execute(
+                "SELECT group_name, portal, at, pending FROM owned_groups"
+                " WHERE application = ? AND username = ? ORDER BY group_name, portal",
+                (application, username),
+            )
+            return tuple(
+                OwnedGroup(
+                    application=application,
+                    username=username,
+                    group=group,
+                    portal=portal,
+                    at=UnixSeconds(at),
+                    pending=bool(pending),
+                )
+                for group, portal, at, pending in rows
+            )
+
+        return await self._database.do(work)
+
+    async def own(self, entry: OwnedGroup) -> None:
+        """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
+        await self._database.change(
+            "INSERT INTO owned_groups (application, username, group_name, portal, at, pending)"
+            " VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (application, username, group_name, portal)"
+            " DO UPDATE SET at = excluded.at, pending = excluded.pending",
+            *(entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending),
+        )
+
+    async def disown(self, application: str, username: str, group: str) -> None:
+        """Forget a membership, for all portals."""
+        await self._database.change(
+            "DELETE FROM owned_groups WHERE application = ? AND username = ? AND group_name = ?",
+            *(application, username, group),
+        )
+
+    async def deactivation(self, application: str, username: str) -> Deactivation | None:
+        """The note that Lychgate deactivated the account, or None."""
+
+        def work(connection: Connection) -> Deactivation | None:
+            row = connection.execute(
+                "SELECT cause, at FROM deactivations WHERE application = ? AND username = ?", (application, username)
+            ).fetchone()
+            if row is None:
+                return None
+            return Deactivation(application=application, username=username, cause=row[0], at=UnixSeconds(row[1]))
+
+        return await self._database.do(work)
+
+    async def note_deactivation(self, entry: Deactivation) -> None:
+        """Note that Lychgate deactivates the account."""
+        await self._database.change(
+            "INSERT INTO deactivations (application, username, cause, at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (application, username) DO UPDATE SET cause = excluded.cause, at = excluded.at",
+            *(entry.application, entry.username, entry.cause, entry.at),
+        )
+
+    async def clear_deactivation(self, application: str, username: str) -> None:
+        """Forget it: the account was made active again."""
+        await self._database.change(
+            "DELETE FROM deactivations WHERE application = ? AND username = ?", application, username
+        )
+
+    async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
+        """Note when the account was last used; never moves back."""
+        await self._database.change(
+            "INSERT INTO last_seen (application, username, at) VALUES (?, ?, ?)"
+            " ON CONFLICT (application, username) DO UPDATE SET at = max(at, excluded.at)",
+            *(application, username, at),
+        )
+
+
+def _pin_on(connection: Connection, application: str, username: str) -> Pin | None:
+    return _first(connection, f"{_PIN} WHERE application = ? AND username = ?", (application, username))
+
+
+def _pin_of(connection: Connection, application: str, person: Person) -> Pin | None:
+    return _first(
+        connection,
+        f"{_PIN} WHERE application = ? AND issuer = ? AND subject = ?",
+        (application, person.issuer, person.subject),
+    )
+
+
+def _first(connection: Connection, query: str, values: tuple[str, ...]) -> Pin | None:
+    row = connection.execute(query, values).fetchone()
+    if row is None:
+        return None
+    application, username, spelling, issuer, subject, created, at = row
+    return Pin(
+        application=application,
+        username=username,
+        spelling=spelling,
+        person=Person(issuer, subject),
+        created=bool(created),
+        at=UnixSeconds(at),
+    )
+
+
+def _insert_pin(connection: Connection, pin: Pin) -> None:
+    connection.execute(
+        "INSERT INTO pins (application, username, spelling, issuer, subject, created, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (pin.application, pin.username, pin.spelling, pin.person.issuer, pin.person.subject, pin.created, pin.at),
+    )

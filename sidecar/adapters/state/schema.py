@@ -1,0 +1,131 @@
+"""The tables of the embedded store as plain SQL, with the steps from each version to the next.
+
+Two files, because they live differently. What is in the sessions file costs a sign-in when it is lost.
+The ledger cannot be made again: it is written through to the disk, checked whole at the start, and backed up.
+A step is never changed once it is released; a new one is added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """One file.
+
+    Attributes:
+        name: Of the file, without the ending; also in error texts.
+        application_id: Tells our files from others' (SQLite file format, section 1.3.17).
+        synchronous: `FULL` survives a power cut with the last commit, `NORMAL` only with the one before.
+        cure: What the administrator does when the file is unreadable. A sentence.
+        steps: Each a tuple of statements. The version of a file is the number of steps that were done.
+    """
+
+    name: str
+    application_id: int
+    synchronous: Literal["FULL", "NORMAL"]
+    cure: str
+    steps: tuple[tuple[str, ...], ...]
+
+
+SESSIONS = Schema(
+    name="sessions",
+    application_id=0x4C596753,
+    synchronous="NORMAL",
+    cure="Move it away together with its -wal and -shm files: everybody signs in again, nothing else is lost.",
+    steps=(
+        (
+            """
+            CREATE TABLE sessions (
+                key TEXT NOT NULL PRIMARY KEY,
+                application TEXT NOT NULL,
+                person BLOB NOT NULL,
+                sid BLOB,
+                created INTEGER NOT NULL,
+                ends INTEGER NOT NULL,
+                seen INTEGER NOT NULL,
+                version INTEGER NOT NULL,
+                record BLOB NOT NULL
+            )
+            """,
+            "CREATE INDEX sessions_person ON sessions (application, person, created)",
+            "CREATE INDEX sessions_sid ON sessions (sid, created) WHERE sid IS NOT NULL",
+            "CREATE INDEX sessions_ends ON sessions (ends)",
+            "CREATE INDEX sessions_seen ON sessions (seen)",
+            "CREATE TABLE spent (state BLOB NOT NULL PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID",
+            "CREATE INDEX spent_until ON spent (until)",
+            """
+            CREATE TABLE markers (
+                subject BLOB NOT NULL PRIMARY KEY,
+                at INTEGER NOT NULL,
+                until INTEGER NOT NULL
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX markers_until ON markers (until)",
+        ),
+    ),
+)
+
+LEDGER = Schema(
+    name="ledger",
+    application_id=0x4C59674C,
+    synchronous="FULL",
+    cure=(
+        "Restore it from the backup. Without a backup, move it away together with its -wal and -shm files and declare "
+        "the new ledger to be the right one: then Lychgate no longer knows which groups it gave and whom it pinned."
+    ),
+    steps=(
+        (
+            """
+            CREATE TABLE meta (
+                application TEXT NOT NULL PRIMARY KEY,
+                initialised_at INTEGER NOT NULL
+            ) WITHOUT ROWID
+            """,
+            # The reference keeps a ledger that nobody declared from taking pins, whatever the caller forgot to ask.
+            """
+            CREATE TABLE pins (
+                application TEXT NOT NULL REFERENCES meta (application),
+                username TEXT NOT NULL,
+                spelling TEXT NOT NULL,
+                issuer TEXT NOT NULL,
+                subject TEXT NOT NULL,
+                created INTEGER NOT NULL,
+                at INTEGER NOT NULL,
+                UNIQUE (application, username),
+                UNIQUE (application, issuer, subject)
+            )
+            """,
+            """
+            CREATE TABLE owned_groups (
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                group_name TEXT NOT NULL,
+                portal TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                pending INTEGER NOT NULL,
+                PRIMARY KEY (application, username, group_name, portal)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE deactivations (
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                cause TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                PRIMARY KEY (application, username)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE last_seen (
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                PRIMARY KEY (application, username)
+            ) WITHOUT ROWID
+            """,
+        ),
+    ),
+)

@@ -1,0 +1,67 @@
+"""The embedded state store, for one instance: SQLite of the standard library in one thread of its own.
+
+Opened by the composition root. Start reading here: `files` guards the directory, `database` one file in it,
+`sessions`, `spent` and `ledger` are what the flows ask for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.database import Database, connect
+from sidecar.adapters.state.files import held, opened
+from sidecar.adapters.state.ledger import SqliteLedger
+from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
+from sidecar.adapters.state.sessions import SqliteSessions
+from sidecar.adapters.state.spent import SqliteMarkers, SqliteSpentStates
+from sidecar.adapters.state.worker import Worker
+from sidecar.flows.accounts import Ledger
+from sidecar.flows.login import SpentStates
+from sidecar.flows.logout import Markers
+from sidecar.flows.sessions import SessionStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What is kept, as the flows see it. Nothing here says where."""
+
+    sessions: SessionStore
+    spent: SpentStates
+    markers: Markers
+    ledger: Ledger
+
+
+@asynccontextmanager
+async def open_state(directory: Path | None, sealer: Sealer) -> AsyncIterator[State]:
+    """The state in *directory* (`sessions.sqlite3`, `ledger.sqlite3`, `lock`), or in memory for None.
+
+    Raises:
+        StateError: another process holds the directory, or a file in it is damaged, foreign or too new.
+            The text says what to do. Nothing is ever replaced by something empty.
+    """
+    async with Worker() as worker:
+        if directory is not None:
+            path = directory
+            await worker.run(lambda: worker.stack.enter_context(held(path)))
+
+        async def database(schema: Schema) -> Database:
+            return Database(worker, await worker.run(lambda: _connected(worker, directory, schema)), schema.name)
+
+        ledger = await database(LEDGER)
+        sessions = await database(SESSIONS)
+        yield State(
+            sessions=SqliteSessions(sessions, sealer),
+            spent=SqliteSpentStates(sessions),
+            markers=SqliteMarkers(sessions),
+            ledger=SqliteLedger(ledger),
+        )
+
+
+def _connected(worker: Worker, directory: Path | None, schema: Schema) -> sqlite3.Connection:
+    connection = connect(":memory:", schema) if directory is None else opened(directory, schema)
+    return worker.stack.enter_context(closing(connection))

@@ -1,0 +1,163 @@
+"""Checks of applications: addresses, landing, accounts, machine paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from urllib.parse import urlsplit
+
+from sidecar.adapters.urls import host_port, is_plain_outside_loopback, origin
+from sidecar.config.effective import portals_of
+from sidecar.config.faults import Finding, Severity
+from sidecar.config.model import Config
+from sidecar.config.model_application import ApplicationSettings
+from sidecar.config.shape import did_you_mean
+from sidecar.domain.account import Adopt, Reactivation
+from sidecar.domain.product import Product
+
+At = tuple[str, str]
+
+
+def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]:
+    """Addresses, landing, accounts, machine paths."""
+    for name, application in config.applications.items():
+        at = ("applications", name)
+        yield from _addresses(at, application)
+        yield from _landing(at, application)
+        yield from _accounts(at, application)
+        yield from _path_names(at, application, products[application.product])
+
+
+def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding]:
+    """Adoption, neighbours on one host, audiences."""
+    for name, application in config.applications.items():
+        yield from _adoption(("applications", name), application, config, name)
+    yield from _neighbours(config)
+    yield from _audiences(config)
+
+
+def _addresses(at: At, application: ApplicationSettings) -> Iterator[Finding]:
+    for key, address in (("url", application.url), ("upstream", application.upstream)):
+        if is_plain_outside_loopback(address) and not application.allow_http:
+            yield Finding(
+                (*at, key),
+                "is plain http outside loopback: sessions and identities would cross the network in clear",
+                "write https://; for a closed network only: allow_http: true",
+            )
+    if origin(urlsplit(application.url)) == origin(urlsplit(application.upstream)):
+        yield Finding(
+            (*at, "upstream"),
+            "is the public address itself: requests would go round in a circle",
+            "write where the application listens, such as http://127.0.0.1:8081",
+        )
+
+
+def _landing(at: At, application: ApplicationSettings) -> Iterator[Finding]:
+    landing = application.landing
+    at_landing = (*at, "landing")
+    if landing.proof == "secret" and landing.secret is None:
+        yield Finding(
+            (*at_landing, "secret"),
+            "is missing for proof: secret",
+            "add it as file:///absolute/path or env://NAME; the receiver in the application has the same one",
+        )
+    if landing.proof == "assertion" and landing.secret is not None:
+        yield Finding(
+            (*at_landing, "secret"), "is never used with proof: assertion", "remove it, or write proof: secret"
+        )
+    proof = landing.secret_header if landing.proof == "secret" else landing.assertion_header
+    if proof.lower().replace("_", "-") == landing.header.lower().replace("_", "-"):
+        yield Finding(
+            (*at_landing, "header"), "is the header of the proof as well", "give the username a header of its own"
+        )
+
+
+def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
+    accounts = application.accounts
+    for number, hook in enumerate(accounts.hooks.webhook):
+        if is_plain_outside_loopback(hook.url) and not application.allow_http:
+            yield Finding(
+                (*at, "accounts", "hooks", "webhook", number, "url"),
+                "is plain http outside loopback: it tells who signs in",
+                "write https://; for a closed network only: allow_http: true at the application",
+            )
+    if accounts.token is not None:
+        return
+    asked = {
+        "create": accounts.create,
+        "reactivate": accounts.reactivate is Reactivation.ANY,
+        "update": bool(accounts.update),
+        "groups": bool(accounts.groups.map or accounts.groups.default or accounts.groups.admin),
+    }
+    for key in (key for key, wanted in asked.items() if wanted):
+        yield Finding(
+            (*at, "accounts", key),
+            "needs a token with which to work at the application",
+            "add accounts.token: file:///absolute/path of an administrator's personal access token",
+        )
+
+
+def _adoption(at: At, application: ApplicationSettings, config: Config, name: str) -> Iterator[Finding]:
+    if application.accounts.adopt is not Adopt.BY_USERNAME:
+        return
+    used = {provider for portal in portals_of(config, name).values() for provider in portal.provider}
+    known = [config.providers[provider] for provider in used if provider in config.providers]
+    if len(known) == len(used) > 0 and not any(provider.usernames == "authoritative" for provider in known):
+        yield Finding(
+            (*at, "accounts", "adopt"),
+            "by_username would give existing accounts to whoever claims their names: "
+            "no provider of this application is authoritative",
+            "write usernames: authoritative at the provider where people cannot choose their names, or adopt: never",
+        )
+
+
+def _path_names(at: At, application: ApplicationSettings, product: Product) -> Iterator[Finding]:
+    for number, entry in enumerate(application.machine):
+        if entry.startswith("/") or entry in product.machine_profiles:
+            continue
+        cure = did_you_mean(entry.removeprefix("@"), list(product.machine_profiles))
+        yield Finding((*at, "machine", number), f"{entry} is no machine profile of {product.title}", cure)
+    for key in ("semicolons", "encoded_slashes"):
+        for number, entry in enumerate(getattr(application, key)):
+            if not entry.startswith("/") or entry == "/**":
+                yield Finding(
+                    (*at, key, number),
+                    f"{entry} opens more than the paths that need it",
+                    "name the exact paths, such as /browse/*",
+                )
+
+
+def _neighbours(config: Config) -> Iterator[Finding]:
+    for (first, one), (second, two) in combinations(config.applications.items(), 2):
+        a, b = urlsplit(one.url), urlsplit(two.url)
+        if host_port(a) != host_port(b):
+            continue
+        at = ("applications", second, "url")
+        if a.path == b.path:
+            yield Finding(
+                at, f"is the address of {first} as well", "give each application its own host or context path"
+            )
+        elif not a.path or not b.path:
+            whole, part = (first, b.path) if not a.path else (second, a.path)
+            yield Finding(
+                at,
+                f"shares a host with {first}: paths of {whole} below {part} cannot be reached",
+                "give both a context path, or hosts of their own",
+                Severity.WARNING,
+            )
+        elif f"{a.path}/".startswith(f"{b.path}/") or f"{b.path}/".startswith(f"{a.path}/"):
+            yield Finding(at, f"has a context path within that of {first}", "choose context paths side by side")
+
+
+def _audiences(config: Config) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name, application in config.applications.items():
+        if application.landing.proof != "assertion":
+            continue
+        first = seen.setdefault(application.landing.audience or application.url, name)
+        if first != name:
+            yield Finding(
+                ("applications", name, "landing", "audience"),
+                f"is the audience of {first} as well: an assertion for one would be good for the other",
+                "give each application its own, or leave it out: then it is the url",
+            )

@@ -1,0 +1,64 @@
+"""Checks of what stands at the top of the file: sessions, proxies, state."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from sidecar.adapters.settings import spell
+from sidecar.config.faults import Finding, Severity
+from sidecar.config.model import Config
+
+_WIDEST = {4: 16, 6: 48}
+
+
+def within(config: Config) -> Iterator[Finding]:
+    """Sessions, proxies, state, addresses."""
+    yield from _sessions(config)
+    yield from _proxies(config)
+    if config.state.directory is None:
+        yield Finding(
+            ("state",),
+            "memory is forgotten at every restart: sessions, pins and what Lychgate may undo",
+            "write file:///var/lib/lychgate for anything but a trial",
+            Severity.WARNING,
+        )
+    if config.listen.public == config.listen.operations:
+        yield Finding(
+            ("listen", "operations"), "is the public address as well", "give health and metrics a port of their own"
+        )
+
+
+def between(config: Config) -> Iterator[Finding]:
+    """Nothing may be empty."""
+    for name in ("providers", "applications", "portals"):
+        if not getattr(config, name):
+            yield Finding((name,), "names nothing", f"add one of the {name}; docs/configuration.md shows how")
+
+
+def _sessions(config: Config) -> Iterator[Finding]:
+    limits = config.sessions
+    if limits.idle > limits.absolute:
+        yield Finding(
+            ("sessions", "idle"),
+            f"{spell(limits.idle)} is longer than absolute, {spell(limits.absolute)}, and would never count",
+            "make idle shorter, or absolute longer",
+        )
+    if limits.recheck > limits.absolute:
+        yield Finding(
+            ("sessions", "recheck"),
+            f"{spell(limits.recheck)} is longer than absolute: claims would never be checked again",
+            "make recheck shorter; 15m is usual",
+        )
+
+
+def _proxies(config: Config) -> Iterator[Finding]:
+    for number, text in enumerate(config.trusted_proxies):
+        network = ipaddress.ip_network(text)
+        if network.prefixlen < _WIDEST[network.version]:
+            yield Finding(
+                ("trusted_proxies", number),
+                f"{text} is wide: everybody within it may claim any client address",
+                "name the addresses of the proxy in front, not the whole cluster",
+                Severity.WARNING,
+            )

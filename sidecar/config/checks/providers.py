@@ -1,0 +1,80 @@
+"""Checks of providers: encryption, credentials, fences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sidecar.adapters.oidc.presets import fence_wanted
+from sidecar.adapters.oidc.settings import ProviderSettings
+from sidecar.adapters.urls import is_plain_outside_loopback
+from sidecar.config.faults import Finding, Severity
+from sidecar.config.model import Config
+
+_NO_FENCE = frozenset({"iss", "aud", "azp", "email_verified", "nonce", "ver"})
+
+
+def within(config: Config) -> Iterator[Finding]:
+    """Encryption, credentials, fences."""
+    for name, provider in config.providers.items():
+        at = ("providers", name)
+        yield from _addresses(at, provider)
+        yield from _credentials(at, provider)
+        yield from _fence(at, provider)
+
+
+def between(config: Config) -> Iterator[Finding]:
+    """Providers that nobody uses, and two that nobody can tell apart."""
+    used = {provider for portal in config.portals.values() for provider in portal.provider}
+    if used <= config.providers.keys():
+        for name in config.providers.keys() - used:
+            at = ("providers", name)
+            yield Finding(at, "is used by no portal", "name it in a portal, or remove it", Severity.WARNING)
+    yield from _issuers(config)
+
+
+def _addresses(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    if provider.allow_http:
+        return
+    cure = "write https://; for a test network only: allow_http: true"
+    if is_plain_outside_loopback(provider.issuer):
+        yield Finding((*at, "issuer"), "is plain http: sign-ins and secrets would cross the network in clear", cure)
+    for key, address in provider.endpoints:
+        if address is not None and is_plain_outside_loopback(address):
+            yield Finding((*at, "endpoints", key), "is plain http", cure)
+
+
+def _credentials(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    if provider.client_authentication == "none" and provider.client_secret is not None:
+        yield Finding(
+            (*at, "client_secret"),
+            "is never used with client_authentication: none",
+            "remove it, or write client_authentication: basic",
+        )
+    if provider.client_authentication != "none" and provider.client_secret is None:
+        yield Finding(
+            (*at, "client_secret"),
+            f"is missing for client_authentication: {provider.client_authentication}",
+            "add it as file:///absolute/path or env://NAME, or write client_authentication: none for a public client",
+        )
+
+
+def _fence(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    wanted = fence_wanted(provider.issuer)
+    if wanted is not None and not any(claim not in _NO_FENCE for claim in provider.fence):
+        yield Finding(
+            (*at, "issuer"),
+            "serves strangers: anybody in the world can have an account there, and nothing keeps them out",
+            f"add a fence to the provider: {wanted}",
+        )
+
+
+def _issuers(config: Config) -> Iterator[Finding]:
+    seen: dict[tuple[str, str], str] = {}
+    for name, provider in config.providers.items():
+        first = seen.setdefault((provider.issuer, provider.client_id), name)
+        if first != name:
+            yield Finding(
+                ("providers", name),
+                f"has the issuer and the client_id of {first}: nobody could tell their tokens apart",
+                f"use {first} in both portals, or register a client of its own",
+            )

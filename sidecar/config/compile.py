@@ -1,0 +1,232 @@
+"""From a checked configuration to the policy that decisions read. Nothing here can fail once the checks passed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from sidecar.adapters.accounts.settings import GroupSettings
+from sidecar.adapters.oidc.settings import ProviderSettings
+from sidecar.adapters.urls import host_port, origin
+from sidecar.config.checks.rules import patterns_of
+from sidecar.config.effective import groups_at, portals_of, prefixes_at, username_at
+from sidecar.config.model import Config
+from sidecar.config.model_application import ApplicationSettings, UsernameSettings
+from sidecar.config.model_portal import ConditionSettings, PortalSettings, RuleSettings
+from sidecar.domain.paths import NO_PATHS, PathSet
+from sidecar.domain.policy import (
+    AccountPolicy,
+    ApiPolicy,
+    Application,
+    Condition,
+    GroupMapping,
+    GroupPolicy,
+    Policy,
+    Portal,
+    ProviderPolicy,
+    Rule,
+    SessionLimits,
+    UsernameMapping,
+)
+from sidecar.domain.product import Product
+
+ALWAYS_STRIPPED = (
+    "Remote-User", "X-Remote-User", "X-Remote-Groups", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token", "X-Auth-Request-User", "X-Auth-Request-Email",
+    "X-Auth-Request-Groups", "X-Rp-Usr", "X-Lychgate-*",
+)  # fmt: skip
+"""Headers that some receiver somewhere believes (D8); removed whatever the configuration says."""
+
+
+def compile_policy(config: Config, products: Mapping[str, Product]) -> Policy:
+    """The policy of *config*, which must have passed all checks."""
+    applications = {
+        name: _application(name, config, products[settings.product]) for name, settings in config.applications.items()
+    }
+    limits = config.sessions
+    policy = Policy(
+        hash="",
+        applications=applications,
+        sites=_sites(applications),
+        providers={name: _provider(name, settings) for name, settings in config.providers.items()},
+        strip=_strip(config),
+        limits=SessionLimits(
+            idle=limits.idle, absolute=limits.absolute, recheck=limits.recheck, per_person=limits.per_person
+        ),
+        trusted_proxies=config.trusted_proxies,
+    )
+    return replace(policy, hash=content_hash(policy))
+
+
+def content_hash(policy: Policy) -> str:
+    """SHA-256 (hex) over all that the policy says, product knowledge included; the same in every process."""
+    content = _plain(replace(policy, hash=""))
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def cookie_name(application: str, url: str) -> str:
+    """Browsers keep the `__Host-` prefix only with Secure, so without TLS (on loopback) the cookie goes without."""
+    return f"lychgate-{application}" if url.startswith("http:") else f"__Host-lychgate-{application}"
+
+
+def normalised(header: str) -> bytes:
+    """A header name as it is compared: case folded, `_` like `-` (rule 10)."""
+    return header.lower().replace("_", "-").encode()
+
+
+def _application(name: str, config: Config, product: Product) -> Application:
+    settings = config.applications[name]
+    url = urlsplit(settings.url)
+    sets = product.path_sets
+    portals = tuple(
+        _portal(portal_name, portal, settings, product) for portal_name, portal in portals_of(config, name).items()
+    )
+    return Application(
+        name=name,
+        product=product,
+        origin=origin(url),
+        host=host_port(url),
+        context=url.path,
+        portals=portals,
+        cookie=cookie_name(name, settings.url),
+        accounts=_accounts(settings, product),
+        api=_api(settings, product),
+        semicolons=PathSet(settings.semicolons),
+        encoded_slashes=PathSet(settings.encoded_slashes),
+        static=sets.get("static", NO_PATHS),
+        customer=sets.get("customer", NO_PATHS),
+        closed=sets.get("closed", NO_PATHS),
+    )
+
+
+def _portal(name: str, portal: PortalSettings, application: ApplicationSettings, product: Product) -> Portal:
+    return Portal(
+        name=name,
+        application=portal.application,
+        default=portal.default,
+        prefixes=prefixes_at(portal, product),
+        providers=portal.provider,
+        accepts=frozenset(portal.accepts),
+        mode=portal.mode,
+        require=_condition(portal.require),
+        rules=tuple(_rule(name, number, rule, product) for number, rule in enumerate(portal.rules)),
+        username=_username(username_at(portal, application)),
+        groups=_groups(groups_at(portal, application), product),
+    )
+
+
+def _rule(portal: str, number: int, rule: RuleSettings, product: Product) -> Rule:
+    return Rule(
+        id=f"{portal}/{number if rule.name is None else rule.name}",
+        paths=PathSet(patterns_of(rule, product)),
+        answer=rule.answer,
+        methods=None if rule.methods is None else frozenset(rule.methods),
+        condition=_condition(rule.require),
+        fresh=rule.fresh,
+    )
+
+
+def _condition(demand: ConditionSettings | None) -> Condition:
+    if demand is None:
+        return Condition()
+    return Condition(
+        any_group=None if demand.any_group is None else frozenset(demand.any_group),
+        all_groups=frozenset(demand.all_groups or ()),
+        no_group=frozenset(demand.no_group or ()),
+        claims={claim: frozenset(values) for claim, values in (demand.claims or {}).items()},
+    )
+
+
+def _username(settings: UsernameSettings) -> UsernameMapping:
+    return UsernameMapping(
+        claims=settings.claims,
+        strip_domain=settings.strip_domain,
+        prefix=settings.prefix,
+        pattern=settings.pattern,
+    )
+
+
+def _groups(settings: GroupSettings, product: Product) -> GroupPolicy:
+    lines = [GroupMapping(source=line.source, target=line.target) for line in settings.map]
+    admin = [GroupMapping(source=re.escape(line.source), target=line.target, admin=True) for line in settings.admin]
+    return GroupPolicy(
+        mapping=(*lines, *admin),
+        default=settings.default,
+        needed=frozenset(settings.needed),
+        admin=frozenset(line.target for line in settings.admin),
+        protected=product.protected_groups,
+        remove=settings.remove,
+        max_removals=settings.max_removals,
+    )
+
+
+def _accounts(application: ApplicationSettings, product: Product) -> AccountPolicy:
+    settings = application.accounts
+    return AccountPolicy(
+        enabled=settings.token is not None,
+        adopt=settings.adopt,
+        create=settings.create,
+        reactivate=settings.reactivate,
+        update=frozenset(settings.update),
+        groups=_groups(settings.groups, product),
+        reserved=product.reserved_names,
+    )
+
+
+def _api(application: ApplicationSettings, product: Product) -> ApiPolicy:
+    patterns = list(product.path_sets.get("machine", NO_PATHS).patterns)
+    for entry in application.machine:
+        patterns.extend((entry,) if entry.startswith("/") else product.machine_profiles[entry])
+    return ApiPolicy(
+        passes=frozenset(credential for credential, answer in application.api if answer == "pass"),
+        paths=PathSet(tuple(dict.fromkeys(patterns))),
+    )
+
+
+def _provider(name: str, settings: ProviderSettings) -> ProviderPolicy:
+    return ProviderPolicy(
+        name=name,
+        label=settings.label or name,
+        issuer=settings.issuer,
+        authoritative=settings.usernames == "authoritative",
+        fence={claim: frozenset(values) for claim, values in settings.fence.items()},
+        groups_claim=settings.groups_claim,
+        subject_claim=settings.subject_claim,
+        userinfo=settings.userinfo != "never",
+        sign_out=settings.sign_out == "provider",
+    )
+
+
+def _sites(applications: Mapping[str, Application]) -> dict[str, tuple[Application, ...]]:
+    hosts: dict[str, list[Application]] = {}
+    for application in applications.values():
+        hosts.setdefault(application.host, []).append(application)
+    return {host: tuple(sorted(them, key=lambda it: len(it.context), reverse=True)) for host, them in hosts.items()}
+
+
+def _strip(config: Config) -> frozenset[bytes]:
+    names = set(ALWAYS_STRIPPED)
+    for application in config.applications.values():
+        landing = application.landing
+        names.update((landing.header, landing.secret_header, landing.assertion_header, *landing.strip))
+    return frozenset(normalised(name) for name in names)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's shape of a policy: sets sorted, path sets as their patterns, mappings as they are."""
+    if isinstance(value, PathSet):
+        return list(value.patterns)
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted((_plain(item) for item in value), key=json.dumps)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,62 @@
+"""What holds at a portal once application, portal and product are taken together. Used by the checks and `compile`."""
+
+from __future__ import annotations
+
+import re
+
+from sidecar.adapters.accounts.settings import GroupSettings
+from sidecar.config.model import Config
+from sidecar.config.model_application import ApplicationSettings, UsernameSettings
+from sidecar.config.model_portal import PortalSettings
+from sidecar.domain.product import Product
+
+_NO_GROUPS = GroupSettings()
+
+
+def portals_of(config: Config, application: str) -> dict[str, PortalSettings]:
+    """The portals of an application, by name, in the order of the file."""
+    return {name: portal for name, portal in config.portals.items() if portal.application == application}
+
+
+def prefixes_at(portal: PortalSettings, product: Product) -> tuple[str, ...]:
+    """The portal's path prefixes with presets spelled out; unknown presets are left out (a check names them)."""
+    prefixes: list[str] = []
+    for path in portal.paths or ():
+        prefixes.extend(product.presets.get(path[1:], ()) if path.startswith("@") else (path,))
+    return tuple(dict.fromkeys(prefixes))
+
+
+def username_at(portal: PortalSettings, application: ApplicationSettings) -> UsernameSettings:
+    """The application's mapping with the keys that the portal changes."""
+    changes = portal.username
+    if changes is None:
+        return application.username
+    return application.username.model_copy(update={name: getattr(changes, name) for name in changes.model_fields_set})
+
+
+def groups_at(portal: PortalSettings, application: ApplicationSettings) -> GroupSettings:
+    """The group lines for people whose home is the portal.
+
+    Other portals do not inherit: lines written for colleagues must never give a customer a group (and a licence).
+    """
+    if portal.groups is not None:
+        return portal.groups
+    return application.accounts.groups if portal.default else _NO_GROUPS
+
+
+def is_for_customers(portal: PortalSettings, product: Product) -> bool:
+    """Whether the portal holds the product's customer pages."""
+    customers = product.presets.get("jsm", ())
+    return any(
+        prefix == known or prefix.startswith(f"{known}/")
+        for prefix in prefixes_at(portal, product)
+        for known in customers
+    )
+
+
+def could_become(target: str, names: frozenset[str]) -> str | None:
+    """The first of *names* (case-folded) that the target of a group line can spell, or None."""
+    shape = re.compile(
+        "".join(".*" if i % 2 else re.escape(part) for i, part in enumerate(re.split(r"(\$[1-9])", target.casefold())))
+    )
+    return next((name for name in sorted(names) if shape.fullmatch(name)), None)

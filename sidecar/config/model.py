@@ -1,0 +1,117 @@
+"""The configuration file: the union of the parts' settings. Its shape is what a site writes.
+
+Read by `config.load`; nothing keeps it after start (file shape here, compiled shape in `domain.policy`, no third).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from sidecar.adapters.audit_settings import AuditSettings
+from sidecar.adapters.oidc.settings import ProviderSettings
+from sidecar.adapters.secrets import AtLeast, Secret
+from sidecar.adapters.settings import Seconds, Settings, Words, between, fault
+from sidecar.adapters.state.settings import StateSettings
+from sidecar.config.model_application import ApplicationSettings
+from sidecar.config.model_portal import PortalSettings
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise fault(
+            "is no name", "begin with a letter, then lower-case letters, digits and hyphens, at most 32 characters"
+        )
+    return value
+
+
+def _listen(value: str) -> str:
+    match = _LISTEN.fullmatch(value)
+    if match is None or int(match[2]) > 65_535:
+        raise fault("is no address to listen on", "write address:port, such as 0.0.0.0:8080 or [::1]:8080")
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for text in value:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise fault(f"{text} is no network", "write an address or a network such as 10.4.7.0/24") from None
+        if "/" in text and str(network.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
+            raise fault(f"{text} is an address within its network", f"write {network}, or the address alone")
+    return value
+
+
+def _some_keys(value: tuple[Secret, ...]) -> tuple[Secret, ...]:
+    if not value:
+        raise fault("is empty: cookies would be unsigned", "name one key; new: openssl rand -base64 32 > cookie-key")
+    if len(set(value)) != len(value):
+        raise fault("names the same key twice", "keep one of the two")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Address = Annotated[str, AfterValidator(_listen)]
+
+
+class ListenSettings(Settings):
+    """Where Lychgate listens."""
+
+    public: Address = Field(default="0.0.0.0:8080", description="Address and port for browsers and machines.")
+    operations: Address = Field(
+        default="127.0.0.1:9090", description="Address and port of health, readiness and metrics."
+    )
+
+
+class SessionSettings(Settings):
+    """Lives of sessions."""
+
+    idle: Annotated[Seconds, AfterValidator(between(60, 2_592_000))] = Field(
+        default=36_000, description="A session ends when it was not used for so long."
+    )
+    absolute: Annotated[Seconds, AfterValidator(between(300, 2_592_000))] = Field(
+        default=86_400, description="A session ends when it is so old, used or not."
+    )
+    recheck: Annotated[Seconds, AfterValidator(between(30, 86_400))] = Field(
+        default=900, description="How old claims may grow before the provider is asked again."
+    )
+    per_person: int = Field(
+        default=20, ge=1, le=1000, description="Most sessions of one person at one application; the oldest gives way."
+    )
+
+
+class Config(Settings):
+    """The whole file."""
+
+    version: Literal[1] = Field(description="Version of the file's shape.")
+    listen: ListenSettings = Field(default=ListenSettings(), description="Where Lychgate listens.")
+    state: StateSettings = Field(
+        description="Where sessions and the ledger are kept: `file:///var/lib/lychgate` (SQLite, one instance), or "
+        "`memory` to try things out."
+    )
+    cookie_keys: Annotated[tuple[Secret, ...], AfterValidator(_some_keys), AtLeast(32)] = Field(
+        description="Keys that sign cookies and seal what is stored, each at least 32 characters. The first one signs; "
+        "the others are still accepted, so that keys can be changed."
+    )
+    assertion_key: Annotated[Secret | None, AtLeast(64)] = Field(
+        default=None,
+        description="Private Ed25519 key in PEM (PKCS #8) that signs assertions (`proof: assertion`). Without it "
+        "Lychgate makes one and keeps it in its state.",
+    )
+    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
+        default=(), description="Networks of the proxies in front, whose `X-Forwarded-*` headers are believed."
+    )
+    sessions: SessionSettings = Field(default=SessionSettings(), description="Lives of sessions.")
+    providers: dict[Name, ProviderSettings] = Field(description="OpenID providers by a name of your choice.")
+    applications: dict[Name, ApplicationSettings] = Field(
+        description="Jira and Confluence applications by a name of your choice."
+    )
+    portals: dict[Name, PortalSettings] = Field(description="Doors to the applications by a name of your choice.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="Where audit events go.")

@@ -1,0 +1,135 @@
+"""Settings of an application: one Jira or Confluence."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from sidecar.adapters.accounts.settings import AccountSettings
+from sidecar.adapters.landing.settings import LandingSettings
+from sidecar.adapters.settings import Settings, SomeWords, Words, fault
+from sidecar.adapters.urls import http_url
+from sidecar.domain.paths import check_pattern
+from sidecar.domain.policy import UsernameMapping
+
+_CONTEXT = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]{0,63}){0,4}")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+_PREFIX = re.compile(r"[a-z0-9._@-]{0,16}")
+
+
+def _url(value: str) -> str:
+    parts = http_url(value)
+    if value.endswith("/"):
+        raise fault("ends in a slash", f"write {value.rstrip('/')}")
+    if not _CONTEXT.fullmatch(parts.path):
+        raise fault(
+            "has a path that is no context path", "write plain segments, such as https://tools.example.com/jira"
+        )
+    return value
+
+
+def _upstream(value: str) -> str:
+    if http_url(value).path.strip("/"):
+        raise fault(
+            "carries a path: the application gets the paths that browsers ask for",
+            "write scheme://host:port; the context path belongs to `url` and to the application itself",
+        )
+    return value.rstrip("/")
+
+
+def check_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Path patterns; entries that begin with @ are names of sets, checked later against the product."""
+    for pattern in value:
+        if not pattern.startswith("@"):
+            try:
+                check_pattern(pattern)
+            except ValueError as error:
+                wrong, _, cure = str(error).partition(": ")
+                raise fault(wrong, cure or "write a pattern such as /secure/admin/**") from None
+    return value
+
+
+def _pattern(value: str) -> str:
+    if len(value) > 200:
+        raise fault("is longer than 200 characters", "write a simpler pattern")
+    try:
+        re.compile(value)
+    except (re.error, OverflowError) as error:
+        raise fault(f"is no regular expression: {error}", "correct it; try it with python3 -c 'import re; …'") from None
+    return value
+
+
+def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
+    for domain in value:
+        if not _DOMAIN.fullmatch(domain):
+            raise fault("names something that is no domain", "write it in lower case without @, such as example.com")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise fault("is no prefix for usernames", "use at most 16 of a-z 0-9 . _ @ -, such as cust-")
+    return value
+
+
+class UsernameSettings(Settings):
+    """How the username in the application is made from claims."""
+
+    claims: SomeWords = Field(
+        default=UsernameMapping().claims,
+        alias="from",
+        description="Claims in order; the next one is asked only when the one before is absent.",
+    )
+    strip_domain: Annotated[Words, AfterValidator(_domains)] = Field(
+        default=(),
+        description="Domains that are cut off names like `ada@example.com`; names in other domains are refused.",
+    )
+    prefix: Annotated[str, AfterValidator(_prefix)] = Field(
+        default="", description="Put in front of the name, so that names from two providers never meet."
+    )
+    pattern: Annotated[str, AfterValidator(_pattern)] = Field(
+        default=UsernameMapping().pattern,
+        description="What the name of an account that Lychgate creates must match, whole: a regular expression.",
+    )
+
+
+class ApiSettings(Settings):
+    """Which credentials of machines pass to the application on its machine paths."""
+
+    pat: Literal["pass", "deny"] = Field(default="pass", description="Personal access tokens (`Bearer`).")
+    oauth1: Literal["pass", "deny"] = Field(default="pass", description="OAuth 1.0a, as application links use it.")
+    oauth2: Literal["pass", "deny"] = Field(default="pass", description="The application's own OAuth 2.0 tokens.")
+    basic: Literal["pass", "deny"] = Field(
+        default="deny", description="Name and password: a way around the provider; deny it if you can."
+    )
+
+
+class ApplicationSettings(Settings):
+    """One Jira or Confluence."""
+
+    product: Literal["jira", "confluence"] = Field(description="What it is; brings its paths, cookies and groups.")
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        description="Its public address with the context path and without a slash at the end; equal to its base URL."
+    )
+    upstream: Annotated[str, AfterValidator(_upstream)] = Field(
+        description="Where the application itself listens: scheme, host and port."
+    )
+    landing: LandingSettings = Field(description="How it learns who is there.")
+    username: UsernameSettings = Field(default=UsernameSettings(), description="How usernames are made from claims.")
+    accounts: AccountSettings = Field(default=AccountSettings(), description="What may be done to its accounts.")
+    api: ApiSettings = Field(default=ApiSettings(), description="Which credentials of machines pass.")
+    machine: Annotated[Words, AfterValidator(check_patterns)] = Field(
+        default=(),
+        description="More machine paths: profiles of the product (`applinks`, `gadgets`, …) or path patterns.",
+    )
+    semicolons: Annotated[Words, AfterValidator(check_patterns)] = Field(
+        default=(), description="Path patterns in which a raw `;` is allowed; everywhere else it is refused."
+    )
+    encoded_slashes: Annotated[Words, AfterValidator(check_patterns)] = Field(
+        default=(), description="Path patterns in which `%2F` is allowed; everywhere else it is refused."
+    )
+    allow_http: bool = Field(
+        default=False, description="Permit a `url` or an `upstream` without encryption outside loopback."
+    )

@@ -1,0 +1,114 @@
+"""Settings of a portal: a door to an application, with its provider and its rules."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sidecar.adapters.accounts.settings import GroupSettings
+from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, Words, between, fault
+from sidecar.config.model_application import UsernameSettings, check_patterns
+from sidecar.domain.policy import Answer, Mode
+
+_METHOD = re.compile(r"[A-Z]{2,20}")
+_PORTAL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_RULE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+def _methods(value: tuple[str, ...]) -> tuple[str, ...]:
+    for method in value:
+        if not _METHOD.fullmatch(method):
+            raise fault(f"{method} is no method", "write methods in capitals, such as GET")
+    return value
+
+
+def _portal_paths(value: tuple[str, ...]) -> tuple[str, ...]:
+    for path in value:
+        if not path.startswith("@") and not _PORTAL_PATH.fullmatch(path):
+            raise fault(
+                f"{path} is no prefix of a portal",
+                "write plain segments without * and without a slash at the end, such as /servicedesk/customer",
+            )
+    return value
+
+
+def _rule_name(value: str) -> str:
+    if not _RULE_NAME.fullmatch(value):
+        raise fault("is no name of a rule", "begin with a letter, then lower-case letters, digits and hyphens")
+    return value
+
+
+def _not_nothing(value: Any) -> Any:
+    if isinstance(value, dict) and not value:
+        raise fault("asks for nothing, and so lets everyone in", "name groups or claims, or remove the line")
+    return value
+
+
+class ConditionSettings(Settings):
+    """A demand on the claims. Everything that is given must hold."""
+
+    any_group: SomeWords | None = Field(default=None, description="At least one of these groups of the provider.")
+    all_groups: SomeWords | None = Field(default=None, description="Every one of these groups.")
+    no_group: SomeWords | None = Field(default=None, description="None of these groups.")
+    claims: ClaimFence | None = Field(
+        default=None, description="Claims, each with the values of which one must be there."
+    )
+
+
+Demand = Annotated[ConditionSettings | None, BeforeValidator(_not_nothing)]
+
+
+class RuleSettings(Settings):
+    """A rule. The first one whose paths and methods match decides."""
+
+    name: Annotated[str, AfterValidator(_rule_name)] | None = Field(
+        default=None, description="Name in metrics, audit events and messages; without it the rule's number."
+    )
+    paths: Annotated[SomeWords, AfterValidator(check_patterns)] = Field(
+        default=("/**",),
+        description="Path patterns below the context path, or named sets such as `@admin`.",
+    )
+    methods: Annotated[SomeWords, AfterValidator(_methods)] | None = Field(
+        default=None, description="Methods, in capitals; all when left out."
+    )
+    answer: Answer = Field(
+        default=Answer.ALLOW,
+        description="`public`: everybody, without signing in; `login`: everybody who signed in; `allow`: those whom "
+        "`require` admits; `deny`: nobody, or with `require` not those whom it describes.",
+    )
+    require: Demand = Field(default=None, description="Demand on the claims.")
+    fresh: Annotated[Seconds, AfterValidator(between(60, 86_400))] | None = Field(
+        default=None, description="The sign-in may be at most so old; otherwise the person signs in again."
+    )
+
+
+class PortalSettings(Settings):
+    """A door to an application."""
+
+    application: Word = Field(description="The application to which it leads.")
+    default: bool = Field(
+        default=False, description="Whether it owns all paths that no other portal owns; one portal per application."
+    )
+    paths: Annotated[SomeWords, AfterValidator(_portal_paths)] | None = Field(
+        default=None, description="Path prefixes below the context path, or a preset of the product such as `@jsm`."
+    )
+    provider: SomeWords = Field(description="The provider at which people sign in.")
+    mode: Mode = Field(
+        default=Mode.ENFORCE,
+        description="`enforce`; `observe` judges every request, changes nothing and reports; `off` is transparent.",
+    )
+    accepts: Words = Field(
+        default=(), description="Other portals of the application whose sessions are let in as well."
+    )
+    require: Demand = Field(default=None, description="Demand on everybody who comes in.")
+    rules: tuple[RuleSettings, ...] = Field(default=(), description="Rules, in order.")
+    username: UsernameSettings | None = Field(
+        default=None, description="Changes to the application's `username` for this portal, key by key."
+    )
+    groups: GroupSettings | None = Field(
+        default=None,
+        description="Groups for people who sign in here. The default portal uses the application's "
+        "`accounts.groups`; any other portal gives none unless they stand here.",
+    )

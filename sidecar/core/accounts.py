@@ -1,0 +1,367 @@
+"""What an account must look like, and the steps that lead there (D4, D5).
+
+Called when a standing is computed (`order_for`) and by the account flow (`plan`). Keeps the rules that membership is
+taken away only where it is ours, that unknown groups change nothing, and that an account is enabled last.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sidecar.core.usernames import fold, is_reserved
+from sidecar.domain.account import (
+    Account,
+    AccountOrder,
+    Adopt,
+    Create,
+    Join,
+    Leave,
+    Reactivate,
+    Reactivation,
+    Removal,
+    Step,
+    Update,
+)
+from sidecar.domain.identity import Groups, Identity
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.policy import AccountPolicy, Application, GroupMapping, GroupPolicy, Portal
+from sidecar.domain.reason import Reason
+
+_PLACE = re.compile(r"\$([1-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The account is not made ready. *detail* is a sentence for the administrator."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewPin:
+    """The pin that must stand before the first step. *username* is folded, *spelling* the application's."""
+
+    username: str
+    spelling: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Groups that were left alone, and why."""
+
+    reason: Reason
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """From the account that is there to the one that is wanted.
+
+    Attributes:
+        username: In the application's spelling, or as it will be created.
+        stages: Steps of one stage may be done at the same time; a stage begins when the one before is done.
+        pin: To be added before anything else, or None if it stands.
+        adopted: Whether an account that Lychgate did not make is taken over now.
+        skipped: What was left alone.
+        confirm: Ledger entries whose join turned out to have worked.
+        forget: Folded groups in the ledger in which the account is no more.
+    """
+
+    username: str
+    stages: tuple[tuple[Step, ...], ...] = ()
+    pin: NewPin | None = None
+    adopted: bool = False
+    skipped: tuple[Skipped, ...] = ()
+    confirm: tuple[OwnedGroup, ...] = ()
+    forget: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in a safe order."""
+        return tuple(step for stage in self.stages for step in stage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """The changes of membership."""
+
+    joins: tuple[Join, ...] = ()
+    leaves: tuple[Leave, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    stale: frozenset[str] = field(default_factory=frozenset)
+
+
+def order_for(identity: Identity, portal: Portal, application: Application, username: str) -> AccountOrder:
+    """What the account of *identity* must look like when *portal* is the home portal.
+
+    An e-mail address that the provider calls unverified is not ordered, nor a name with invisible characters.
+    """
+    policy = application.accounts
+    if not policy.enabled:
+        return AccountOrder(
+            application=application.name,
+            portal=portal.name,
+            username=username,
+            display_name=None,
+            email=None,
+            groups=None,
+        )
+    groups = _wanted_groups(identity.groups, portal.groups, application.product.protected_groups)
+    return AccountOrder(
+        application=application.name,
+        portal=portal.name,
+        username=username,
+        display_name=_display_name(identity) if policy.create or "display_name" in policy.update else None,
+        email=_email(identity) if policy.create or "email" in policy.update else None,
+        groups=groups,
+        needed=tuple(name for name in groups or () if name in _folded(portal.groups.needed)),
+    )
+
+
+def plan(
+    order: AccountOrder,
+    *,
+    account: Account | None,
+    pin: Pin | None,
+    pin_on_name: Pin | None,
+    owned: Sequence[OwnedGroup],
+    deactivation: Deactivation | None,
+    policy: AccountPolicy,
+    groups: GroupPolicy,
+    authoritative: bool,
+    creatable: bool,
+) -> Plan | Refusal:
+    """The steps from *account* to *order*, or why there is no way.
+
+    Args:
+        order: What is wanted.
+        account: What the application has under the name, or None.
+        pin: The person's pin at the application.
+        pin_on_name: The pin on the username.
+        owned: What Lychgate added to the account, for whatever portal.
+        deactivation: The note that Lychgate deactivated the account.
+        policy: Of the application.
+        groups: Of the order's portal.
+        authoritative: Whether the provider's usernames may be believed for existing accounts.
+        creatable: Whether an account of this name may be made (`usernames.may_be_created`).
+    """
+    conflict = pin_conflict(order.username, pin, pin_on_name)
+    if conflict is not None:
+        return conflict
+    if account is None:
+        return _plan_new(order, pin, owned, policy, creatable=creatable)
+    if fold(account.username) != fold(order.username):
+        return Refusal(Reason.ACCOUNT_ABSENT, "the application answered with an account of another name")
+    delicate = delicacy(account, policy, groups)
+    if pin is None:
+        if delicate is not None:
+            return delicate
+        if policy.adopt is not Adopt.BY_USERNAME or not authoritative:
+            return Refusal(Reason.ACCOUNT_NOT_ADOPTED, "the account exists and is not linked to this person")
+    return _plan_existing(order, account, pin, owned, deactivation, policy, groups, delicate)
+
+
+def pin_conflict(username: str, pin: Pin | None, pin_on_name: Pin | None) -> Refusal | None:
+    """A refusal if the username is another person's or the person has another username (D4)."""
+    if pin is not None and pin.username != fold(username):
+        return Refusal(Reason.PIN_CONFLICT, f"the person is linked to the account {pin.spelling}")
+    if pin_on_name is not None and (pin is None or pin_on_name.person != pin.person):
+        return Refusal(Reason.PIN_CONFLICT, f"the account {pin_on_name.spelling} is linked to another person")
+    return None
+
+
+def delicacy(account: Account, policy: AccountPolicy, groups: GroupPolicy) -> Refusal | None:
+    """Why an account is never adopted, updated or reactivated by itself; None if it is an ordinary one (D4)."""
+    if account.own:
+        return Refusal(Reason.ACCOUNT_RESERVED, "the account is the one with which the connector works")
+    if is_reserved(account.username, policy.reserved):
+        return Refusal(Reason.ACCOUNT_RESERVED, "the account name is reserved")
+    if _folded(account.groups) & _folded(groups.protected | groups.admin):
+        return Refusal(Reason.ACCOUNT_PROTECTED, "the account is in a protected group")
+    return None
+
+
+def _plan_new(
+    order: AccountOrder, pin: Pin | None, owned: Sequence[OwnedGroup], policy: AccountPolicy, *, creatable: bool
+) -> Plan | Refusal:
+    if is_reserved(order.username, policy.reserved):
+        return Refusal(Reason.ACCOUNT_RESERVED, "an account of a reserved name is not made by itself")
+    if not policy.create:
+        return Refusal(Reason.ACCOUNT_ABSENT, "there is no such account and none may be made")
+    if not creatable:
+        return Refusal(Reason.USERNAME_INVALID, "an account of this name may not be made: it does not fit the pattern")
+    if pin is not None and not pin.created:
+        return Refusal(Reason.ACCOUNT_ABSENT, "the linked account is gone from the application")
+    name = order.username
+    joins = tuple(Join(name, group, group in order.needed) for group in order.groups or ())
+    return Plan(
+        username=name,
+        stages=_stages((Create(name, order.display_name or name, order.email or ""),), joins),
+        pin=None if pin else NewPin(fold(name), name, created=True),
+        skipped=() if order.groups is not None else (Skipped(Reason.GROUPS_UNKNOWN, ()),),
+        forget=tuple(sorted({entry.group for entry in owned})),
+    )
+
+
+def _plan_existing(
+    order: AccountOrder,
+    account: Account,
+    pin: Pin | None,
+    owned: Sequence[OwnedGroup],
+    deactivation: Deactivation | None,
+    policy: AccountPolicy,
+    groups: GroupPolicy,
+    delicate: Refusal | None,
+) -> Plan | Refusal:
+    name = account.username
+    # The connector's own account is nobody's to change, even where somebody linked it.
+    moves = _Moves() if account.own else _moves(order, account, owned, groups)
+    update = None if delicate else _update(order, account, policy)
+    changes: tuple[Step, ...] = (*moves.joins, *((update,) if update else ()))
+    if account.active:
+        stages = _stages(changes, moves.leaves)
+    else:
+        refusal = delicate or _stays_inactive(deactivation, policy, moves)
+        if refusal is not None:
+            return refusal
+        stages = _stages(moves.leaves, changes, (Reactivate(name),))
+    have = _folded(account.groups)
+    return Plan(
+        username=name,
+        stages=stages,
+        pin=None if pin else NewPin(fold(name), name, created=False),
+        adopted=pin is None,
+        skipped=moves.skipped,
+        confirm=tuple(entry for entry in owned if entry.pending and entry.group in have),
+        forget=tuple(sorted({entry.group for entry in owned if entry.group not in have})),
+    )
+
+
+def _stays_inactive(deactivation: Deactivation | None, policy: AccountPolicy, moves: _Moves) -> Refusal | None:
+    """Why an inactive account is not enabled; None if it is."""
+    ours = policy.reactivate is Reactivation.OURS and deactivation is not None
+    if not ours and policy.reactivate is not Reactivation.ANY:
+        return Refusal(Reason.ACCOUNT_INACTIVE, "the account is inactive and may not be made active again")
+    # What is stale must be gone before the account is enabled; where it cannot go, it is not enabled.
+    if moves.stale:
+        reason = moves.skipped[0].reason if moves.skipped else Reason.ACCOUNT_INACTIVE
+        return Refusal(reason, "groups of the inactive account would have to be left before it is made active")
+    return None
+
+
+def _moves(order: AccountOrder, account: Account, owned: Sequence[OwnedGroup], groups: GroupPolicy) -> _Moves:
+    spelling = {fold(group): group for group in account.groups}
+    may_leave = _may_leave(order, frozenset(spelling), owned, groups)
+    if order.groups is None:
+        return _Moves(skipped=(Skipped(Reason.GROUPS_UNKNOWN, ()),), stale=may_leave)
+    wanted = {fold(group): group for group in order.groups}
+    forbidden = _folded(groups.protected) - _folded(groups.admin)
+    joins = tuple(
+        Join(account.username, group, group in order.needed)
+        for folded, group in sorted(wanted.items())
+        if folded not in spelling and folded not in forbidden
+    )
+    gone = sorted(may_leave - wanted.keys())
+    if len(gone) > groups.max_removals:
+        skipped = Skipped(Reason.REMOVALS_CAPPED, tuple(spelling[group] for group in gone))
+        return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone))
+    return _Moves(joins=joins, leaves=tuple(Leave(account.username, spelling[group]) for group in gone))
+
+
+def _may_leave(
+    order: AccountOrder, have: frozenset[str], owned: Sequence[OwnedGroup], groups: GroupPolicy
+) -> frozenset[str]:
+    """The folded groups among *have* that this portal's order may take away."""
+    if groups.remove is Removal.NEVER:
+        return frozenset()
+    mine = {entry.group for entry in owned if entry.portal == order.portal}
+    if groups.remove is Removal.MAPPED:
+        patterns = [_nameable(entry) for entry in groups.mapping]
+        mine |= {group for group in have if any(pattern.fullmatch(group) for pattern in patterns)}
+    others = {entry.group for entry in owned if entry.portal != order.portal}
+    forbidden = _folded(groups.protected) - _folded(groups.admin)
+    return (have & mine) - others - forbidden
+
+
+def _nameable(mapping: GroupMapping) -> re.Pattern[str]:
+    """Matches every folded group that the line can name."""
+    literals = _PLACE.split(mapping.target)[::2]
+    return re.compile("(?s:.*)".join(re.escape(fold(part)) for part in literals))
+
+
+def _update(order: AccountOrder, account: Account, policy: AccountPolicy) -> Update | None:
+    name = order.display_name if "display_name" in policy.update else None
+    email = order.email if "email" in policy.update else None
+    name = None if name == account.display_name else name
+    email = None if email is None or fold(email) == fold(account.email) else email
+    return Update(account.username, name, email) if name is not None or email is not None else None
+
+
+def _stages(*stages: Iterable[Step]) -> tuple[tuple[Step, ...], ...]:
+    return tuple(steps for stage in stages if (steps := tuple(stage)))
+
+
+def _wanted_groups(known: Groups, policy: GroupPolicy, built_in: frozenset[str]) -> Groups:
+    if known is None and policy.mapping:
+        return None
+    protected = _folded(policy.protected | built_in)
+    mapped = {name for line in policy.mapping for name in _mapped(line, known or (), protected, _folded(policy.admin))}
+    default = {name for entry in policy.default if (name := _group_name(entry)) is not None}
+    return tuple(sorted(mapped | {name for name in default if fold(name) not in protected}))
+
+
+def _mapped(
+    line: GroupMapping, known: Iterable[str], protected: frozenset[str], admin: frozenset[str]
+) -> Iterable[str]:
+    """What one line makes of the provider's groups. A protected group comes from an exact line under `admin` only."""
+    pattern = re.compile(line.source)
+    for group in known:
+        match = pattern.fullmatch(group)
+        name = _group_name(_expand(match, line.target)) if match else None
+        exact = line.source in {group, re.escape(group)} and not _PLACE.search(line.target)
+        if name is not None and (fold(name) not in protected or (exact and fold(name) in admin)):
+            yield name
+
+
+def _expand(match: re.Match[str], target: str) -> str:
+    found = ("", *match.groups(default=""))
+    return _PLACE.sub(lambda place: found[int(place[1])] if int(place[1]) < len(found) else "", target)
+
+
+def _group_name(name: str) -> str | None:
+    """Lower case; None for a name that could be taken for another one."""
+    lowered = name.lower()
+    sound = (
+        0 < len(name) <= 255
+        and name == name.strip()
+        and name.isprintable()
+        and unicodedata.normalize("NFKC", name) == name
+        and unicodedata.normalize("NFKC", lowered) == lowered
+    )
+    return lowered if sound else None
+
+
+def _display_name(identity: Identity) -> str | None:
+    name = identity.claims.get("name")
+    if not isinstance(name, str):
+        return None
+    plain = " ".join(name.split())
+    return plain if 0 < len(plain) <= 255 and plain.isprintable() else None
+
+
+def _email(identity: Identity) -> str | None:
+    email = identity.claims.get("email")
+    if not isinstance(email, str) or identity.claims.get("email_verified", True) is not True:
+        return None
+    local, _, domain = email.partition("@")
+    sound = local and domain and "@" not in domain and email.isprintable() and " " not in email and len(email) <= 255
+    return email if sound else None
+
+
+def _folded(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(fold, names))

@@ -1,0 +1,94 @@
+"""Cookies on their way through: which are ours, which are kept from the browser, which pass (D2, D8).
+
+All three parties read cookies a little differently, so whatever could be read as a guarded name is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+
+from sidecar.domain.session import Jar
+
+OWN_PREFIXES = (b"__host-lychgate-", b"__secure-lychgate-", b"lychgate-")
+"""Names of our own cookies, case-folded; they never reach an application (rule 71)."""
+
+
+def find_cookie(field: bytes, name: bytes) -> str | None:
+    """The value of the one cookie *name* in a `Cookie` field; None if it is absent or stands there twice.
+
+    Plain search: parsing all cookies costs ten times as much, and this runs on every request.
+    """
+    found: bytes | None = None
+    at = field.find(name + b"=")
+    while at >= 0:
+        before = field[:at].rstrip(b" \t")
+        if not before or before.endswith(b";"):
+            if found is not None:
+                return None
+            end = field.find(b";", at)
+            found = field[at + len(name) + 1 : None if end < 0 else end].strip(b" \t")
+        at = field.find(name + b"=", at + 1)
+    return None if found is None else found.decode("latin-1")
+
+
+def cookies_up(fields: Iterable[bytes], guarded: frozenset[bytes], jar: Jar) -> bytes | None:
+    """The `Cookie` value for the application: the browser's cookies without ours and the guarded ones, then our jar.
+
+    Args:
+        fields: The client's `Cookie` fields.
+        guarded: Case-folded names that a browser may not present: the product's session and remember-me cookies.
+        jar: The application's session cookies that we keep for the person; empty without one.
+    """
+    kept: list[bytes] = []
+    for field in fields:
+        for piece in field.split(b";"):
+            text = piece.strip(b" \t")
+            if text and not _names_any(text, guarded):
+                kept.append(text)
+    kept.extend(f"{name}={value}".encode("latin-1") for name, value in jar)
+    return b"; ".join(kept) if kept else None
+
+
+def _names_any(piece: bytes, guarded: frozenset[bytes]) -> bool:
+    # A reader that takes a comma for a separator (RFC 2109) must not find a guarded name behind one.
+    for part in piece.split(b","):
+        name = part.partition(b"=")[0].strip(b" \t\"'").lower()
+        if name in guarded or name.startswith(OWN_PREFIXES):
+            return True
+    return False
+
+
+def set_cookie_name(field: bytes) -> bytes:
+    """The case-folded name of a `Set-Cookie` value."""
+    return field.partition(b";")[0].partition(b"=")[0].strip(b" \t").lower()
+
+
+def jar_after(jar: Jar, field: bytes) -> Jar:
+    """The jar once the application has set (or ended) one of its session cookies."""
+    pair, _, attributes = field.partition(b";")
+    raw_name, _, raw_value = pair.partition(b"=")
+    name, value = raw_name.strip().decode("latin-1"), raw_value.strip().decode("latin-1")
+    rest = tuple(entry for entry in jar if entry[0] != name)
+    if not value or _is_over(attributes):
+        return rest
+    return tuple(sorted((*rest, (name, value))))
+
+
+def _is_over(attributes: bytes) -> bool:
+    """`Max-Age` wins over `Expires` (RFC 6265, section 4.1.2.2)."""
+    given: dict[str, str] = {}
+    for attribute in attributes.decode("latin-1").split(";"):
+        name, _, value = attribute.partition("=")
+        given[name.strip().lower()] = value.strip()
+    if "max-age" in given:
+        return given["max-age"].startswith("-") or given["max-age"] in {"", "0"}
+    return "expires" in given and _is_long_past(given["expires"])
+
+
+def _is_long_past(date: str) -> bool:
+    """Servers end a cookie with a date at the beginning of the epoch; anything readable before 2000 counts."""
+    try:
+        return parsedate_to_datetime(date).year < 2000
+    except (ValueError, TypeError, IndexError):
+        return False

@@ -1,0 +1,62 @@
+"""What kind of machine credential an `Authorization` field carries (D6). Looks at its form only; proves nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Collection
+
+_FIELD = re.compile(r"(?P<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(?P<rest>[\x21-\x7e][\x20-\x7e]*))?")
+_MAX_PAYLOAD = 16_384
+
+
+def credential_kind(authorization: str, issuers: Collection[str]) -> str:
+    """One of `basic`, `pat`, `oauth1`, `oauth2`, `jwt_of_provider`, `unknown`.
+
+    Args:
+        authorization: The whole field value (RFC 9110, section 11.6.2).
+        issuers: Issuers of our providers: a Bearer value that is a JWT of one of them is never an opaque token of the
+            product.
+    """
+    found = _FIELD.fullmatch(authorization)
+    if found is None or found["rest"] is None:
+        return "unknown"
+    scheme, rest = found["scheme"].lower(), found["rest"].strip()
+    if scheme == "basic":
+        return "basic"
+    if scheme == "oauth":
+        return "oauth1"
+    if scheme != "bearer":
+        return "unknown"
+    if rest.count(".") == 2 and _issuer(rest) in issuers:
+        return "jwt_of_provider"
+    return "pat" if _is_personal_access_token(rest) else "oauth2"
+
+
+def _is_personal_access_token(value: str) -> bool:
+    """Atlassian's tokens are base64 of `<number>:<random bytes>`."""
+    decoded = _decode(value)
+    return decoded is not None and re.match(rb"[0-9]{4,20}:", decoded) is not None
+
+
+def _issuer(token: str) -> str | None:
+    payload = _decode(token.split(".")[1].replace("-", "+").replace("_", "/"))
+    if payload is None:
+        return None
+    try:
+        claims = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    return issuer if isinstance(issuer, str) else None
+
+
+def _decode(value: str) -> bytes | None:
+    if len(value) > _MAX_PAYLOAD:
+        return None
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,46 @@
+"""What sort of client asks: a person's navigation, a frame, a link preview, a script (R4).
+
+A navigation may be sent to the provider; everything else gets 401, because a redirect breaks every script, gadget,
+application link and mobile app (D6).
+"""
+
+from __future__ import annotations
+
+from sidecar.domain.decision import Kind
+
+_FRAMES = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
+_OFFICE = ("ms-office", "microsoft office", "msoffice", "ms frontpage", "microsoft-webdav-miniredir")
+
+
+def kind_of(
+    *,
+    mode: str,
+    dest: str,
+    accept: str,
+    requested_with: str,
+    agent: str,
+    purpose: str,
+    websocket: bool,
+) -> Kind:
+    """Judge by Fetch Metadata where the client sends it, else by what it accepts.
+
+    Args:
+        mode, dest: `Sec-Fetch-Mode` and `Sec-Fetch-Dest` (Fetch Metadata, section 2), "" if absent.
+        accept: `Accept`.
+        requested_with: `X-Requested-With`.
+        agent: `User-Agent`.
+        purpose: `Sec-Purpose` or `Purpose`: a page fetched ahead begins no sign-in.
+        websocket: Whether an upgrade to `websocket` is asked for.
+    """
+    if websocket:
+        return Kind.UPGRADE
+    low = agent.lower()
+    if any(word in low for word in _OFFICE):
+        return Kind.PREVIEW
+    if "prefetch" in purpose.lower() or requested_with.lower() == "xmlhttprequest":
+        return Kind.API
+    if mode:
+        if mode != "navigate":
+            return Kind.API
+        return Kind.FRAME if dest in _FRAMES else Kind.NAVIGATION
+    return Kind.NAVIGATION if "text/html" in accept.lower() else Kind.API

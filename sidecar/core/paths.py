@@ -1,0 +1,146 @@
+"""One meaning per path, or refusal (D1). Called once per request by `core.routing`.
+
+The application gets exactly the bytes that were judged; nothing here repairs a path. What could mean two things to two
+readers is refused before any rule sees it. The query is neither judged nor rewritten.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from sidecar.domain.product import Product
+
+_SEGMENT = r"[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*"
+_PLAIN = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_DANGEROUS = frozenset(b"/\\;") | frozenset(range(0x20)) | {0x7F}
+_MAX_LAYERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target that has one meaning.
+
+    Attributes:
+        path: Percent-decoded once; begins with "/". An allowed `%2F` stays as it is.
+        raw: The path as sent: what the application gets.
+        query: Without "?"; None if there was none.
+        doubled: Whether the path has empty segments (`//`).
+        semicolon: Whether it has path parameters.
+        encoded_slash: Whether it has `%2F`.
+    """
+
+    path: str
+    raw: str
+    query: str | None
+    doubled: bool = False
+    semicolon: bool = False
+    encoded_slash: bool = False
+
+
+def read_target(target: str) -> Target | None:
+    """Read an origin-form request target (RFC 9112, section 3.2.1); None = refuse with 400.
+
+    Refused: other forms, fragments, raw backslashes, control bytes and bytes outside ASCII, broken escapes, bad UTF-8,
+    dot segments in any spelling, encoded backslashes and control bytes, double encodings of any of these and of "/".
+    """
+    raw, mark, rest = target.partition("?")
+    query = rest if mark else None
+    if not raw.startswith("/") or "#" in target or not target.isascii() or not _is_visible(target):
+        return None
+    if _PLAIN.match(raw) is not None:
+        return Target(raw, raw, query)
+    if "\\" in raw or _BAD_ESCAPE.search(raw) is not None:
+        return None
+    encoded_slash = "%2f" in raw.lower()
+    kept = re.sub("%2f", "%252F", raw, flags=re.IGNORECASE) if encoded_slash else raw
+    try:
+        path = unquote_to_bytes(kept).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    probe = path.replace("%2F", "/") if encoded_slash else path
+    if not _is_clean(probe) or not _is_flat(probe):
+        return None
+    return Target(path, raw, query, "//" in probe, ";" in path, encoded_slash)
+
+
+def collapsed(target: Target) -> str:
+    """The target with every run of slashes made one, query kept: where a GET with `//` is sent (308)."""
+    path = re.sub("/{2,}", "/", target.raw)
+    return path if target.query is None else f"{path}?{target.query}"
+
+
+def without_parameters(path: str) -> str:
+    """The path as Tomcat maps it: `;…` is cut from every segment."""
+    return "/".join(segment.partition(";")[0] for segment in path.split("/"))
+
+
+def product_readings(below: str, product: Product) -> tuple[str, ...]:
+    """What the product may serve for the path *below* its context path; every reading is judged.
+
+    Both products forward `/s/<any>/_/<rest>` to `/<rest>` inside, and find an action by the last segment alone.
+    """
+    found = [_at_home(reading, product) for reading in _forwarded(below, product)]
+    return tuple(dict.fromkeys(found))
+
+
+def _forwarded(below: str, product: Product) -> list[str]:
+    done: list[str] = []
+    todo = [below]
+    while todo:
+        path = todo.pop()
+        targets = [
+            rest
+            for prefix, marker in product.forwards
+            if path.startswith(prefix)
+            for rest in _after_each(path, marker, len(prefix) - 1)
+        ]
+        if targets:
+            todo.extend(rest for rest in targets if rest not in done)
+        elif path not in done:
+            done.append(path)
+    return done
+
+
+def _after_each(path: str, marker: str, start: int) -> list[str]:
+    ends: list[str] = []
+    at = path.find(marker, start)
+    while at >= 0:
+        ends.append(path[at + len(marker) - 1 :])
+        at = path.find(marker, at + 1)
+    return ends
+
+
+def _at_home(path: str, product: Product) -> str:
+    home = product.action_home
+    if not home or not path.endswith(product.action_suffixes) or path.startswith(home + "/"):
+        return path
+    return home + path[path.rindex("/") :]
+
+
+def _is_visible(text: str) -> bool:
+    return text.isprintable() and " " not in text
+
+
+def _is_clean(path: str) -> bool:
+    """No backslash, no control character, no dot segment."""
+    if "\\" in path or any(ord(ch) < 0x20 or 0x7F <= ord(ch) < 0xA0 for ch in path):
+        return False
+    return not any(segment.partition(";")[0] in {".", ".."} for segment in path.split("/"))
+
+
+def _is_flat(path: str) -> bool:
+    """No second layer of escapes that hides a separator, a control byte or a dot segment."""
+    for _ in range(_MAX_LAYERS):
+        hidden = {int(found, 16) for found in _ESCAPE.findall(path)}
+        if not hidden:
+            return True
+        if hidden & _DANGEROUS:
+            return False
+        path = unquote_to_bytes(path).decode("utf-8", "replace")
+        if not _is_clean(path):
+            return False
+    return False

@@ -1,0 +1,131 @@
+"""Where a request belongs: application, portal, canonical path. Found once; later code uses the result (rule 1).
+
+Portals follow design section 5: the longest prefix at segment boundaries wins (R1), static and customer paths are
+shared (R2), everything else belongs to the default portal.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sidecar.core.paths import Target, collapsed, product_readings, read_target, without_parameters
+from sidecar.domain.decision import Deny, Own, Place, Relocate, RequestFacts
+from sidecar.domain.policy import Application, Policy, Portal
+from sidecar.domain.reason import Reason
+
+OWN_PREFIX = "/.lychgate"
+"""All our own public paths lie below `<context><OWN_PREFIX>/` (D9)."""
+
+METHODS = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    | {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"}
+)
+"""What Jira and Confluence understand, WebDAV's included (RFC 4918). `TRACE` and `CONNECT` are not among them."""
+
+_HOST = re.compile(
+    r"(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?P<dot>\.?)(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+def canonical_host(host: str) -> str | None:
+    """Lower case, without trailing dot and default port; None if it is no host (RFC 9110, section 7.2)."""
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
+        return None
+    port = found["port"]
+    return found["name"] if port in (None, "80", "443") else f"{found['name']}:{int(port)}"
+
+
+def locate(facts: RequestFacts, policy: Policy) -> Place | Own | Relocate | Deny:
+    """Find the place of a request, or refuse what has none."""
+    if facts.method not in METHODS:
+        return Deny(status=405, reason=Reason.BAD_METHOD)
+    host = canonical_host(facts.host)
+    if host is None:
+        return Deny(status=400, reason=Reason.BAD_TARGET)
+    site = policy.sites.get(host)
+    if site is None:
+        return Deny(status=421, reason=Reason.UNKNOWN_HOST)
+    target = read_target(facts.target)
+    if target is None:
+        return Deny(status=400, reason=Reason.BAD_PATH)
+    application = next((app for app in site if _is_below(target.path, app.context)), None)
+    if application is None:
+        return Deny(status=404, reason=Reason.NO_PORTAL)
+    if target.doubled:
+        if facts.method in {"GET", "HEAD"}:
+            return Relocate(location=application.origin + collapsed(target))
+        return Deny(status=400, reason=Reason.BAD_PATH)
+    return _place(target, application, facts.method)
+
+
+def _place(target: Target, application: Application, method: str) -> Place | Own | Deny:
+    below = target.path[len(application.context) :] or "/"
+    if below == OWN_PREFIX or below.startswith(OWN_PREFIX + "/"):
+        return _own(target, below, application)
+    refusal = _odd_characters(target, below, application)
+    if refusal is not None:
+        return refusal
+    readings = _readings(below, target, application)
+    owners = {_owner(reading, application, method) for reading in readings}
+    if len(owners) != 1:
+        # Two readings that belong to two doors: nobody can say who must be asked.
+        return Deny(status=400, reason=Reason.BAD_PATH)
+    portal, shared = _portal_named(owners.pop(), application)
+    return Place(
+        application=application,
+        portal=portal,
+        shared=shared,
+        path=application.context + readings[0],
+        below=readings[0],
+        readings=readings[1:],
+        query=target.query or "",
+    )
+
+
+def _own(target: Target, below: str, application: Application) -> Own | Deny:
+    # Exact bytes only: `/%2Elychgate/logout` is not ours and is not the application's either.
+    if target.raw != application.context + below or not below.startswith(OWN_PREFIX + "/"):
+        return Deny(status=404, reason=Reason.UNKNOWN_ENDPOINT)
+    return Own(application=application, endpoint=below[len(OWN_PREFIX) + 1 :], query=target.query or "")
+
+
+def _odd_characters(target: Target, below: str, application: Application) -> Deny | None:
+    bare = without_parameters(below).replace("%2F", "/")
+    if target.semicolon and (";jsessionid=" in below.lower() or bare not in application.semicolons):
+        return Deny(status=400, reason=Reason.BAD_PATH)
+    if target.encoded_slash and bare not in application.encoded_slashes:
+        return Deny(status=400, reason=Reason.BAD_PATH)
+    return None
+
+
+def _readings(below: str, target: Target, application: Application) -> tuple[str, ...]:
+    spellings = [below]
+    if target.semicolon:
+        spellings.insert(0, without_parameters(below))
+    if target.encoded_slash:
+        spellings.extend([spelling.replace("%2F", "/") for spelling in spellings])
+    found = [reading for spelling in spellings for reading in product_readings(spelling, application.product)]
+    return tuple(dict.fromkeys(found))
+
+
+def _owner(below: str, application: Application, method: str) -> tuple[str, str]:
+    if method in {"GET", "HEAD"} and below in application.static:
+        return application.default_portal.name, "static"
+    best, length = application.default_portal, -1
+    for portal in application.portals:
+        for prefix in portal.prefixes:
+            if len(prefix) > length and _is_below(below, prefix):
+                best, length = portal, len(prefix)
+    shared = "customer" if best.default and below in application.customer else ""
+    return best.name, shared
+
+
+def _portal_named(owner: tuple[str, str], application: Application) -> tuple[Portal, str]:
+    portal = application.portal(owner[0])
+    return portal if portal is not None else application.default_portal, owner[1]
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    """At a segment boundary: `/jira` holds `/jira` and `/jira/x`, not `/jirafa`."""
+    return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")

@@ -1,0 +1,56 @@
+"""From session and policy to standing: the work that no request repeats (design, section 1)."""
+
+from __future__ import annotations
+
+from sidecar.core.accounts import order_for
+from sidecar.core.conditions import meets
+from sidecar.core.usernames import resolve_username
+from sidecar.domain.identity import Identity
+from sidecar.domain.policy import Answer, Application, Policy, Portal, Rule
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Session
+from sidecar.domain.standing import Admission, Standing
+
+
+def standing_of(session: Session, policy: Policy) -> Standing | None:
+    """How a session stands under *policy*; None if its application, portal or provider is no longer there."""
+    application = policy.applications.get(session.application)
+    home = application.portal(session.portal) if application is not None else None
+    if application is None or home is None or session.identity.provider not in home.providers:
+        return None
+    identity = session.identity
+    username = resolve_username(identity, home.username)
+    refused = username if isinstance(username, Reason) else Reason.OK
+    name = None if isinstance(username, Reason) else username
+    return Standing(
+        policy=policy.hash,
+        username=name,
+        refused=refused,
+        order=None if name is None else order_for(identity, home, application, name),
+        portals={portal.name: _admission(identity, portal) for portal in application.portals},
+    )
+
+
+def needed_claims(application: Application) -> frozenset[str]:
+    """The claims that the policy reads; a session keeps no others (design, section 7)."""
+    names = {"name", "email", "preferred_username"}
+    for portal in application.portals:
+        names.update(portal.username.claims)
+        for condition in (portal.require, *(rule.condition for rule in portal.rules)):
+            names.update(condition.claims)
+    return frozenset(names)
+
+
+def _admission(identity: Identity, portal: Portal) -> Admission:
+    return Admission(
+        require=meets(identity, portal.require),
+        rules=tuple(_verdict(identity, rule) for rule in portal.rules),
+    )
+
+
+def _verdict(identity: Identity, rule: Rule) -> Reason:
+    verdict = meets(identity, rule.condition)
+    if rule.answer is Answer.DENY and verdict is Reason.GROUPS_UNKNOWN:
+        # A ban on groups that cannot be read holds (D5).
+        return Reason.OK
+    return verdict

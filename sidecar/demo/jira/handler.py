@@ -1,0 +1,158 @@
+"""The way of one request through a stand-in Jira: read the path, fail if told to, see who it is, answer.
+
+`server.py` gives this handler to `web.Server`. The tables of pages are in `table.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from aiohttp import web
+
+from sidecar.demo.jira.answers import RefusedError, json_answer, plain, refusal
+from sidecar.demo.jira.faults import Failure
+from sidecar.demo.jira.paths import BadTargetError, Target, read_target
+from sidecar.demo.jira.recognise import recognise
+from sidecar.demo.jira.recording import Call
+from sidecar.demo.jira.table import find_page, is_static, streams_its_body
+from sidecar.demo.jira.visit import Site, Visit
+
+_BODY_LIMIT = 2 * 1024 * 1024  # bytes of a form or JSON body; Tomcat's maxPostSize
+_FORM = "application/x-www-form-urlencoded"
+_FORM_TYPES = (_FORM, "multipart/form-data", "text/plain")
+_MUTATING = ("POST", "PUT", "DELETE", "PATCH")
+
+
+class Handler:
+    """Answers every request of one stand-in Jira."""
+
+    def __init__(self, site: Site) -> None:
+        """The site is shared with the test that reads it."""
+        self._site = site
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request and write it down."""
+        call = _record(request)
+        self._site.calls.seen.append(call)
+        try:
+            answer = await self._answer(request, call)
+            call.status = answer.status
+            return answer
+        finally:
+            call.body_length = request.content.total_bytes
+
+    async def _answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        config = self._site.config
+        if sum(len(n) + len(v) + 4 for n, v in request.raw_headers) > config.header_limit:
+            return plain("Request header is too large", 400)
+        try:
+            target = read_target(call.target, config.context_path, config.relaxed_path_chars)
+        except BadTargetError as error:
+            return plain(f"HTTP Status 400 – Bad Request: {error}", 400)
+        if target is None:
+            return plain("HTTP Status 404 – Not Found", 404)
+        if target.path == "":
+            query = f"?{target.query}" if target.query else ""
+            return web.Response(status=302, headers={"Location": f"{config.context_path}/{query}"})
+        await asyncio.sleep(self._site.faults.delay_of(target.path))
+        failure = self._site.faults.next_failure(target.path)
+        if failure is not None:
+            return _fail(request, failure)
+        return await self._serve(request, call, target)
+
+    async def _serve(self, request: web.BaseRequest, call: Call, target: Target) -> web.StreamResponse:
+        body = b"" if streams_its_body(request, target) else await _whole_body(request)
+        if body is None:
+            return plain("The request body is too large.", 413)
+        visit = Visit(self._site, request, call, target, _params(request, target, body), _cookies(request), body)
+        answer = await self._visit(visit)
+        return answer if answer.prepared else visit.dress(answer)
+
+    async def _visit(self, visit: Visit) -> web.StreamResponse:
+        refused = await recognise(visit)
+        if refused is not None:
+            return refused
+        if visit.session is None and not is_static(visit.target):
+            visit.open_session(None)
+        limited = _limit(visit) or _xsrf_refusal(visit)
+        if limited is not None:
+            return limited
+        try:
+            return await find_page(visit)(visit)
+        except RefusedError as error:
+            return refusal(error)
+
+
+async def _whole_body(request: web.BaseRequest) -> bytes | None:
+    """The body; None beyond the limit."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            return None
+    return bytes(body)
+
+
+def _record(request: web.BaseRequest) -> Call:
+    headers = [
+        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.raw_headers
+    ]
+    return Call(request.method, request.raw_path, headers)
+
+
+def _fail(request: web.BaseRequest, failure: Failure) -> web.Response:
+    if failure.status is None:
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError
+    answer = plain(failure.body, failure.status)
+    for name, value in failure.headers:
+        answer.headers[name] = value
+    return answer
+
+
+def _params(request: web.BaseRequest, target: Target, body: bytes) -> Mapping[str, str]:
+    pairs = parse_qsl(target.query, keep_blank_values=True)
+    if request.content_type == _FORM:
+        pairs += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    # The first value counts, as with `getParameter`.
+    return dict(reversed(pairs))
+
+
+def _cookies(request: web.BaseRequest) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in request.headers.getall("Cookie", []):
+        for pair in line.split(";"):
+            name, equals, value = pair.strip().partition("=")
+            if equals:
+                found.setdefault(name, []).append(value.strip('"'))
+    return found
+
+
+def _limit(visit: Visit) -> web.Response | None:
+    limit = visit.site.faults.rate_limit
+    if limit is None or visit.user is None or not visit.target.path.startswith("/rest/"):
+        return None
+    granted = limit.take()
+    visit.extra += limit.headers()
+    if granted:
+        return None
+    return json_answer({"message": "Rate limit exceeded.", "status-code": 429}, 429)
+
+
+def _xsrf_refusal(visit: Visit) -> web.Response | None:
+    """The REST module's check: forms need the header, and a browser's Origin must be ours."""
+    request = visit.request
+    if request.method not in _MUTATING or not visit.target.path.startswith("/rest/"):
+        return None
+    origin = request.headers.get("Origin")
+    public = urlsplit(visit.site.base_url)
+    foreign = origin is not None and origin != f"{public.scheme}://{public.netloc}"
+    token = request.headers.get("X-Atlassian-Token", "")
+    form = request.method == "POST" and request.content_type in _FORM_TYPES
+    if foreign or (form and token not in ("no-check", "nocheck")):
+        return plain("XSRF check failed", 403)
+    return None

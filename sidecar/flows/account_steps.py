@@ -1,0 +1,307 @@
+"""One plan carried out at the application, step by step, with the ledger written around each (D5, D11).
+
+Called by `flows.provisioning` inside its worker task. Keeps two rules: the ledger knows of a join before it is tried,
+and a step that may not fail quietly refuses the person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, assert_never
+
+from sidecar.core.accounts import NewPin, Plan, delicacy
+from sidecar.core.usernames import fold
+from sidecar.domain.account import Account, AccountOrder, Create, Join, Leave, Reactivate, Step, StepResult, Update
+from sidecar.domain.events import Code, Event
+from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.ledger import OwnedGroup, Pin
+from sidecar.domain.policy import AccountPolicy, GroupPolicy
+from sidecar.domain.reason import Reason
+from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
+from sidecar.flows.telling import Audit, Clock
+
+_CODES: Mapping[type[Step], Code] = {
+    Create: Code.USER_CREATED,
+    Reactivate: Code.USER_REACTIVATED,
+    Update: Code.USER_UPDATED,
+    Join: Code.GROUP_ADDED,
+    Leave: Code.GROUP_REMOVED,
+}
+
+_UNKNOWN_OUTCOME = frozenset({Reason.CONNECTOR_UNREACHABLE})
+"""After these nobody knows whether the step was done."""
+
+
+class AccountMeter(Protocol):
+    """Counts what was done to accounts."""
+
+    def step(self, application: str, kind: str, result: str) -> None:
+        """One more step. *kind* is the step's word, *result* `done`, `already` or a reason."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTrace:
+    """What the audit trail says of the request that caused the work.
+
+    Attributes:
+        request: Request id.
+        source: Client address as far as it is believed.
+        session: Keyed hash of the session.
+    """
+
+    request: str = ""
+    source: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells the events of one piece of work, each with who, where and for which request."""
+
+    audit: Audit
+    order: AccountOrder
+    identity: Identity
+    trace: RequestTrace
+
+    def tell(
+        self,
+        code: Code,
+        *,
+        outcome: str = "success",
+        reason: Reason = Reason.OK,
+        before: tuple[str, ...] | None = None,
+        after: tuple[str, ...] | None = None,
+        facts: Mapping[str, str | int | bool | tuple[str, ...]] | None = None,
+    ) -> None:
+        """Hand one event to the audit trail."""
+        self.audit.tell(
+            Event(
+                code=code,
+                outcome=outcome,
+                reason=reason,
+                request=self.trace.request,
+                source=self.trace.source,
+                session=self.trace.session,
+                person=self.identity.person,
+                username=self.order.username,
+                application=self.order.application,
+                portal=self.order.portal,
+                provider=self.identity.provider,
+                before=before,
+                after=after,
+                facts=facts or {},
+            )
+        )
+
+
+class Carrying:
+    """Carries out one plan. Made per piece of work and thrown away.
+
+    Attributes:
+        complete: False once a step failed that does not keep the person out: it is tried again soon.
+        results: What became of the steps that were done.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        ledger: Ledger,
+        clock: Clock,
+        meter: AccountMeter,
+        teller: Teller,
+        groups: frozenset[str],
+        parallel: int,
+    ) -> None:
+        """*groups* are those the account has now; *parallel* steps at most go on at the same time."""
+        self._connector = connector
+        self._ledger = ledger
+        self._clock = clock
+        self._meter = meter
+        self._teller = teller
+        self._order = teller.order
+        self._groups = set(groups)
+        self._gate = asyncio.Semaphore(parallel)
+        self.complete = True
+        self.results: dict[Step, StepResult] = {}
+
+    async def prepare(self, plan: Plan) -> None:
+        """Bring the ledger up to date: what the last look left open, and the new pin."""
+        for entry in plan.confirm:
+            await self._ledger.own(replace(entry, pending=False))
+        for group in plan.forget:
+            await self._ledger.disown(self._order.application, fold(plan.username), group)
+        if plan.pin is not None:
+            await add_pin(self._ledger, self._teller, plan.pin, self._clock.now())
+        for skipped in plan.skipped:
+            code = Code.GROUPS_INCOMPLETE if skipped.reason is Reason.GROUPS_UNKNOWN else Code.REMOVAL_SKIPPED
+            self._meter.step(self._order.application, code.value, skipped.reason.value)
+            self._teller.tell(code, outcome="skipped", reason=skipped.reason, before=skipped.groups)
+
+    async def run_stage(self, stage: tuple[Step, ...], pin: NewPin | None) -> None:
+        """Do the steps of one stage side by side; all are tried before one of them refuses the person.
+
+        Raises:
+            AccountError: of the first step, in the plan's order, whose failure keeps the person out.
+            StateError: the ledger did not answer.
+        """
+        outcomes = await asyncio.gather(*(self._run(step, pin) for step in stage), return_exceptions=True)
+        for step, outcome in zip(stage, outcomes, strict=True):
+            if isinstance(outcome, AccountError) and not _keeps_out(step):
+                self.complete = False
+            elif outcome is not None:
+                raise outcome
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The folded groups without which the person is not let in."""
+        return frozenset(map(fold, self._order.needed))
+
+    async def check_found(
+        self, account: Account | None, pin: NewPin | None, policy: AccountPolicy, groups: GroupPolicy
+    ) -> None:
+        """Look at an account that was there although the first look did not show it, before anything is done to it.
+
+        Raises:
+            AccountError: it is one that is never taken over by itself (D4); the new pin is gone again.
+        """
+        refusal = None if account is None else delicacy(account, policy, groups)
+        if refusal is None:
+            return
+        if pin is not None:
+            await self._ledger.unpin(self._order.application, pin.username)
+        raise AccountError(refusal.reason, refusal.detail, retry=False)
+
+    async def _run(self, step: Step, pin: NewPin | None) -> None:
+        async with self._gate:
+            try:
+                await self._note_before(step)
+                result = await self._connector.apply(step)
+            except AccountError as error:
+                self._tell_failure(step, error)
+                if error.reason not in _UNKNOWN_OUTCOME:
+                    await self._take_back(step, pin)
+                raise
+            self.results[step] = result
+            self._tell_done(step, result)
+            await self._note_after(step, result)
+
+    async def _note_before(self, step: Step) -> None:
+        if isinstance(step, Join):
+            await self._ledger.own(self._entry(step, self._clock.now(), pending=True))
+
+    async def _note_after(self, step: Step, result: StepResult) -> None:
+        if isinstance(step, Reactivate):
+            await self._ledger.clear_deactivation(self._order.application, fold(step.username))
+        elif isinstance(step, Join) and result is StepResult.DONE:
+            await self._ledger.own(self._entry(step, self._clock.now(), pending=False))
+        elif isinstance(step, Join | Leave):
+            # Whoever was in the group before us put them there; whoever is out of it is not ours any more.
+            await self._ledger.disown(self._order.application, fold(step.username), fold(step.group))
+
+    async def _take_back(self, step: Step, pin: NewPin | None) -> None:
+        """Undo what was noted for a step that the application refused for certain."""
+        if isinstance(step, Join):
+            await self._ledger.disown(self._order.application, fold(step.username), fold(step.group))
+        elif isinstance(step, Create) and pin is not None:
+            await self._ledger.unpin(self._order.application, pin.username)
+
+    def _entry(self, step: Join, now: UnixSeconds, *, pending: bool) -> OwnedGroup:
+        return OwnedGroup(
+            application=self._order.application,
+            username=fold(step.username),
+            group=fold(step.group),
+            portal=self._order.portal,
+            at=now,
+            pending=pending,
+        )
+
+    def _tell_done(self, step: Step, result: StepResult) -> None:
+        before = tuple(sorted(self._groups))
+        if isinstance(step, Join):
+            self._groups.add(step.group)
+        elif isinstance(step, Leave):
+            self._groups.discard(step.group)
+        self._meter.step(self._order.application, kind_of(step), result.value)
+        self._teller.tell(
+            _CODES[type(step)],
+            outcome="success" if result is StepResult.DONE else "already",
+            before=before,
+            after=tuple(sorted(self._groups)),
+            facts=_facts(step),
+        )
+
+    def _tell_failure(self, step: Step, error: AccountError) -> None:
+        self._meter.step(self._order.application, kind_of(step), error.reason.value)
+        groups = tuple(sorted(self._groups))
+        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": _keeps_out(step), **_facts(step)}
+        self._teller.tell(
+            Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, before=groups, after=groups, facts=facts
+        )
+
+
+async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds) -> None:
+    """Tie the account to the person.
+
+    Raises:
+        AccountError: `pin_conflict`, where another instance was quicker.
+    """
+    pin = Pin(
+        application=teller.order.application,
+        username=new.username,
+        spelling=new.spelling,
+        person=teller.identity.person,
+        created=new.created,
+        at=now,
+    )
+    try:
+        await ledger.pin(pin)
+    except PinConflictError as error:
+        detail = f"the account {error.holder.spelling} is linked already"
+        raise AccountError(Reason.PIN_CONFLICT, detail, retry=False) from error
+    teller.tell(Code.USER_LINKED, facts={"account": new.spelling, "created": new.created})
+
+
+def must_be_ready(account: Account | None, needed: frozenset[str] = frozenset()) -> None:
+    """Refuse an account that the application does not show as it was made.
+
+    Raises:
+        AccountError: absent, inactive, or without one of the folded groups *needed*.
+    """
+    if account is None:
+        raise AccountError(Reason.ACCOUNT_ABSENT, "the application does not show the account that was made")
+    if not account.active:
+        raise AccountError(Reason.ACCOUNT_INACTIVE, "the application still shows the account as inactive")
+    if needed - set(map(fold, account.groups)):
+        raise AccountError(Reason.ACCOUNT_STEP_FAILED, "the application does not show the account in a needed group")
+
+
+def kind_of(step: Step) -> str:
+    """The step's word: `create`, `reactivate`, `update`, `join`, `leave`."""
+    return type(step).__name__.lower()
+
+
+def _keeps_out(step: Step) -> bool:
+    """Whether the person is refused when the step fails (D11)."""
+    match step:
+        case Create() | Reactivate() | Leave():
+            return True
+        case Join():
+            return step.needed
+        case Update():
+            return False
+        case _:
+            assert_never(step)
+
+
+def _facts(step: Step) -> dict[str, str | int | bool | tuple[str, ...]]:
+    match step:
+        case Join() | Leave():
+            return {"account": step.username, "group": step.group}
+        case Update():
+            fields = {"display_name": step.display_name, "email": step.email}
+            return {"account": step.username, "fields": tuple(name for name, value in fields.items() if value)}
+        case _:
+            return {"account": step.username}

@@ -1,0 +1,381 @@
+"""Accounts made ready before the first request goes on: one worker at a time per account, however many wait.
+
+Called by the gateway for every forwarded request; nearly always that is one dictionary look-up. Keeps the rules that a
+request that goes away never stops work that has begun, and that nothing is forwarded for an account that is not ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from sidecar.core.accounts import NewPin, Plan, Refusal, pin_conflict, plan
+from sidecar.core.usernames import fold, is_reserved, may_be_created
+from sidecar.domain.account import Account, AccountOrder, Create, Leave, Reactivate, StepResult
+from sidecar.domain.events import Code
+from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.policy import AccountPolicy, GroupPolicy, Policy, UsernameMapping
+from sidecar.domain.reason import Reason
+from sidecar.flows.account_steps import AccountMeter, Carrying, RequestTrace, Teller, add_pin, must_be_ready
+from sidecar.flows.accounts import AccountError, Connector, Hook, Ledger
+from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import Audit, Clock
+
+__all__ = ["AccountMeter", "Accounts", "BoundHook", "Memory", "OnFailure", "Reach", "RequestTrace"]
+
+_SEEN_EVERY = 3600
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_Key = tuple[str, AccountOrder, Person]
+"""What remembered work is found by. The person is part of it: another one may have resolved to the same name."""
+
+
+class OnFailure(StrEnum):
+    """What happens to the person when a hook fails."""
+
+    DENY = "deny"
+    SERVE = "serve"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundHook:
+    """A hook of an application and what its failure means."""
+
+    hook: Hook
+    on_failure: OnFailure = OnFailure.DENY
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How one application's accounts are reached. No connector: its accounts are not managed.
+
+    Attributes:
+        budget: Seconds that one piece of work may take, the wait for another on the same account included.
+    """
+
+    connector: Connector | None
+    hooks: Sequence[BoundHook] = ()
+    budget: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """How long outcomes are remembered, in seconds, and how many.
+
+    Attributes:
+        ready: A finished account; the design's recheck.
+        unfinished: An account that serves although a step failed: tried again after this.
+        failed: A refusal: long enough for the requests of one page, short enough for a person's second try.
+        entries: Most outcomes kept of each sort.
+        parallel: Most steps at the same time for one account. Ten, so that ten groups take one round trip.
+    """
+
+    ready: float = 900.0
+    unfinished: float = 60.0
+    failed: float = 3.0
+    entries: int = 20_000
+    parallel: int = 10
+
+
+_USUAL = Memory()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look found."""
+
+    account: Account | None
+    pin: Pin | None
+    pin_on_name: Pin | None
+    owned: tuple[OwnedGroup, ...]
+    deactivation: Deactivation | None
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What holds for one order, taken from one policy."""
+
+    accounts: AccountPolicy
+    groups: GroupPolicy
+    username: UsernameMapping
+    authoritative: bool
+
+
+class Accounts:
+    """Makes accounts ready, and remembers that they are."""
+
+    def __init__(
+        self,
+        policy: Callable[[], Policy],
+        reach: Mapping[str, Reach],
+        ledger: Ledger,
+        audit: Audit,
+        clock: Clock,
+        meter: AccountMeter,
+        memory: Memory = _USUAL,
+    ) -> None:
+        """*policy* gives the snapshot in force; *reach* is by application name. Nothing is begun here."""
+        self._policy = policy
+        self._reach = reach
+        self._ledger = ledger
+        self._audit = audit
+        self._clock = clock
+        self._meter = meter
+        self._memory = memory
+        self._ready: OrderedDict[_Key, tuple[str, float]] = OrderedDict()
+        self._failed: OrderedDict[_Key, tuple[AccountError, float]] = OrderedDict()
+        self._noted: OrderedDict[tuple[str, str], UnixSeconds] = OrderedDict()
+        self._tasks: dict[_Key, asyncio.Task[str]] = {}
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def ensure(self, order: AccountOrder, identity: Identity, request: RequestTrace) -> str:
+        """The username to land with, in the application's own spelling, once the account is as ordered.
+
+        Raises:
+            AccountError: the account is not ready; nothing may be forwarded.
+        """
+        policy = self._policy()
+        key = (policy.hash, order, identity.person)
+        ready = self._ready.get(key)
+        if ready is not None and self._clock.monotonic() < ready[1]:
+            self._ready.move_to_end(key)
+            return ready[0]
+        return await self._wait(key, policy, identity, request)
+
+    async def close(self) -> None:
+        """Stop all work and wait until it has stopped. Those who wait get an `AccountError`."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait(self, key: _Key, policy: Policy, identity: Identity, request: RequestTrace) -> str:
+        failed = self._failed.get(key)
+        if failed is not None and self._clock.monotonic() < failed[1]:
+            raise AccountError(failed[0].reason, failed[0].detail, retry=failed[0].retry)
+        task = self._tasks.get(key)
+        if task is None:
+            task = asyncio.create_task(self._work(key, policy, identity, request))
+            self._tasks[key] = task
+            task.add_done_callback(lambda done: self._finish(key, done))
+        try:
+            # The request may be cancelled; the work is the flow's and goes on.
+            return await asyncio.shield(task)
+        except AccountError as error:
+            # One exception object in many tasks would gather all their tracebacks.
+            raise AccountError(error.reason, error.detail, retry=error.retry) from error
+        except asyncio.CancelledError:
+            waiter = asyncio.current_task()
+            if task.cancelled() and not (waiter and waiter.cancelling()):
+                raise AccountError(Reason.INTERNAL, "the gate is stopping") from None
+            raise
+
+    def _finish(self, key: _Key, task: asyncio.Task[str]) -> None:
+        del self._tasks[key]
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, AccountError):
+            until = self._clock.monotonic() + self._memory.failed
+            _remember(self._failed, key, (error, until), self._memory.entries)
+
+    async def _work(self, key: _Key, policy: Policy, identity: Identity, request: RequestTrace) -> str:
+        order = key[1]
+        teller = Teller(self._audit, order, identity, request)
+        reach = self._reach.get(order.application, Reach(None))
+        try:
+            async with _outside(reach.budget), self._turn(order):
+                username, complete = await self._make_ready(order, policy, identity, teller, reach)
+                complete = await self._run_hooks(reach.hooks, teller) and complete
+                await self._note_seen(order)
+        except AccountError as error:
+            self._meter.step(order.application, "ensure", error.reason.value)
+            teller.tell(Code.ACCOUNT_REFUSED, outcome="refused", reason=error.reason, facts={"detail": error.detail})
+            raise
+        self._meter.step(order.application, "ensure", "done" if complete else "unfinished")
+        lasts = self._memory.ready if complete else self._memory.unfinished
+        _remember(self._ready, key, (username, self._clock.monotonic() + lasts), self._memory.entries)
+        return username
+
+    def _turn(self, order: AccountOrder) -> asyncio.Lock:
+        """One at a time per account, whatever is ordered and by whom."""
+        return self._turns.setdefault((order.application, fold(order.username)), asyncio.Lock())
+
+    async def _make_ready(
+        self, order: AccountOrder, policy: Policy, identity: Identity, teller: Teller, reach: Reach
+    ) -> tuple[str, bool]:
+        rules = _rules(policy, order, identity)
+        if reach.connector is None or not rules.accounts.enabled:
+            return await self._hold_pin(rules, teller), True
+        seen = await self._look(reach.connector, order, identity.person)
+        way = plan(
+            order,
+            account=seen.account,
+            pin=seen.pin,
+            pin_on_name=seen.pin_on_name,
+            owned=seen.owned,
+            deactivation=seen.deactivation,
+            policy=rules.accounts,
+            groups=rules.groups,
+            authoritative=rules.authoritative,
+            creatable=may_be_created(order.username, rules.username),
+        )
+        if isinstance(way, Refusal):
+            raise AccountError(way.reason, way.detail, retry=False)
+        if not seen.usable and (way.pin is not None or any(isinstance(step, Leave) for step in way.steps)):
+            raise _unusable()
+        groups = seen.account.groups if seen.account is not None else frozenset()
+        carrying = Carrying(
+            reach.connector, self._ledger, self._clock, self._meter, teller, groups, self._memory.parallel
+        )
+        return await _carry_out(way, carrying, reach.connector, rules), carrying.complete
+
+    async def _look(self, connector: Connector, order: AccountOrder, person: Person) -> _Seen:
+        """Everything that a plan needs, asked for at the same time."""
+        application, name = order.application, fold(order.username)
+        account, pin, pin_on_name, owned, deactivation, usable = await asyncio.gather(
+            connector.read(order.username),
+            self._ledger.pin_of(application, person),
+            self._ledger.pin_on(application, name),
+            self._ledger.owned(application, name),
+            self._ledger.deactivation(application, name),
+            self._ledger.usable(application),
+        )
+        return _Seen(account, pin, pin_on_name, owned, deactivation, usable)
+
+    async def _hold_pin(self, rules: _Rules, teller: Teller) -> str:
+        """The username where no account is managed: pins hold all the same, so that a name used again is noticed.
+
+        Nobody can look whose account it is. So a new pin needs a provider whose usernames are authoritative, and a
+        reserved name needs a link made by an administrator.
+        """
+        order, person = teller.order, teller.identity.person
+        pin, pin_on_name, usable = await asyncio.gather(
+            self._ledger.pin_of(order.application, person),
+            self._ledger.pin_on(order.application, fold(order.username)),
+            self._ledger.usable(order.application),
+        )
+        conflict = pin_conflict(order.username, pin, pin_on_name)
+        if conflict is not None:
+            raise AccountError(conflict.reason, conflict.detail, retry=False)
+        if pin is not None:
+            return pin.spelling
+        if is_reserved(order.username, rules.accounts.reserved):
+            raise AccountError(Reason.ACCOUNT_RESERVED, "the account name is reserved", retry=False)
+        if not rules.authoritative:
+            detail = "accounts are not managed, and this provider's usernames are not authoritative"
+            raise AccountError(Reason.ACCOUNT_NOT_ADOPTED, detail, retry=False)
+        if not usable:
+            raise _unusable()
+        await add_pin(self._ledger, teller, NewPin(fold(order.username), order.username, False), self._clock.now())
+        return order.username
+
+    async def _run_hooks(self, hooks: Sequence[BoundHook], teller: Teller) -> bool:
+        """Run them one after the other; False if one failed that lets the person in."""
+        complete = True
+        for bound in hooks:
+            try:
+                await bound.hook.run(teller.order, teller.identity)
+            except AccountError as error:
+                self._meter.step(teller.order.application, "hook", error.reason.value)
+                facts = {"hook": bound.hook.name, "detail": error.detail}
+                teller.tell(Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, facts=facts)
+                if bound.on_failure is OnFailure.DENY:
+                    raise
+                complete = False
+            else:
+                self._meter.step(teller.order.application, "hook", "done")
+        return complete
+
+    async def _note_seen(self, order: AccountOrder) -> None:
+        name = (order.application, fold(order.username))
+        now = self._clock.now()
+        if now - self._noted.get(name, 0) < _SEEN_EVERY:
+            return
+        _remember(self._noted, name, now, self._memory.entries)
+        # Nobody is kept out because a date could not be written.
+        with contextlib.suppress(StateError):
+            await self._ledger.seen(*name, now)
+
+
+@contextlib.asynccontextmanager
+async def _outside(budget: float) -> AsyncIterator[None]:
+    """Gives the failures of the outside their reason, and an end."""
+    try:
+        async with asyncio.timeout(budget):
+            yield
+    except TimeoutError:
+        raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"not ready after {budget:g} seconds") from None
+    except StateError as error:
+        raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
+
+
+async def _carry_out(way: Plan, carrying: Carrying, connector: Connector, rules: _Rules) -> str:
+    """All stages; returns the username. Creating with ten groups takes two round trips: the 201 of the creation and
+    of every join is proof, so the look at the new account goes beside the joins."""
+    await carrying.prepare(way)
+    stages = way.stages
+    checked: Account | None = None
+    if stages and isinstance(create := stages[0][0], Create):
+        await carrying.run_stage(stages[0], way.pin)
+        rest = stages[1] if len(stages) > 1 else ()
+        if carrying.results[create] is StepResult.ALREADY:
+            checked = await connector.read(way.username)
+            await carrying.check_found(checked, way.pin, rules.accounts, rules.groups)
+            await carrying.run_stage(rest, None)
+        else:
+            checked = await _beside(connector.read(way.username), carrying.run_stage(rest, None))
+        must_be_ready(checked)
+        stages = stages[2:]
+    for stage in stages:
+        await carrying.run_stage(stage, None)
+    if any(isinstance(step, Reactivate) for step in way.steps):
+        # The answer to a change of `active` is no proof of the directory's state.
+        checked = await connector.read(way.username)
+        must_be_ready(checked, carrying.needed)
+    return checked.username if checked is not None else way.username
+
+
+async def _beside(look: Awaitable[Account | None], work: Awaitable[None]) -> Account | None:
+    """Both at once, and both to their end, so that no step goes on after a failure was reported."""
+    found, done = await asyncio.gather(look, work, return_exceptions=True)
+    if isinstance(done, BaseException):
+        raise done
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _rules(policy: Policy, order: AccountOrder, identity: Identity) -> _Rules:
+    application = policy.applications.get(order.application)
+    portal = application.portal(order.portal) if application is not None else None
+    provider = policy.providers.get(identity.provider)
+    if application is None or portal is None or provider is None:
+        raise AccountError(Reason.INTERNAL, "the policy no longer knows the application, portal or provider")
+    product = application.product
+    return _Rules(
+        accounts=replace(application.accounts, reserved=application.accounts.reserved | product.reserved_names),
+        groups=replace(portal.groups, protected=portal.groups.protected | product.protected_groups),
+        username=portal.username,
+        authoritative=provider.authoritative,
+    )
+
+
+def _unusable() -> AccountError:
+    detail = "the ledger was never declared to be the right one for this application (lychgate ledger init)"
+    return AccountError(Reason.LEDGER_UNUSABLE, detail, retry=False)
+
+
+def _remember(memory: OrderedDict[_K, _V], key: _K, value: _V, entries: int) -> None:
+    """Keep *value* as the youngest; the one that was longest unused makes room."""
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > entries:
+        memory.popitem(last=False)

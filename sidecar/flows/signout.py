@@ -1,0 +1,68 @@
+"""Sign-out: our session, the application's, and where the site wants it the provider's (D8, rule 56)."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+
+from sidecar.domain.policy import Application, Policy
+from sidecar.flows.landing import Landing, LandingError
+from sidecar.flows.login import LoginError, Provider
+from sidecar.flows.sessions import Entry, Sessions
+from sidecar.flows.telling import Chance, Trace
+
+LOG = logging.getLogger(__name__)
+
+
+class SignOuts:
+    """Ends sessions at a person's wish."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        providers: Mapping[str, Provider],
+        landings: Mapping[str, Landing],
+        policy: Callable[[], Policy],
+        chance: Chance,
+    ) -> None:
+        self._sessions = sessions
+        self._providers = providers
+        self._landings = landings
+        self._policy = policy
+        self._chance = chance
+
+    def is_asked_by(self, entry: Entry, form_token: str) -> bool:
+        """Whether the form that asks was made for this session: no other site can sign somebody out."""
+        return hmac.compare_digest(entry.session.form_token.encode(), form_token.encode())
+
+    async def end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> str | None:
+        """End the session and what hangs on it; the provider's end-session URL if the site wants that too.
+
+        The application's cookies were only ever in our custody: with the session they are gone.
+
+        Raises:
+            StateError: the session may be alive in the store; the person must try again.
+        """
+        session = entry.session
+        await self._sessions.end(session.key, cause, trace)
+        landing = self._landings.get(application.name)
+        if landing is not None:
+            try:
+                await landing.end(session)
+            except LandingError as error:
+                LOG.warning("%s kept what was established for a session: %s", application.name, error.detail)
+        known = self._policy().providers.get(session.identity.provider)
+        provider = self._providers.get(session.identity.provider)
+        if known is None or provider is None or not known.sign_out:
+            return None
+        try:
+            return await provider.end_session_url(session.id_token, signed_out_url(application), self._chance.token(16))
+        except LoginError as error:
+            LOG.warning("the provider %s could not be told of a sign-out: %s", known.name, error.detail)
+            return None
+
+
+def signed_out_url(application: Application) -> str:
+    """Where the browser ends; to be registered at the provider as post-logout address."""
+    return f"{application.origin}{application.context}/.lychgate/signed-out"

@@ -1,0 +1,82 @@
+"""Confluence Data Center 8 to 10. All paths are below the context path."""
+
+from __future__ import annotations
+
+from sidecar.domain.paths import path_set
+from sidecar.domain.product import Product
+from sidecar.products import common
+
+CONFLUENCE = Product(
+    name="confluence",
+    title="Confluence",
+    path_sets={
+        "admin": path_set(
+            "/admin/**",
+            "/plugins/servlet/upm/**",
+            "/plugins/servlet/embedded-crowd/**",
+            "/plugins/servlet/audit/**",
+            "/rest/api/admin/**",
+            "/rest/api/audit/**",
+            "/rest/plugins/**",
+            "/rest/scriptrunner/**",
+            "browseusers.action",
+            "browsegroups.action",
+            "viewuser.action",
+            "edituser*.action",
+            "createuser*.action",
+            "removeuser*.action",
+            "viewgeneralconfig.action",
+            "editgeneralconfig.action",
+            "globalpermissions*.action",
+            "viewsecurityconfig.action",
+            "editsecurityconfig.action",
+            "systeminfo.action",
+            "license.action",
+            "backup.action",
+            "restore*.action",
+        ),
+        "password_login": path_set(
+            "dologin.action",
+            "login.action",
+            "authenticate.action",
+            "signup*.action",
+            "dosignup.action",
+            "forgotuserpassword.action",
+            "doforgotuserpassword.action",
+            "resetuserpassword*.action",
+            "/rest/tsv/*/authenticate/**",
+        ),
+        "setup": path_set("/setup/**", "/bootstrap/**"),
+        "tokens": path_set("/rest/pat/**", "/plugins/personalaccesstokens/**"),
+        "machine": path_set("/rest/**"),
+        "polling": path_set(
+            "/rest/mywork/*/status/notification/**",
+            "/rest/analytics/*/publish/**",
+            "/rest/quickreload/**",
+            "/rest/webResources/**",
+            "/synchrony-proxy/heartbeat",
+            "/synchrony/heartbeat",
+            "/status",
+        ),
+        "customer": path_set(),
+        "static": path_set(*common.STATIC),
+        "closed": path_set(*common.CLOSED, "setup*.action"),
+    },
+    presets={},
+    machine_profiles={**common.MACHINE_PROFILES, "webdav": ("/plugins/servlet/confluence/**",)},
+    machine_public=path_set(*common.MACHINE_PUBLIC),
+    session_cookies=common.SESSION_COOKIES,
+    remember_cookies=common.REMEMBER_COOKIES,
+    login_paths=path_set("/login.action", "login.action"),
+    logout_paths=path_set("logout.action", "/plugins/servlet/sso-logout"),
+    login_target=("os_destination",),
+    password_fields=common.PASSWORD_FIELDS,
+    action_suffixes=(".action",),
+    action_home="",
+    forwards=(("/s/", "/_/"),),
+    protected_groups=frozenset({"confluence-administrators", "system-administrators"}),
+    reserved_names=common.RESERVED_NAMES,
+    start="/",
+    user_header="X-AUSERNAME",
+)
+"""Product knowledge of Confluence."""

@@ -1,0 +1,30 @@
+"""How long and how much the way to one application waits, holds and accepts.
+
+Made by the composition root, read by the client, its pool and its connections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one client; all times in seconds.
+
+    Attributes:
+        connect: Longest wait for a new connection, name look-up and TLS included.
+        first_byte: Longest standstill before the final head of an answer has come. A request body that is
+            still moving is no standstill.
+        idle_body: Longest standstill after it, whether the application or the receiver is to blame.
+        sweep: How often the times above are looked at; they are kept to within one such step.
+        idle_connections: Most connections kept open for reuse.
+        idle_expiry: Longest time a connection is kept open for reuse.
+    """
+
+    connect: float = 5.0
+    first_byte: float = 600.0
+    idle_body: float = 300.0
+    sweep: float = 1.0
+    idle_connections: int = 64
+    idle_expiry: float = 30.0

@@ -1,0 +1,243 @@
+"""Hands a request to the application and its answer to the client (D6 to D8)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from aiohttp import web
+
+from sidecar.core.cookies import jar_after
+from sidecar.core.headers import Names, Passage, request_head
+from sidecar.core.passwords import FORM_HEAD, form_has
+from sidecar.domain.decision import Forward, PassThrough, Place
+from sidecar.domain.events import Code, Event
+from sidecar.domain.reason import Reason
+from sidecar.flows.sessions import Entry, Sessions
+from sidecar.flows.streaming import Answer, AnswerHead, Fields, Outgoing
+from sidecar.flows.telling import Audit, Clock
+from sidecar.web.answer import Passing, leads_to_log_in
+from sidecar.web.head import websocket_accept
+from sidecar.web.sink import Written
+from sidecar.web.tunnel import Handshake, Tunnels
+from sidecar.web.visit import NODE, Serving, Visit
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+class RefusedError(Exception):
+    """The request or its answer may not pass after all; nothing of the answer was sent."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Forwarding:
+    """The way to the applications."""
+
+    def __init__(
+        self, applications: Mapping[str, Serving], sessions: Sessions, tunnels: Tunnels, audit: Audit, clock: Clock
+    ) -> None:
+        self._applications = applications
+        self._sessions = sessions
+        self._tunnels = tunnels
+        self._audit = audit
+        self._clock = clock
+
+    async def forward(self, visit: Visit, decision: Forward, names: Names) -> web.StreamResponse:
+        """As a person, or as nobody.
+
+        Raises:
+            AccountError, LandingError: the person is not ready; the application has not seen the request.
+            UpstreamError, RefusedError: see there.
+        """
+        serving = self._applications[decision.place.application.name]
+        entry = visit.entry if decision.username is not None else None
+        if entry is None or decision.order is None:
+            answer = Passing(visit.request, visit.record, serving.guarded, cookies=True)
+            return await self._exchange(visit, serving, answer, self._anonymous(visit, serving), names)
+        await self._check_form(visit, decision.place)
+        username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
+        fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
+        if decision.extends_idle:
+            self._sessions.used(entry)
+
+        def judge(head: AnswerHead) -> Reason:
+            return self._judge(visit, decision.place, entry, serving, username, head)
+
+        def keep(cookies: tuple[bytes, ...]) -> None:
+            jar = entry.session.jars.get(NODE, ())
+            for cookie in cookies:
+                jar = jar_after(jar, cookie)
+            if jar != entry.session.jars.get(NODE, ()):
+                self._sessions.keep_jar(entry, NODE, jar)
+
+        answer = Passing(visit.request, visit.record, serving.guarded, cookies=True, judge=judge, keep=keep)
+        passage = self._as_person(visit, serving, entry, fields)
+        entry.closers.add(answer.sink.abort)
+        try:
+            return await self._exchange(visit, serving, answer, passage, names)
+        finally:
+            entry.closers.discard(answer.sink.abort)
+
+    async def pass_through(self, visit: Visit, decision: PassThrough, names: Names) -> web.StreamResponse:
+        """With the client's own credential, or untouched for a portal that is not in force."""
+        application = decision.place.application
+        serving = self._applications[application.name]
+        if not decision.transparent:
+            await self._check_form(visit, decision.place)
+        answer = Passing(
+            visit.request,
+            visit.record,
+            frozenset() if decision.transparent else serving.guarded,
+            cookies=decision.transparent,
+        )
+        passage = self._passage(visit, guarded=frozenset(), cookies=decision.transparent, credential=True)
+        return await self._exchange(visit, serving, answer, passage, names)
+
+    def _anonymous(self, visit: Visit, serving: Serving) -> Passage:
+        return self._passage(visit, guarded=serving.guarded, cookies=True, credential=False)
+
+    def _as_person(self, visit: Visit, serving: Serving, entry: Entry, identity: Fields) -> Passage:
+        jar = entry.session.jars.get(NODE, ())
+        return self._passage(visit, guarded=serving.guarded, cookies=True, credential=False, identity=identity, jar=jar)
+
+    def _passage(
+        self,
+        visit: Visit,
+        *,
+        guarded: frozenset[bytes],
+        cookies: bool,
+        credential: bool,
+        identity: Fields = (),
+        jar: tuple[tuple[str, str], ...] = (),
+    ) -> Passage:
+        application = visit.application
+        if application is None:
+            raise RefusedError(Reason.INTERNAL)
+        length = visit.head.noted.get(b"content-length")
+        scheme, _, _ = application.origin.partition("://")
+        host, _, port = application.host.partition(":")
+        return Passage(
+            host=application.host.encode(),
+            identity=identity,
+            jar=jar,
+            guarded=guarded,
+            cookies=cookies,
+            credential=credential,
+            forwarded=(
+                (b"X-Forwarded-For", visit.forwarded_for.encode()),
+                (b"X-Forwarded-Proto", scheme.encode()),
+                (b"X-Forwarded-Host", application.host.encode()),
+                (b"X-Forwarded-Port", (port or ("443" if scheme == "https" else "80")).encode()),
+                (b"X-Request-Id", visit.record.request.encode()),
+            ),
+            length=int(length) if length is not None else None,
+            chunked=b"transfer-encoding" in visit.head.noted,
+            upgrade=visit.facts.websocket,
+        )
+
+    async def _exchange(
+        self, visit: Visit, serving: Serving, answer: Passing, passage: Passage, names: Names
+    ) -> web.StreamResponse:
+        request, record = visit.request, visit.record
+        handshake = Handshake(answer, request, record, websocket_accept(visit.head.get(b"sec-websocket-key")))
+        receiver: Answer = handshake if passage.upgrade else answer
+        outgoing = Outgoing(
+            method=request.method,
+            head=request_head(request.method, request.raw_path, visit.head.fields, names, passage),
+            body=_body(visit) if request.body_exists else None,
+            chunked=passage.chunked,
+            upgrade=passage.upgrade,
+        )
+        began = self._clock.monotonic()
+        try:
+            outcome = await serving.upstream.exchange(outgoing, receiver)
+        finally:
+            record.waited += self._clock.monotonic() - began
+            record.sent = answer.sink.sent + handshake.sink.sent
+        record.first_byte = outcome.first_byte
+        if outcome.state == "refused":
+            raise RefusedError(handshake.refused if handshake.refused is not Reason.OK else answer.refused)
+        if outcome.tunnel is not None:
+            entry = visit.entry
+            closers = entry.closers if entry is not None else set()
+            await self._tunnels.run(request, outcome.tunnel, handshake.sink, closers, self._typed(entry))
+            return Written(101, keep_alive=False)
+        return Written(record.status, keep_alive=answer.keep_alive)
+
+    def _typed(self, entry: Entry | None) -> Callable[[], None]:
+        def typed() -> None:
+            if entry is not None and self._clock.now() > entry.seen:
+                self._sessions.used(entry)
+
+        return typed
+
+    def _judge(
+        self, visit: Visit, place: Place, entry: Entry, serving: Serving, username: str, head: AnswerHead
+    ) -> Reason:
+        """D8's alarm and D14: an answer for somebody else, or a log-in page, never reaches a signed-in person."""
+        reason = serving.landing.check(username, head)
+        if reason is Reason.LANDING_MISMATCH:
+            self._alarm(visit, entry, Code.LANDING_MISMATCH, reason, username)
+            self._sessions.keep_jar(entry, NODE, ())
+            return reason
+        if leads_to_log_in(head, place):
+            # The product knows the person and refuses the page, or it does not know the person at all.
+            known = reason is Reason.OK and _names_user(head, place)
+            reason = Reason.PRODUCT_REFUSED if known else Reason.LANDING_FAILED
+            if not known:
+                self._alarm(visit, entry, Code.LANDING_FAILED, reason, username)
+                self._sessions.keep_jar(entry, NODE, ())
+            return reason
+        if reason is Reason.LANDING_FAILED:
+            self._alarm(visit, entry, Code.LANDING_FAILED, reason, username)
+            return reason if visit.facts.kind == "navigation" else Reason.OK
+        return Reason.OK
+
+    def _alarm(self, visit: Visit, entry: Entry, code: Code, reason: Reason, username: str) -> None:
+        self._audit.tell(
+            Event(
+                code=code,
+                outcome="failure",
+                reason=reason,
+                request=visit.record.request,
+                source=visit.record.source,
+                person=entry.session.identity.person,
+                username=username,
+                application=entry.session.application,
+                portal=entry.session.portal,
+                session=entry.session.key[:16],
+            )
+        )
+
+    async def _check_form(self, visit: Visit, place: Place) -> None:
+        """D12: Seraph takes credentials from a form on any URL outside the REST module."""
+        kind = visit.head.get(b"content-type").lower()
+        if not visit.request.body_exists or not kind.startswith(_FORMS) or place.below.startswith("/rest/"):
+            return
+        if visit.head.get(b"expect").lower() == "100-continue":
+            # We must see the form before the application does, so the go-ahead is ours.
+            transport = visit.request.transport
+            if transport is not None:
+                transport.write(CONTINUE)
+            visit.head.fields = [field for field in visit.head.fields if field[0].lower() != b"expect"]
+        content, first = visit.request.content, bytearray()
+        while len(first) < FORM_HEAD and not content.at_eof():
+            first += await content.readany()
+        visit.first = bytes(first)
+        if form_has(kind, visit.first[:FORM_HEAD], place.application.product.password_fields):
+            raise RefusedError(Reason.PASSWORD_LOGIN)
+
+
+def _names_user(head: AnswerHead, place: Place) -> bool:
+    name = place.application.product.user_header.lower().encode()
+    return any(field.lower() == name for field, _ in head.fields)
+
+
+async def _body(visit: Visit) -> AsyncIterator[bytes]:
+    if visit.first:
+        yield visit.first
+    async for piece in visit.request.content.iter_any():
+        yield piece

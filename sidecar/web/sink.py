@@ -1,0 +1,59 @@
+"""The client's end of a proxied answer: raw bytes to its transport, with back-pressure.
+
+Leans on three things beyond aiohttp's public surface, each with a test of its own: `writer.output_size` (so that an
+error after the first byte never writes a second head into the body), `protocol.set_parser` (tunnels), and a response
+object whose `prepare` and `write_eof` do nothing.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+
+class TransportSink:
+    """Implements `flows.streaming.Sink` on a request's transport."""
+
+    __slots__ = ("_protocol", "_writer", "sent")
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._protocol = request.protocol
+        self._writer = request.writer
+        self.sent = 0
+
+    @property
+    def writing_paused(self) -> bool:
+        """Whether the client is behind."""
+        return self._protocol.writing_paused
+
+    def write(self, data: bytes) -> None:
+        """Push bytes; dropped if the client is gone."""
+        transport = self._protocol.transport
+        if transport is None or transport.is_closing():
+            return
+        self.sent += len(data)
+        self._writer.output_size += len(data)
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up."""
+        await self._writer.drain()
+
+    def abort(self) -> None:
+        """Reset the connection: a truncated answer never looks complete."""
+        transport = self._protocol.transport
+        if transport is not None:
+            transport.abort()
+
+
+class Written(web.StreamResponse):
+    """Tells aiohttp that the answer is on the wire already."""
+
+    def __init__(self, status: int, *, keep_alive: bool) -> None:
+        super().__init__(status=status)
+        self._keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing to do."""
+
+    async def write_eof(self, data: bytes | bytearray | memoryview = b"") -> None:
+        """Nothing to do."""

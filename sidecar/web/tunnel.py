@@ -1,0 +1,141 @@
+"""A WebSocket through the gate: bytes both ways after a verified 101, closed when the session ends (D7, rule 59)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from sidecar.core.frames import FrameWatch
+from sidecar.core.headers import Return, answer_head
+from sidecar.domain.reason import Reason
+from sidecar.domain.record import RequestRecord
+from sidecar.flows.streaming import Answer, AnswerHead, Tunnel
+from sidecar.web.sink import TransportSink
+
+GOING_AWAY = b"\x88\x02\x03\xe9"
+POLICY_VIOLATION = b"\x88\x02\x03\xf0"
+"""Close frames of a server, unmasked, without a text (RFC 6455, sections 5.5.1 and 7.4.1)."""
+
+
+class Handshake:
+    """Implements `flows.streaming.Answer`: only a 101 with the matching key opens a tunnel; any other answer passes as
+    the plain one that it is."""
+
+    def __init__(self, plain: Answer, request: web.BaseRequest, record: RequestRecord, accept: bytes) -> None:
+        self.sink = TransportSink(request)
+        self.refused = Reason.OK
+        self._plain = plain
+        self._record = record
+        self._accept = accept
+
+    def interim(self, head: AnswerHead) -> None:
+        """A 100 before a 101 says nothing to a browser."""
+
+    def begin(self, head: AnswerHead) -> bool:
+        """Check the accept key before a single byte is tunnelled."""
+        if head.status != 101:
+            return self._plain.begin(head)
+        fields = {name.lower(): value for name, value in head.fields}
+        if fields.get(b"sec-websocket-accept", b"").strip() != self._accept:
+            self.refused = Reason.UPSTREAM_BROKEN
+            return False
+        self._record.status = 101
+        extra = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+        back = Return(guarded=frozenset(), cookies=False, bodiless=True)
+        self.sink.write(answer_head(101, b"Switching Protocols", head.fields, back, extra))
+        return True
+
+    def body(self, data: bytes) -> None:
+        """A refused handshake has a body like any answer."""
+        self._plain.body(data)
+
+    def end(self) -> None:
+        """See `body`."""
+        self._plain.end()
+
+
+class _FromClient:
+    """What aiohttp feeds with the client's bytes once the connection is a tunnel (`protocol.set_parser`)."""
+
+    def __init__(self, request: web.BaseRequest, tunnel: Tunnel, typed: Callable[[], None]) -> None:
+        self._protocol = request.protocol
+        self._tunnel = tunnel
+        self._typed = typed
+        self._watch = FrameWatch()
+        self._waiting: asyncio.Task[None] | None = None
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Pass bytes up; stop reading while the application is behind."""
+        if self._watch.feed(data):
+            self._typed()
+        self._tunnel.write(data)
+        if self._tunnel.writing_paused and self._waiting is None:
+            self._protocol.pause_reading()
+            self._waiting = asyncio.create_task(self._resume())
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The client is gone."""
+        self._tunnel.close()
+
+    async def _resume(self) -> None:
+        try:
+            await self._tunnel.drain()
+        except ConnectionError:
+            return
+        finally:
+            self._waiting = None
+        self._protocol.resume_reading()
+
+
+class Tunnels:
+    """All open tunnels, so that a shutdown can say good-bye to each."""
+
+    def __init__(self) -> None:
+        self._open: set[Callable[[bytes], None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def run(
+        self,
+        request: web.BaseRequest,
+        tunnel: Tunnel,
+        sink: TransportSink,
+        closers: set[Callable[[], None]],
+        typed: Callable[[], None],
+    ) -> None:
+        """Pass bytes both ways until one side ends.
+
+        Args:
+            request: The handshake, answered with 101.
+            tunnel: The application's side.
+            sink: The client's side.
+            closers: Those of the session: called when it ends.
+            typed: Called when the client sends a frame that carries something.
+        """
+
+        def close(frame: bytes) -> None:
+            sink.write(frame)
+            tunnel.close()
+
+        def ended() -> None:
+            close(POLICY_VIOLATION)
+
+        self._open.add(close)
+        closers.add(ended)
+        # The public type wants aiohttp's own reader; any object with these two methods serves.
+        request.protocol.set_parser(_FromClient(request, tunnel, typed))  # type: ignore[arg-type]
+        try:
+            await tunnel.pump(sink)
+        finally:
+            self._open.discard(close)
+            closers.discard(ended)
+            tunnel.close()
+
+    def close_all(self) -> None:
+        """1001 to everybody: the process ends (RFC 6455, section 7.4.1)."""
+        for close in tuple(self._open):
+            close(GOING_AWAY)

@@ -1,0 +1,56 @@
+"""One request on its way through the gate, and the parts that serve one application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from sidecar.domain.decision import Place, RequestFacts
+from sidecar.domain.policy import Application, Policy
+from sidecar.domain.record import RequestRecord
+from sidecar.flows.landing import Landing
+from sidecar.flows.provisioning import Accounts
+from sidecar.flows.sessions import Entry
+from sidecar.flows.streaming import Upstream
+from sidecar.flows.telling import Trace
+from sidecar.web.head import Head
+
+NODE = ""
+"""Name of the only node of an application with one address."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known so far; filled from left to right, thrown away at the end.
+
+    Attributes:
+        forwarded_for: The chain for `X-Forwarded-For`.
+        first: The part of a form that was read ahead.
+    """
+
+    request: web.BaseRequest
+    record: RequestRecord
+    head: Head
+    facts: RequestFacts
+    policy: Policy
+    forwarded_for: str
+    application: Application | None = None
+    place: Place | None = None
+    entry: Entry | None = None
+    first: bytes = b""
+
+    @property
+    def trace(self) -> Trace:
+        """For the events of flows."""
+        return Trace(request=self.record.request, source=self.record.source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """The moving parts of one application."""
+
+    upstream: Upstream
+    landing: Landing
+    accounts: Accounts
+    guarded: frozenset[bytes] = field(default_factory=frozenset)

@@ -1,0 +1,1 @@
+"""What every reason word says, in plain English, a file per part of `sidecar.domain.reason`. Read by `web.texts`."""

@@ -1,0 +1,174 @@
+"""Words for accounts that could not be made ready, for the application's own refusals, and for our own failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sidecar.domain.reason import Reason
+from sidecar.web.wording.text import Text
+
+ACCOUNTS: Mapping[Reason, Text] = {
+    Reason.ACCOUNT_NOT_ADOPTED: Text(
+        403,
+        "Your account is not linked to your sign-in yet",
+        "{product} has an account of your name, and nobody has confirmed that it is yours.",
+        "Ask your administrator to link the account to your sign-in.",
+        "The account exists and has no pin. `adopt: never` is the default, and `adopt: by_username` counts only for "
+        "a provider with `usernames: authoritative`. Link one account with `lychgate accounts link`.",
+    ),
+    Reason.ACCOUNT_RESERVED: Text(
+        403,
+        "This user name is reserved",
+        "Your user name is one that {product} keeps for administration, so it is not given out by itself.",
+        "Ask your administrator.",
+        "Names such as `admin`, `root` or `system` and the connector's own account are never made, adopted or "
+        "changed by themselves. `lychgate accounts link` does it for a known person.",
+    ),
+    Reason.ACCOUNT_PROTECTED: Text(
+        403,
+        "This account is protected",
+        "Your account in {product} has administrator rights, so it is not linked or changed by itself.",
+        "Ask your administrator to link the account to your sign-in.",
+        "The account is in a protected group, such as the administrators' groups of the product. Link it with "
+        "`lychgate accounts link`.",
+    ),
+    Reason.ACCOUNT_ABSENT: Text(
+        403,
+        "You are signed in, but you have no account in {product}",
+        "There is no account for you in {product}, and none was made.",
+        "Ask your administrator for an account.",
+        "There is no such account and `accounts.create` is off; or the linked account was deleted or renamed in the "
+        "application; or the application does not show an account that was just made.",
+    ),
+    Reason.ACCOUNT_INACTIVE: Text(
+        403,
+        "Your account in {product} is switched off",
+        "You are signed in, but your account in {product} is not active.",
+        "Ask your administrator to switch it on again.",
+        "`reactivate: ours` (the default) only wakes accounts that Lychgate itself deactivated. Without an entry in "
+        "the ledger an administrator did it, and it stays so. It also stays so while stale groups cannot be left "
+        "first.",
+    ),
+    Reason.ACCOUNT_STEP_FAILED: Text(
+        503,
+        "Your account could not be made ready",
+        "{product} did not carry out a change that your account needs before you can come in.",
+        "Wait a moment and try again.",
+        "Creating, reactivating, leaving a group, or joining a group marked `needed` failed. The audit events show "
+        "which step and what the application answered. A read-only directory that stands first is a common cause.",
+    ),
+    Reason.GROUP_ABSENT: Text(
+        503,
+        "A group that you need does not exist",
+        "Your account should join a group that {product} does not have.",
+        "Tell your administrator; trying again will not help until the group exists.",
+        "Lychgate joins groups, it does not make them. Create the group in the application or correct "
+        "`accounts.groups`.",
+    ),
+    Reason.CONNECTOR_UNREACHABLE: Text(
+        503,
+        "{product} does not answer",
+        "We could not ask {product} about your account in time.",
+        "Wait a moment and try again.",
+        "The account connector got no answer, or not within `accounts.time_budget`. Nothing was forwarded.",
+    ),
+    Reason.CONNECTOR_REFUSED: Text(
+        503,
+        "Your account could not be looked up",
+        "{product} did not let us ask about your account.",
+        "Tell your administrator; trying again will not help until it is repaired.",
+        "The application refused the connector: its token ran out or was revoked, its account is no administrator, "
+        "or something between answers with a log-in page or a redirect.",
+    ),
+    Reason.HOOK_FAILED: Text(
+        503,
+        "A check of your account failed",
+        "A service that has to agree before you come in did not agree or did not answer.",
+        "Wait a moment and try again; if it happens again, tell your administrator.",
+        "A webhook under `accounts.hooks` answered with something else than a status from 200 to 299, or not in "
+        "time. With `on_failure: serve` the person is let in nevertheless.",
+    ),
+    Reason.LEDGER_UNUSABLE: Text(
+        503,
+        "Accounts cannot be made ready at present",
+        "Our record of accounts is missing or cannot be read, so nothing new is linked.",
+        "Tell your administrator; trying again will not help until it is repaired.",
+        "The ledger is empty or unreadable. On a new site run `lychgate ledger init` once; on an old one restore "
+        "the state from the backup instead.",
+    ),
+    Reason.REMOVALS_CAPPED: Text(
+        503,
+        "Too many changes at once",
+        "Your account would lose more groups at one time than is allowed by itself.",
+        "Ask your administrator to look at your groups.",
+        "One sign-in wanted to leave more groups than `accounts.groups.max_removals`, so none was left. See that "
+        "the provider's groups are right before you raise the number.",
+    ),
+}
+
+APPLICATION: Mapping[Reason, Text] = {
+    Reason.LANDING_FAILED: Text(
+        502,
+        "You are signed in, but {product} did not recognise you",
+        "We told {product} who you are, and it asked for a sign-in again.",
+        "Tell your administrator; signing in again will not help.",
+        "The application did not accept the landing. Check that its receiver is installed and switched on, that it "
+        "trusts the configured header and proof (secret, or keys and audience of the assertion), and that the "
+        "clocks agree.",
+    ),
+    Reason.LANDING_MISMATCH: Text(
+        502,
+        "{product} took you for somebody else",
+        "The name that {product} answered with is not yours, so the answer was held back.",
+        "Sign out and sign in again, and tell your administrator.",
+        "`X-AUSERNAME` of the answer is not the forwarded username. Check whether something else signs people in, "
+        "such as another authenticator, a remember-me cookie or a cache in between.",
+    ),
+    Reason.PRODUCT_REFUSED: Text(
+        403,
+        "You are signed in, but {product} has no place for you yet",
+        "Your account is there, but {product} does not let it in.",
+        "Ask your administrator to give your account access to {product}.",
+        "The application says that the account may not log in: it is in no group with application access, the "
+        "licence has no seat left, or the application itself locked the account.",
+    ),
+    Reason.UPSTREAM_UNREACHABLE: Text(
+        502,
+        "{product} does not answer",
+        "We could not reach {product}; it may be starting up or under maintenance.",
+        "Wait a moment and try again.",
+        "No connection to `upstream`. Check that the node runs, the address and port, and the network in between.",
+    ),
+    Reason.UPSTREAM_BROKEN: Text(
+        502,
+        "{product} gave an answer that cannot be used",
+        "The answer of {product} broke off or was malformed.",
+        "Try again; if it happens again, tell your administrator.",
+        "The application closed the connection early or sent an answer that breaks HTTP. The log says which rule.",
+    ),
+    Reason.UPSTREAM_TIMEOUT: Text(
+        504,
+        "{product} takes too long",
+        "{product} did not answer in time.",
+        "Wait a moment and try again.",
+        "The connection stood and no answer came. Look at the load and the garbage collection of the node.",
+    ),
+}
+
+OURS: Mapping[Reason, Text] = {
+    Reason.STATE_UNAVAILABLE: Text(
+        503,
+        "Signing in is not possible at present",
+        "Our record of sign-ins does not answer.",
+        "Wait a moment and try again.",
+        "The state store (SQLite file or PostgreSQL) cannot be read or written: disk full, read-only, locked, or down.",
+    ),
+    Reason.INTERNAL: Text(
+        500,
+        "Something went wrong on our side",
+        "The request met a fault of ours and was not carried out.",
+        "Try again; if it happens again, tell your administrator.",
+        "A fault in Lychgate, or a policy that changed in the middle of a request. The log has the details under "
+        "the request id.",
+    ),
+}

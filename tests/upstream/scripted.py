@@ -1,0 +1,90 @@
+"""An application for the tests: a real server on the loopback that speaks the bytes it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class ScriptedServer:
+    """Runs *script* for every connection, and remembers what came in. Nothing within it takes longer than 30 s.
+
+    Attributes:
+        heads: Every request head that the script read with `head`, in order.
+        opened: How many connections were opened.
+        ended: Set each time a connection's script has ended.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.heads: list[bytes] = []
+        self.opened = 0
+        self.ended = asyncio.Event()
+
+    async def __aenter__(self) -> ScriptedServer:
+        self._bound = asyncio.timeout(30)
+        await self._bound.__aenter__()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._bound.__aexit__(kind, error, trace)
+
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._run(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened += 1
+        try:
+            await self._script(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+            self.ended.set()
+
+    async def head(self, reader: asyncio.StreamReader) -> bytes:
+        """Read one request head."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        return head
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let everybody else run until *true* holds; give up in the end."""
+    for _ in range(10_000):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came true")
+
+
+def answering(*answers: bytes, then: bytes | None = None) -> ScriptedServer:
+    """Give one of *answers* per request on a connection, then end it (or go on for ever with *then*)."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in answers:
+            await server.head(reader)
+            writer.write(answer)
+            await writer.drain()
+        while then is not None:
+            await server.head(reader)
+            writer.write(then)
+        writer.close()
+        await writer.wait_closed()
+
+    server = ScriptedServer(script)
+    return server
