@@ -83,7 +83,10 @@ class Sink(Protocol):
 class Answer(Protocol):
     """What `web` wants to know of an answer, and what it makes of it. All calls come from the upstream, in order."""
 
-    sink: Sink
+    @property
+    def sink(self) -> Sink:
+        """Where the answer goes; the upstream watches its back-pressure."""
+        ...
 
     def interim(self, head: AnswerHead) -> None:
         """A 1xx head other than 101 came (100, 103): pass it on or not."""

@@ -118,7 +118,7 @@ class Forwarding:
             raise RefusedError(Reason.INTERNAL)
         length = visit.head.noted.get(b"content-length")
         scheme, _, _ = application.origin.partition("://")
-        host, _, port = application.host.partition(":")
+        port = application.host.partition(":")[2]
         return Passage(
             host=application.host.encode(),
             identity=identity,

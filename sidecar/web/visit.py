@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from sidecar.domain.decision import Place, RequestFacts
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.record import RequestRecord
 from sidecar.flows.landing import Landing
@@ -25,6 +26,7 @@ class Visit:
     """What is known so far; filled from left to right, thrown away at the end.
 
     Attributes:
+        now: When it came in, by the clock on the wall.
         forwarded_for: The chain for `X-Forwarded-For`.
         first: The part of a form that was read ahead.
     """
@@ -34,6 +36,7 @@ class Visit:
     head: Head
     facts: RequestFacts
     policy: Policy
+    now: UnixSeconds
     forwarded_for: str
     application: Application | None = None
     place: Place | None = None

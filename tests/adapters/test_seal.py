@@ -79,7 +79,8 @@ def test_a_signed_cookie_is_bounded_both_ways() -> None:
     assert SIGNER.unsign("session", SIGNER.sign("session", longest)) == longest
     with pytest.raises(ValueError, match="at most 4096"):
         SIGNER.sign("session", longest + "v")
-    assert SIGNER.unsign("session", "v" * 1_000_000) is None
+    too_long = SIGNER._signer("session").sign(longest + "v").decode()
+    assert SIGNER.unsign("session", too_long) is None
 
 
 def test_the_first_key_signs_and_all_verify() -> None:

@@ -115,7 +115,7 @@ def test_needed_groups_are_those_of_the_ordered_ones() -> None:
     ],
 )
 def test_which_attributes_are_ordered(claims: dict[str, Claim], expected: tuple[str | None, str | None]) -> None:
-    order = ordered((), GroupPolicy(), **claims)
+    order = ordered((), GroupPolicy(), ALL, **claims)
     assert expected == (order.display_name, order.email)
 
 

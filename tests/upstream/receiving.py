@@ -16,6 +16,7 @@ class RecordingSink:
         self.aborted = False
         self.gone = False
         self.drains = 0
+        self.draining = 0
         self._caught_up = asyncio.Event()
 
     def write(self, data: bytes) -> None:
@@ -23,7 +24,11 @@ class RecordingSink:
 
     async def drain(self) -> None:
         self.drains += 1
-        await self._caught_up.wait()
+        self.draining += 1
+        try:
+            await self._caught_up.wait()
+        finally:
+            self.draining -= 1
         if self.gone:
             raise ConnectionResetError("the receiver is gone")
 

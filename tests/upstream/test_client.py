@@ -46,8 +46,9 @@ async def test_a_clean_connection_serves_again() -> None:
             assert Outcome("complete", None, 2, outcome.first_byte) == outcome
             assert 0 < outcome.first_byte < 60
             assert (b"ok", 1) == (answer.content, answer.ends)
-        assert (1, 3) == (server.opened, len(server.heads))
+        assert (1, 3, set()) == (server.opened, len(server.heads), client._busy)
         await client.close()
+        await server.ended.wait()
 
 
 async def test_the_newest_connection_serves_first() -> None:

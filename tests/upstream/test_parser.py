@@ -89,7 +89,9 @@ def test_a_length_ends_the_body() -> None:
 
 
 def test_the_last_chunk_ends_the_body_and_trailers_are_dropped() -> None:
-    events = read(answer(CHUNKED, body=b"5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nSum: 1\r\n\r\n"))
+    whole = answer(CHUNKED, body=b"5;x=1\r\nhello\r\n1\r\n!\r\n0\r\nSum: 1\r\n\r\n")
+    events = read(whole)
+    assert events == read(*[whole[i : i + 1] for i in range(len(whole))])
     assert (b"hello!", 1, True) == (events.content, events.ends, events.reusable)
     assert ((b"Transfer-Encoding", b"chunked"),) == events.heads[0].fields
 

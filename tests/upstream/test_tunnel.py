@@ -129,6 +129,7 @@ async def test_the_application_waits_for_a_slow_receiver() -> None:
         await until(lambda: sink.drains == 2)
         tunnel.close()
         await pump
+        await until(lambda: sink.draining == 0)
         await server.ended.wait()
 
 

@@ -205,12 +205,7 @@ def _unexpected(answer: Answer, doing: str) -> AccountError:
 
 def _messages(answer: Answer) -> str:
     """What Jira's `ErrorCollection` says, on one line of at most 300 characters; "" for any other body."""
-    if answer.content_type != "application/json":
-        return ""
-    try:
-        body = json.loads(answer.body)
-    except ValueError:
-        return ""
+    body = _decoded(answer)
     if not isinstance(body, dict):
         return ""
     general, fields = body.get("errorMessages"), body.get("errors")
@@ -219,12 +214,17 @@ def _messages(answer: Answer) -> str:
     return "".join(filter(str.isprintable, line))[:300]
 
 
+def _decoded(answer: Answer) -> Any:
+    """The JSON of an answer that says it is JSON, else None. What is nested too deeply counts as no JSON."""
+    try:
+        return json.loads(answer.body) if answer.content_type == "application/json" else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def _object(answer: Answer) -> dict[str, Any]:
     """The JSON object of an answer. A log-in page with status 200 is none."""
-    try:
-        body = json.loads(answer.body) if answer.content_type == "application/json" else None
-    except ValueError:
-        body = None
+    body = _decoded(answer)
     if not isinstance(body, dict):
         raise AccountError(
             Reason.CONNECTOR_REFUSED, "the answer is no JSON object; is there a log-in page in between?", retry=False

@@ -16,7 +16,7 @@ from joserfc.jws import JWSRegistry
 from sidecar.adapters.oidc.config import ProviderConfig
 from sidecar.domain.identity import UnixSeconds
 
-NOW = 1_800_000_000
+NOW = UnixSeconds(1_800_000_000)
 RSA_ONE = RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
 RSA_TWO = RSAKey.generate_key(2048, {"kid": "two", "use": "sig"})
 

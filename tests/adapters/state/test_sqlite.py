@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -217,10 +218,12 @@ async def test_the_ledger_is_written_through_and_all_files_keep_a_log(directory:
         assert isinstance(state.ledger, SqliteLedger) and isinstance(state.sessions, SqliteSessions)
         for database, level in ((state.ledger._database, 2), (state.sessions._database, 1)):
             for pragma, value in (("synchronous", level), ("journal_mode", "wal"), ("foreign_keys", 1)):
-                found = await database.do(
-                    lambda connection, name=pragma: connection.execute(f"PRAGMA {name}").fetchone()
-                )
-                assert (pragma, found) == (pragma, (value,))
+                found = await database.do(partial(read_pragma, pragma))
+                assert (pragma, found) == (pragma, value)
+
+
+def read_pragma(name: str, connection: sqlite3.Connection) -> object:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
 async def test_a_failing_database_is_a_state_error_and_half_a_transaction_is_nothing(directory: Path) -> None:
@@ -304,6 +307,7 @@ asyncio.run(main())
 WRITE = """
 import asyncio, sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from sidecar.adapters.state.sqlite import open_state
 from sidecar.domain.identity import Person

@@ -43,6 +43,8 @@ async def test_an_exception_reaches_the_caller_and_the_thread_lives_on() -> None
 
 async def test_a_cancelled_caller_loses_the_answer_and_not_the_job() -> None:
     gate, done = threading.Event(), []
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     async with Worker() as worker:
         first = await begun(worker, gate)
         waiting = asyncio.create_task(worker.run(lambda: done.append("waiting")))
@@ -55,6 +57,7 @@ async def test_a_cancelled_caller_loses_the_answer_and_not_the_job() -> None:
                 await task
         assert await worker.run(lambda: "next") == "next"
         assert done == ["waiting"]
+    assert complaints == []
 
 
 async def test_too_many_waiting_jobs_are_refused_and_never_done() -> None:

@@ -1,0 +1,123 @@
+"""Landing by trusted header with a proof (D8): a shared secret, or a short-lived signed assertion.
+
+The header alone convinces nobody who checks the proof; a receiver that does not is named in docs/landing.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+from cachetools import TTLCache
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Session
+from sidecar.flows.streaming import AnswerHead, Fields
+
+ASSERTION_LIFE = 60
+"""Seconds; one assertion serves all requests of a session for a third of that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretProof:
+    """A shared secret in a header of its own; the receiver compares it in constant time."""
+
+    header: str
+    secret: str
+
+    def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
+        """The header with the secret."""
+        return ((self.header.encode(), self.secret.encode()),)
+
+    def keys(self) -> dict[str, object]:
+        """There is nothing to publish."""
+        return {"keys": []}
+
+
+@dataclass(slots=True, kw_only=True)
+class AssertionProof:
+    """A JWT signed with Ed25519 (RFC 8037; `alg` as RFC 9864 names it) that names issuer, audience and username.
+
+    Attributes:
+        private: The first key signs; all public keys are published, so that a change of keys loses nobody.
+    """
+
+    header: str
+    issuer: str
+    audience: str
+    private: tuple[OKPKey, ...]
+    _made: TTLCache[tuple[str, str], bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._made = TTLCache(10_000, ASSERTION_LIFE / 3)
+
+    def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
+        """The header with the assertion: signing costs a tenth of a millisecond, so it is remembered for a while."""
+        token = self._made.get((session.key, username))
+        if token is None:
+            token = self._sign(username, now)
+            self._made[session.key, username] = token
+        return ((self.header.encode(), token),)
+
+    def keys(self) -> dict[str, object]:
+        """The public keys as a JWK set."""
+        return {"keys": [key.as_dict(private=False) for key in self.private]}
+
+    def _sign(self, username: str, now: UnixSeconds) -> bytes:
+        key = self.private[0]
+        claims = {"iss": self.issuer, "aud": self.audience, "sub": username, "iat": now, "exp": now + ASSERTION_LIFE}
+        header = {"alg": "Ed25519", "kid": key.kid, "typ": "JWT"}
+        return jwt.encode(header, claims, key, algorithms=["Ed25519"]).encode()
+
+
+class HeaderLanding:
+    """Implements `flows.landing.Landing`."""
+
+    def __init__(self, header: str, proof: SecretProof | AssertionProof, user_header: str) -> None:
+        self._header = header.encode()
+        self._proof = proof
+        self._user_header = user_header.lower().encode()
+
+    async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
+        """The username and its proof on every request: nothing is held at the application for us."""
+        return ((self._header, username.encode()), *self._proof.fields(username, session, now))
+
+    def check(self, username: str, head: AnswerHead) -> Reason:
+        """Compare with the product's own header; it is an alarm, not the guard, and absent on many answers."""
+        named = [value for name, value in head.fields if name.lower() == self._user_header]
+        if not named:
+            return Reason.OK
+        served = unquote_plus(named[0].decode("latin-1")).strip().casefold()
+        if hmac.compare_digest(served.encode(), username.casefold().encode()):
+            return Reason.OK
+        return Reason.LANDING_FAILED if served in {"anonymous", ""} else Reason.LANDING_MISMATCH
+
+    async def end(self, session: Session) -> None:
+        """The application's cookies went with the session; nothing else was established."""
+
+    def keys(self) -> dict[str, object]:
+        """What receivers check assertions with."""
+        return self._proof.keys()
+
+
+def signing_keys(secrets: tuple[str, ...], application: str) -> tuple[OKPKey, ...]:
+    """Ed25519 keys derived from the cookie keys (HKDF, RFC 5869), one each: they rotate with them and survive a
+    restart without being stored anywhere."""
+    return tuple(_signing_key(secret, application) for secret in secrets)
+
+
+def _signing_key(secret: str, application: str) -> OKPKey:
+    seed = HKDF(SHA256(), 32, b"lychgate", f"assertion/{application}".encode()).derive(secret.encode())
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    kid = HKDF(SHA256(), 8, b"lychgate", b"kid").derive(public).hex()
+    return OKPKey.import_key(pem, {"use": "sig", "alg": "Ed25519", "kid": kid})

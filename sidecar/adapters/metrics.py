@@ -1,0 +1,138 @@
+"""Prometheus metrics: own counters in plain dictionaries, exported by a collector, because the hot path counts too.
+
+Labels come from the configuration and from enumerations only, never from request data (rule 63).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from sidecar.domain.events import Event
+from sidecar.domain.record import RequestRecord
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of the histograms in seconds."""
+
+
+class Histogram:
+    """Counts of one label set: one slot per bound and one beyond."""
+
+    __slots__ = ("slots", "total")
+
+    def __init__(self) -> None:
+        self.slots = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One observation."""
+        self.slots[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus wants them."""
+        found: list[tuple[str, float]] = []
+        count = 0
+        for bound, slot in zip((*map(str, BOUNDS), "+Inf"), self.slots, strict=True):
+            count += slot
+            found.append((bound, count))
+        return found
+
+
+class Metrics(Collector):
+    """Implements `flows.telling.Meter` and `flows.provisioning.AccountMeter`, and listens to audit events."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._version = version
+        self._in_flight = 0
+        self._requests: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
+        self._took: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._first_byte: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._overhead: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._refused: defaultdict[str, int] = defaultdict(int)
+        self._events: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._steps: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, int]]]] = {}
+
+    def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """A gauge that is read when Prometheus asks."""
+        self._gauges[name] = (help_text, label, read)
+
+    def began(self) -> None:
+        """A request came in."""
+        self._in_flight += 1
+
+    def request(self, record: RequestRecord, took: float) -> None:
+        """A request is over."""
+        self._in_flight -= 1
+        portal = record.portal
+        self._requests[record.application, portal, record.outcome, f"{record.status // 100}xx"] += 1
+        self._took[portal].add(took)
+        if record.first_byte:
+            self._first_byte[portal].add(record.first_byte)
+            self._overhead[portal].add(max(0.0, took - record.waited))
+        if record.outcome in {"denied", "failed"}:
+            self._refused[record.reason] += 1
+
+    def step(self, application: str, kind: str, result: str) -> None:
+        """An account step was tried."""
+        self._steps[application, kind, result] += 1
+
+    def event(self, event: Event) -> None:
+        """An audit event was told."""
+        self._events[event.code, event.application, event.reason] += 1
+
+    def render(self) -> tuple[str, bytes]:
+        """Content type and body for the scrape."""
+        return CONTENT_TYPE_LATEST, generate_latest(self.registry)
+
+    def collect(self) -> Iterable[Metric]:
+        """All families, made at the scrape."""
+        build = GaugeMetricFamily("lychgate_build_info", "The running program.", labels=["version"])
+        build.add_metric([self._version], 1)
+        yield build
+        yield GaugeMetricFamily("lychgate_requests_in_flight", "Requests being served.", value=self._in_flight)
+        yield _counter(
+            "lychgate_requests",
+            "Requests by what became of them.",
+            ("application", "portal", "outcome", "code"),
+            self._requests.items(),
+        )
+        yield _histogram("lychgate_request_seconds", "From the head of a request to its end.", self._took)
+        yield _histogram("lychgate_upstream_first_byte_seconds", "Wait for the application.", self._first_byte)
+        yield _histogram("lychgate_overhead_seconds", "Time that is ours, not the application's.", self._overhead)
+        refused = {(reason,): count for reason, count in self._refused.items()}
+        yield _counter("lychgate_refusals", "Refused and failed requests by reason.", ("reason",), refused.items())
+        yield _counter("lychgate_events", "Audit events.", ("code", "application", "reason"), self._events.items())
+        yield _counter(
+            "lychgate_account_steps", "Steps at accounts.", ("application", "step", "result"), self._steps.items()
+        )
+        for name, (help_text, label, read) in self._gauges.items():
+            family = GaugeMetricFamily(name, help_text, labels=[label])
+            for value, count in read().items():
+                family.add_metric([value], count)
+            yield family
+
+
+def _counter(
+    name: str, help_text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, help_text, labels=labels)
+    for key, count in values:
+        family.add_metric([str(part) for part in key], count)
+    return family
+
+
+def _histogram(name: str, help_text: str, values: Mapping[str, Histogram]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, help_text, labels=["portal"])
+    for portal, histogram in values.items():
+        family.add_metric([portal], histogram.buckets(), histogram.total)
+    return family

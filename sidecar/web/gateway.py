@@ -1,0 +1,149 @@
+"""Every request: read, locate, decide once, do what was decided, tell it once (design, section 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+from aiohttp import web
+
+from sidecar.core.decide import Visitor, decide
+from sidecar.core.headers import Names
+from sidecar.core.routing import locate
+from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
+from sidecar.domain.policy import Mode, Policy
+from sidecar.domain.reason import Reason
+from sidecar.flows.accounts import AccountError
+from sidecar.flows.landing import LandingError
+from sidecar.flows.login import LoginError
+from sidecar.flows.sessions import Sessions, StateError
+from sidecar.flows.streaming import UpstreamError
+from sidecar.web.failures import from_decision, from_error, unexpected
+from sidecar.web.forwarding import Forwarding, RefusedError
+from sidecar.web.head import MAX_HEAD, read_head
+from sidecar.web.own import OwnEndpoints
+from sidecar.web.replies import Replies
+from sidecar.web.teller import Teller
+from sidecar.web.visit import Visit
+
+LOG = logging.getLogger(__name__)
+
+
+class Gateway:
+    """The one handler of the public listener."""
+
+    def __init__(
+        self,
+        policy: Callable[[], Policy],
+        sessions: Sessions,
+        forwarding: Forwarding,
+        own: OwnEndpoints,
+        replies: Replies,
+        teller: Teller,
+    ) -> None:
+        self._policy = policy
+        self._sessions = sessions
+        self._forwarding = forwarding
+        self._own = own
+        self._replies = replies
+        self._teller = teller
+        self._names = Names(policy().strip)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request. Never raises but for a client that is gone."""
+        policy = self._policy()
+        if self._names.strip is not policy.strip:
+            self._names = Names(policy.strip)
+        names = self._names
+        head = read_head(request, names)
+        visit = self._teller.began(request, head, policy)
+        try:
+            return await self._serve(visit, names)
+        except asyncio.CancelledError:
+            visit.record.outcome = "gone"
+            raise
+        except (LoginError, AccountError, LandingError, StateError, UpstreamError, RefusedError) as error:
+            return self._failed(visit, error)
+        except web.RequestPayloadError:
+            # The client broke off in the middle of its own body.
+            return self._deny(visit, Deny(status=400, reason=Reason.BAD_HEADERS, place=visit.place))
+        except Exception:
+            LOG.exception("request %s failed", visit.record.request)
+            visit.record.outcome = "failed"
+            return self._replies.refuse(unexpected(visit), visit.record)
+        finally:
+            self._teller.ended(visit)
+
+    async def _serve(self, visit: Visit, names: Names) -> web.StreamResponse:
+        if visit.head.size > MAX_HEAD:
+            return self._deny(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
+        if visit.head.twice:
+            return self._deny(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
+        found = locate(visit.facts, visit.policy)
+        if isinstance(found, Place):
+            visit.place, visit.application = found, found.application
+            decision = await self._decide(visit, found)
+        else:
+            decision = found
+            visit.application = found.application if isinstance(found, Own) else None
+        self._teller.decided(visit, decision)
+        return await self._do(visit, decision, names)
+
+    async def _decide(self, visit: Visit, place: Place) -> Decision:
+        # With a credential the session is not read (D6), and a portal that is off has none (D13).
+        if visit.facts.authorization is None and place.portal.mode is not Mode.OFF:
+            visit.entry = await self._own.session_of(visit, place.application)
+        entry = visit.entry
+        visitor = None
+        if entry is not None and entry.standing is not None:
+            visitor = Visitor(entry.session, entry.standing, self._sessions.wants_renewal(entry))
+        trying = place.portal.mode is Mode.OBSERVE and self._own.is_trying(visit, place.application)
+        return decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
+
+    async def _do(self, visit: Visit, decision: Decision, names: Names) -> web.StreamResponse:
+        record = visit.record
+        match decision:
+            case Forward():
+                record.outcome = "forwarded" if decision.username is not None else "anonymous"
+                return await self._forwarding.forward(visit, decision, names)
+            case PassThrough():
+                record.outcome = "passed"
+                return await self._forwarding.pass_through(visit, decision, names)
+            case StartLogin():
+                record.outcome = "login"
+                return await self._own.start_login(visit, decision)
+            case SignOut():
+                record.outcome = "own"
+                return await self._own.confirm_sign_out(visit, decision.place.application)
+            case Own():
+                record.outcome = "own"
+                return await self._own.serve(visit, decision)
+            case Relocate():
+                record.outcome = "own"
+                return self._replies.redirect(decision.location, record, status=308)
+            case Deny():
+                return self._deny(visit, decision)
+            case _:
+                assert_never(decision)
+
+    def _deny(self, visit: Visit, decision: Deny) -> web.Response:
+        visit.record.outcome = "denied"
+        return self._replies.refuse(from_decision(decision, visit), visit.record)
+
+    def _failed(
+        self,
+        visit: Visit,
+        error: LoginError | AccountError | LandingError | StateError | UpstreamError | RefusedError,
+    ) -> web.StreamResponse:
+        record = visit.record
+        record.outcome = "failed"
+        LOG.info("request %s: %s", record.request, error)
+        if visit.request.writer.output_size > 0:
+            # Bytes are on the wire: a second head would end up inside the body. The upstream has aborted already.
+            transport = visit.request.transport
+            if transport is not None:
+                transport.abort()
+            raise ConnectionResetError("the answer broke off")
+        return self._replies.refuse(from_error(error, visit), record)

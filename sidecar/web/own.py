@@ -1,0 +1,265 @@
+"""Our own endpoints below `<context>/.lychgate/`: sign-in, callback, sign-out, whoami, keys, try (D9).
+
+A dictionary looked up with the exact name; there is no other way to reach a handler.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+from aiohttp import web
+
+from sidecar.core.cookies import find_cookie
+from sidecar.core.redirects import safe_return
+from sidecar.core.routing import locate
+from sidecar.domain.decision import Deny, Kind, Own, Place, RequestFacts, StartLogin
+from sidecar.domain.policy import Application
+from sidecar.domain.reason import Reason
+from sidecar.flows.sessions import Entry, Sessions, Signer
+from sidecar.flows.signin import CookieChange, SignIn
+from sidecar.flows.signout import SignOuts, signed_out_url
+from sidecar.web.failures import from_decision
+from sidecar.web.pages import Action, WhoAmI
+from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
+from sidecar.web.visit import Serving, Visit
+
+MAX_FORM = 8192
+TRY_LIFE = 8 * 3600
+Handler = Callable[[Visit, Application, str], Awaitable[web.StreamResponse]]
+
+
+class OwnEndpoints:
+    """Serves what is ours."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        sign_in: SignIn,
+        sign_outs: SignOuts,
+        signer: Signer,
+        applications: Mapping[str, Serving],
+        replies: Replies,
+    ) -> None:
+        self._sessions = sessions
+        self._sign_in = sign_in
+        self._sign_outs = sign_outs
+        self._signer = signer
+        self._applications = applications
+        self._replies = replies
+        self._handlers: Mapping[tuple[str, str], Handler] = {
+            ("GET", "login"): self._login,
+            ("GET", "logout"): self._logout_page,
+            ("POST", "logout"): self._logout,
+            ("GET", "signed-out"): self._signed_out,
+            ("GET", "whoami"): self._whoami,
+            ("GET", "jwks"): self._jwks,
+            ("GET", "try"): self._try,
+        }
+
+    async def serve(self, visit: Visit, own: Own) -> web.StreamResponse:
+        """One endpoint by its exact name; everything else does not exist."""
+        method = "GET" if visit.facts.method == "HEAD" else visit.facts.method
+        name, _, provider = own.endpoint.partition("/")
+        if name == "callback" and provider and method == "GET":
+            return await self._callback(visit, own.application, provider)
+        handler = self._handlers.get((method, own.endpoint))
+        if handler is None:
+            return self._refuse(visit, 404, Reason.UNKNOWN_ENDPOINT)
+        return await handler(visit, own.application, own.query)
+
+    async def session_of(self, visit: Visit, application: Application) -> Entry | None:
+        """The browser's live session for an application."""
+        name = application.cookie.encode()
+        values = [value for value in (find_cookie(field, name) for field in visit.head.cookies) if value is not None]
+        return await self._sessions.find(application.name, values[0]) if len(values) == 1 else None
+
+    def is_trying(self, visit: Visit, application: Application) -> bool:
+        """Whether the browser asked for enforcement of observed portals."""
+        text = flow_cookies(visit.head.cookies, application).get("try")
+        return text is not None and self._signer.unsign(f"try/{application.name}", text) == "on"
+
+    async def start_login(self, visit: Visit, order: StartLogin) -> web.StreamResponse:
+        """Send a page to the provider; frames and link previews get a page of ours instead."""
+        application, record = order.place.application, visit.record
+        title = application.product.title
+        if order.preview:
+            return self._replies.page(self._replies.pages.reload(product=title, request_id=record.request), record)
+        if order.framed:
+            page = self._replies.pages.open_window(product=title, href=order.back_to, request_id=record.request)
+            return self._replies.page(page, record)
+        if order.silent and visit.entry is not None:
+            visit.entry.renewal_tried = visit.now
+        departure = await self._sign_in.start(order, flow_cookies(visit.head.cookies, application), visit.trace)
+        response = self._replies.redirect(departure.location, record, status=302)
+        put_cookies(response, application, departure.cookies)
+        return response
+
+    async def confirm_sign_out(self, visit: Visit, application: Application) -> web.Response:
+        """A GET only asks: no link and no image of another site can sign somebody out (rule 56)."""
+        entry = visit.entry or await self.session_of(visit, application)
+        pages, record, title = self._replies.pages, visit.record, application.product.title
+        if entry is None:
+            start = application.context + application.product.start
+            return self._replies.page(pages.signed_out(product=title, start=start, request_id=record.request), record)
+        standing = entry.standing
+        page = pages.confirm_sign_out(
+            product=title,
+            username=(standing.username or "") if standing is not None else "",
+            action=Action(
+                label="Sign out",
+                href=f"{application.context}/.lychgate/logout",
+                post=True,
+                fields=(("token", entry.session.form_token),),
+                primary=True,
+            ),
+            form_targets=self._form_targets(visit, entry),
+            request_id=record.request,
+            cancel=application.context + application.product.start,
+        )
+        return self._replies.page(page, record)
+
+    async def _login(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
+        """Begin again, at the portal of the page that was wanted."""
+        wanted = parse_qs(query).get("to", [None])[0] if len(query) <= 4096 else None
+        back_to = safe_return(wanted, application)
+        facts = RequestFacts(method="GET", host=visit.facts.host, target=back_to, kind=Kind.NAVIGATION)
+        place = locate(facts, visit.policy)
+        if not isinstance(place, Place):
+            return self._refuse(visit, 404, Reason.NO_PORTAL)
+        if await self.session_of(visit, application) is not None:
+            return self._replies.redirect(application.origin + back_to, visit.record)
+        order = StartLogin(
+            place=place, portal=place.portal, provider=place.portal.providers[0], back_to=back_to, rule="own/login"
+        )
+        return await self.start_login(visit, order)
+
+    async def _callback(self, visit: Visit, application: Application, provider: str) -> web.StreamResponse:
+        visit.entry = await self.session_of(visit, application)
+        cookies = flow_cookies(visit.head.cookies, application)
+        arrival = await self._sign_in.finish(
+            application, provider, urlsplit(visit.facts.target).query, cookies, visit.entry, visit.trace
+        )
+        visit.record.portal = arrival.portal
+        response = self._replies.redirect(arrival.location, visit.record)
+        put_cookies(response, application, arrival.cookies)
+        if arrival.session_cookie is not None:
+            put_session(response, application, arrival.session_cookie)
+        return response
+
+    async def _logout_page(self, visit: Visit, application: Application, query: str) -> web.Response:
+        return await self.confirm_sign_out(visit, application)
+
+    async def _logout(self, visit: Visit, application: Application, query: str) -> web.Response:
+        entry = await self.session_of(visit, application)
+        visit.entry = entry
+        form = await self._form(visit)
+        if form is None:
+            return self._refuse(visit, 400, Reason.FORM_TOKEN_INVALID)
+        if entry is None:
+            return self._replies.redirect(signed_out_url(application), visit.record)
+        if not self._sign_outs.is_asked_by(entry, form.get("token", "")):
+            return self._refuse(visit, 403, Reason.FORM_TOKEN_INVALID)
+        location = await self._sign_outs.end(application, entry, "user", visit.trace)
+        if location is None and "to" in form:
+            # A switch to another portal: its own sign-in follows.
+            location = application.origin + safe_return(form["to"], application)
+        response = self._replies.redirect(location or signed_out_url(application), visit.record)
+        put_session(response, application, None)
+        taken_back = [CookieChange(name, None) for name in flow_cookies(visit.head.cookies, application)]
+        put_cookies(response, application, taken_back)
+        return response
+
+    async def _signed_out(self, visit: Visit, application: Application, query: str) -> web.Response:
+        start = application.context + application.product.start
+        page = self._replies.pages.signed_out(
+            product=application.product.title, start=start, request_id=visit.record.request
+        )
+        return self._replies.page(page, visit.record)
+
+    async def _whoami(self, visit: Visit, application: Application, query: str) -> web.Response:
+        entry = await self.session_of(visit, application)
+        visit.entry = entry
+        if entry is None or entry.standing is None:
+            return self._refuse(visit, 401, Reason.NO_SESSION)
+        facts = _who(entry, application)
+        pages, request_id = self._replies.pages, visit.record.request
+        as_page = visit.facts.kind is Kind.NAVIGATION
+        page = (
+            pages.whoami(facts=facts, request_id=request_id)
+            if as_page
+            else pages.whoami_json(facts=facts, request_id=request_id)
+        )
+        return self._replies.page(page, visit.record)
+
+    async def _jwks(self, visit: Visit, application: Application, query: str) -> web.Response:
+        """RFC 7517, section 5. Receivers fetch it without any credential."""
+        visit.record.status = 200
+        keys = self._applications[application.name].landing.keys()
+        return web.Response(
+            body=json.dumps(keys).encode(),
+            content_type="application/json",
+            headers={"Cache-Control": "public, max-age=300", "Server": "lychgate"},
+        )
+
+    async def _try(self, visit: Visit, application: Application, query: str) -> web.Response:
+        """Enforcement for this one browser: harmless by itself, it can only refuse more (D13)."""
+        on = query != "off"
+        start = application.context + application.product.start
+        response = self._replies.redirect(application.origin + start, visit.record)
+        value = self._signer.sign(f"try/{application.name}", "on") if on else None
+        put_cookies(response, application, [CookieChange("try", value, TRY_LIFE if on else None)])
+        return response
+
+    async def _form(self, visit: Visit) -> dict[str, str] | None:
+        """A small form of ours; None if it is no such thing."""
+        if not visit.head.get(b"content-type").lower().startswith("application/x-www-form-urlencoded"):
+            return None
+        data = bytearray()
+        async for piece in visit.request.content.iter_any():
+            data += piece
+            if len(data) > MAX_FORM:
+                return None
+        try:
+            return {name: values[0] for name, values in parse_qs(data.decode("ascii"), max_num_fields=10).items()}
+        except ValueError:
+            return None
+
+    def _form_targets(self, visit: Visit, entry: Entry) -> tuple[str, ...]:
+        """Browsers hold `form-action` against the redirect that follows a form too."""
+        known = visit.policy.providers.get(entry.session.identity.provider)
+        if known is None or not known.sign_out:
+            return ()
+        parts = urlsplit(known.issuer)
+        return (f"{parts.scheme}://{parts.netloc}",)
+
+    def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.Response:
+        visit.record.outcome = "denied"
+        return self._replies.refuse(from_decision(Deny(status=status, reason=reason), visit), visit.record)
+
+
+def _who(entry: Entry, application: Application) -> WhoAmI:
+    """A fixed list of what the person may see of themselves; never tokens (rule 61)."""
+    session, standing = entry.session, entry.standing
+    claims = session.identity.claims
+    return WhoAmI(
+        username=(standing.username or "") if standing is not None else "",
+        display_name=str(claims.get("name") or ""),
+        email=str(claims.get("email") or ""),
+        application=application.name,
+        portal=session.portal,
+        provider=session.identity.provider,
+        groups=session.identity.groups,
+        signed_in_at=_iso(session.created_at),
+        ends_at=_iso(session.ends_at),
+        auth_time=_iso(session.identity.auth_time) if session.identity.auth_time is not None else "",
+        portals=tuple(
+            (name, admission.require) for name, admission in (standing.portals.items() if standing is not None else ())
+        ),
+    )
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,391 @@
+"""The gate's own pages, and the same answers as JSON and as one plain line. Rendering only.
+
+`web` turns a `Page` into a response; the words stand in `web.texts`, the looks in `templates/`, the fields of the head
+in `web.page_headers`. Nothing of a request stands in a page unescaped, and none tells too much (rules 60, 61, 67).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sidecar.domain.reason import Reason
+from sidecar.web.page_headers import Headers, page_headers, plain_headers
+from sidecar.web.texts import TEXTS, filled
+
+# Controls, line and paragraph separators, marks that turn the direction of writing, halves of surrogate pairs.
+_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINK = re.compile(r"(/(?![/\\])|https?://[A-Za-z0-9.\[])[^\x00-\x20\x7f\\]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A button or link on a page.
+
+    Attributes:
+        label: What stands on it.
+        href: A path, or an http(s) URL, made by us and judged before; "" means this page again.
+        post: A form sent by POST; else a link.
+        fields: Hidden fields of the form, name and value.
+        primary: What most people want; at most one per page.
+        new_window: Opens beside this page, and knows nothing of it.
+
+    Raises:
+        ValueError: *href* is neither; a script, another scheme or `//host` never becomes a link.
+    """
+
+    label: str
+    href: str
+    post: bool = False
+    fields: tuple[tuple[str, str], ...] = ()
+    primary: bool = False
+    new_window: bool = False
+
+    def __post_init__(self) -> None:
+        if self.href and not _LINK.fullmatch(self.href):
+            raise ValueError("an action leads to a path or to an http(s) URL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something to tell: most often a refusal.
+
+    Attributes:
+        status: HTTP status of the answer.
+        reason: Chooses the words.
+        request_id: For the administrator.
+        product: "Jira"; "" where no application is known.
+        portal: Name of the portal, or "".
+        username: Shown as "You are signed in as …" when given.
+        facts: Further lines, label and value. What a provider answered belongs in the log (rule 67).
+        actions: What can be done from here.
+        retry_after: Seconds after which the page asks again by itself (at least 1), or None.
+    """
+
+    status: int
+    reason: Reason
+    request_id: str
+    product: str = ""
+    portal: str = ""
+    username: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    actions: tuple[Action, ...] = ()
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoAmI:
+    """All that `/.lychgate/whoami` tells (rule 61): never tokens, session keys or ids of the provider.
+
+    Attributes:
+        groups: Of the provider, or None while they are unknown.
+        signed_in_at: ISO 8601, as are `ends_at` and `auth_time`; "" = unknown.
+        portals: Every portal of the application with `ok` or what keeps the person out.
+    """
+
+    username: str
+    display_name: str
+    email: str
+    application: str
+    portal: str
+    provider: str
+    groups: tuple[str, ...] | None
+    signed_in_at: str
+    ends_at: str
+    auth_time: str
+    portals: tuple[tuple[str, Reason], ...]
+
+
+class Page(NamedTuple):
+    """An answer, ready but for what every response gets (length, date, `WWW-Authenticate` of a 401)."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def shown(value: str) -> str:
+    """*value* with U+FFFD for whatever a reader cannot see: controls, separators, turns of direction."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
+def _new_nonce() -> str:
+    return secrets.token_urlsafe(16)
+
+
+class Pages:
+    """Renders. Templates are loaded once, here.
+
+    Args:
+        nonce: Gives the nonce of a page's style sheet, unguessable and another one each time (CSP 3, section 7.1).
+    """
+
+    def __init__(self, *, nonce: Callable[[], str] = _new_nonce) -> None:
+        environment = Environment(
+            loader=PackageLoader("sidecar.web", "templates"),
+            autoescape=True,
+            auto_reload=False,
+            undefined=StrictUndefined,
+            finalize=_finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
+        self._nonce = nonce
+
+    def notice(self, notice: Notice, *, form_targets: tuple[str, ...] = ()) -> Page:
+        """A refusal as a page.
+
+        Args:
+            form_targets: Origins to which a POST of the page may lead through redirects, such as the provider's.
+        """
+        text = TEXTS[notice.reason]
+        retry_after = _whole_second(notice.retry_after)
+        return self._message(
+            notice.status,
+            text.heading,
+            text.sentence,
+            text.cure,
+            product=notice.product,
+            request_id=notice.request_id,
+            code=notice.reason.value,
+            portal=notice.portal,
+            username=notice.username,
+            facts=notice.facts,
+            actions=notice.actions,
+            refresh=retry_after,
+            retry_after=retry_after,
+            form_targets=form_targets,
+        )
+
+    def notice_json(self, notice: Notice) -> Page:
+        """A refusal for programs."""
+        text = TEXTS[notice.reason]
+        return _json(
+            notice.status,
+            {
+                "error": notice.reason.value,
+                "message": filled(text.sentence, notice.product),
+                "cure": filled(text.cure, notice.product),
+                "request_id": notice.request_id,
+            },
+            _whole_second(notice.retry_after),
+        )
+
+    def notice_text(self, notice: Notice) -> Page:
+        """A refusal in one line, for clients that accept neither HTML nor JSON."""
+        text = TEXTS[notice.reason]
+        words = filled(f"{text.sentence} {text.cure}", notice.product)
+        line = shown(f"{words} (code {notice.reason.value}, request {notice.request_id})") + "\n"
+        headers = plain_headers("text/plain; charset=utf-8", _whole_second(notice.retry_after))
+        return Page(notice.status, headers, line.encode())
+
+    def confirm_sign_out(
+        self,
+        *,
+        product: str,
+        username: str,
+        action: Action,
+        form_targets: tuple[str, ...],
+        request_id: str,
+        cancel: str,
+    ) -> Page:
+        """Asks before signing out, since a mere link must not do it.
+
+        Args:
+            action: The form that signs out.
+            form_targets: Origins to which it may lead: that of the provider's end-session address.
+            cancel: Where the way back leads.
+        """
+        also = ("Afterwards you are taken to the sign-in service to sign out there too.",) if form_targets else ()
+        return self._message(
+            200,
+            "Sign out of {product}?",
+            "This ends your sign-in to {product} in this browser.",
+            *also,
+            product=product,
+            request_id=request_id,
+            username=username,
+            actions=(action, Action(label="Stay signed in", href=cancel)),
+            form_targets=form_targets,
+        )
+
+    def signed_out(self, *, product: str, start: str, request_id: str) -> Page:
+        """Says that it is done, and stays: a redirect would sign the person in again at once.
+
+        Args:
+            start: Where somebody signs in again.
+        """
+        return self._message(
+            200,
+            "You are signed out",
+            "Your sign-in to {product} in this browser has ended.",
+            "If others use this computer, close all windows of the browser now.",
+            product=product,
+            request_id=request_id,
+            actions=(Action(label="Sign in again", href=start),),
+        )
+
+    def whoami(self, *, facts: WhoAmI, request_id: str) -> Page:
+        """Who is signed in, as a page."""
+        rows = (
+            ("User name", facts.username),
+            ("Name", facts.display_name),
+            ("E-mail", facts.email),
+            ("Application", facts.application),
+            ("Portal", facts.portal),
+            ("Sign-in service", facts.provider),
+            ("Identity checked", facts.auth_time),
+            ("Signed in since", facts.signed_in_at),
+            ("Ends at the latest", facts.ends_at),
+        )
+        portals = [(label, *_admitted(reason, facts.application)) for label, reason in facts.portals]
+        return self._page(
+            "whoami.html",
+            200,
+            heading="Who you are here",
+            request_id=request_id,
+            facts=rows,
+            groups=facts.groups,
+            portals=portals,
+        )
+
+    def whoami_json(self, *, facts: WhoAmI, request_id: str) -> Page:
+        """Who is signed in, for programs. Unknown is null, never an empty list or text."""
+        return _json(
+            200,
+            {
+                "username": facts.username or None,
+                "display_name": facts.display_name or None,
+                "email": facts.email or None,
+                "application": facts.application,
+                "portal": facts.portal,
+                "provider": facts.provider,
+                "groups": None if facts.groups is None else list(facts.groups),
+                "signed_in_at": facts.signed_in_at or None,
+                "ends_at": facts.ends_at or None,
+                "auth_time": facts.auth_time or None,
+                "portals": {shown(label): reason.value for label, reason in facts.portals},
+                "request_id": request_id,
+            },
+        )
+
+    def open_window(self, *, product: str, href: str, request_id: str) -> Page:
+        """Inside a frame nobody can sign in: a link that does it beside. The only page that others may frame."""
+        return self._message(
+            401,
+            "Sign in to {product}",
+            "This page of {product} is shown inside another page, where you cannot sign in.",
+            "Open it in a window of its own, sign in there, then reload this page.",
+            product=product,
+            request_id=request_id,
+            actions=(Action(label="Open and sign in", href=href, primary=True, new_window=True),),
+            framed=True,
+        )
+
+    def reload(self, *, product: str, request_id: str) -> Page:
+        """For Office, which follows redirects itself and would open the provider's page: the same address again.
+
+        One second, not none: a program that takes the refresh for itself must not spin.
+        """
+        return self._message(
+            200,
+            "Opening {product}",
+            "The page you asked for opens by itself in a moment.",
+            product=product,
+            request_id=request_id,
+            actions=(Action(label="Open it now", href="", primary=True),),
+            refresh=1,
+        )
+
+    def _message(
+        self,
+        status: int,
+        heading: str,
+        *paragraphs: str,
+        product: str,
+        request_id: str,
+        code: str = "",
+        portal: str = "",
+        username: str = "",
+        facts: tuple[tuple[str, str], ...] = (),
+        actions: tuple[Action, ...] = (),
+        refresh: int | None = None,
+        retry_after: int | None = None,
+        form_targets: tuple[str, ...] = (),
+        framed: bool = False,
+    ) -> Page:
+        return self._page(
+            "message.html",
+            status,
+            heading=filled(heading, product),
+            paragraphs=[filled(paragraph, product) for paragraph in paragraphs],
+            request_id=request_id,
+            code=code,
+            portal=portal,
+            username=username,
+            facts=facts,
+            actions=actions,
+            refresh=refresh,
+            retry_after=retry_after,
+            form_targets=form_targets,
+            framed=framed,
+        )
+
+    def _page(
+        self,
+        template: str,
+        status: int,
+        *,
+        code: str = "",
+        portal: str = "",
+        actions: tuple[Action, ...] = (),
+        refresh: int | None = None,
+        retry_after: int | None = None,
+        form_targets: tuple[str, ...] = (),
+        framed: bool = False,
+        **words: object,
+    ) -> Page:
+        nonce = self._nonce()
+        html = self._templates[template].render(
+            words, nonce=nonce, code=code, portal=portal, actions=actions, refresh=refresh, retry_after=retry_after
+        )
+        headers = page_headers(
+            nonce,
+            form_targets=form_targets,
+            has_form=any(action.post for action in actions),
+            framed=framed,
+            retry_after=retry_after,
+        )
+        return Page(status, headers, html.encode())
+
+
+def _finalize(value: object) -> object:
+    """Whatever an expression of a template gives, made showable; escaping comes after it."""
+    return value if isinstance(value, Markup) else shown(str(value))
+
+
+def _json(status: int, content: Mapping[str, object], retry_after: int | None = None) -> Page:
+    showable = {name: _showable(value) for name, value in content.items()}
+    return Page(status, plain_headers("application/json", retry_after), json.dumps(showable).encode() + b"\n")
+
+
+def _showable(value: object) -> object:
+    if isinstance(value, str):
+        return shown(value)
+    return [_showable(entry) for entry in value] if isinstance(value, list) else value
+
+
+def _whole_second(retry_after: int | None) -> int | None:
+    return None if retry_after is None else max(1, retry_after)
+
+
+def _admitted(reason: Reason, application: str) -> tuple[str, str]:
+    return ("open", "") if reason is Reason.OK else (filled(TEXTS[reason].heading, application), reason.value)

@@ -1,0 +1,133 @@
+"""Begins and ends the record of every request: metrics, and an audit event where there is something to tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from ipaddress import ip_network
+
+from aiohttp import web
+from cachetools import TTLCache
+
+from sidecar.domain.decision import Decision, Deny, Forward, PassThrough
+from sidecar.domain.events import Code, Event
+from sidecar.domain.policy import Policy
+from sidecar.domain.reason import Reason
+from sidecar.domain.record import RequestRecord
+from sidecar.flows.telling import Audit, Chance, Clock, Meter
+from sidecar.web.head import Clients, Head, facts_of
+from sidecar.web.visit import Visit
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_REPEATED = 60
+"""Seconds in which the same noisy event is told once."""
+
+
+class Teller:
+    """Owns the record while the gateway works."""
+
+    def __init__(self, audit: Audit, meter: Meter, clock: Clock, chance: Chance) -> None:
+        self._audit = audit
+        self._meter = meter
+        self._clock = clock
+        self._chance = chance
+        self._clients = Clients(())
+        self._proxies: tuple[str, ...] = ()
+        self._told: MutableMapping[tuple[str, ...], bool] = TTLCache(4096, _REPEATED, timer=clock.monotonic)
+
+    def began(self, request: web.BaseRequest, head: Head, policy: Policy) -> Visit:
+        """Give the request its id, its client's address and its facts."""
+        if policy.trusted_proxies is not self._proxies:
+            self._proxies = policy.trusted_proxies
+            self._clients = Clients(tuple(ip_network(text) for text in policy.trusted_proxies))
+        peer = request.remote or ""
+        source, chain = self._clients.read(peer, head.get(b"x-forwarded-for"))
+        given = head.get(b"x-request-id")
+        believed = source != peer and _REQUEST_ID.fullmatch(given) is not None
+        record = RequestRecord(
+            request=given if believed else self._chance.token(12),
+            started=self._clock.monotonic(),
+            source=source,
+            method=request.method,
+        )
+        self._meter.began()
+        visit = Visit(request, record, head, facts_of(request, head), policy, self._clock.now(), chain)
+        if head.stripped:
+            self._stripped(visit)
+        return visit
+
+    def decided(self, visit: Visit, decision: Decision) -> None:
+        """Note where the request went."""
+        record = visit.record
+        record.application = visit.application.name if visit.application is not None else ""
+        record.portal = visit.place.portal.name if visit.place is not None else ""
+        record.rule = getattr(decision, "rule", "")
+        if isinstance(decision, Deny) and decision.reason is not Reason.NO_SESSION:
+            self._denied(visit, decision, Code.ACCESS_DENIED)
+        elif isinstance(decision, PassThrough) and isinstance(decision.observed, Deny):
+            self._denied(visit, decision.observed, Code.ACCESS_OBSERVED)
+        elif isinstance(decision, Forward) and decision.username is not None:
+            self._crossed(visit)
+
+    def ended(self, visit: Visit) -> None:
+        """The answer is out, or the client is gone."""
+        self._meter.request(visit.record, self._clock.monotonic() - visit.record.started)
+
+    def _denied(self, visit: Visit, deny: Deny, code: Code) -> None:
+        if self._is_new(code, visit, deny.reason, deny.rule):
+            # Whoever opens a log-in page with a live session has met D14's circle: that is a failed landing.
+            told = Code.LANDING_FAILED if deny.reason is Reason.LANDING_FAILED else code
+            self._tell(visit, told, "failure", deny.reason, deny.rule, {"path": _path(visit)})
+
+    def _crossed(self, visit: Visit) -> None:
+        entry, place = visit.entry, visit.place
+        if entry is None or place is None or place.shared or place.portal.name == entry.session.portal:
+            return
+        if self._is_new(Code.PORTAL_CROSS_USE, visit, entry.session.key[:16], place.portal.name):
+            self._tell(visit, Code.PORTAL_CROSS_USE, "success", Reason.OK, "", {"home": entry.session.portal})
+
+    def _stripped(self, visit: Visit) -> None:
+        names = tuple(sorted(set(visit.head.stripped)))
+        if self._is_new(Code.HEADER_STRIPPED, visit, *names):
+            self._tell(visit, Code.HEADER_STRIPPED, "success", Reason.OK, "", {"headers": names})
+
+    def _is_new(self, code: Code, visit: Visit, *marks: str) -> bool:
+        key = (code, visit.record.source, *marks)
+        if key in self._told:
+            return False
+        self._told[key] = True
+        return True
+
+    def _tell(
+        self,
+        visit: Visit,
+        code: Code,
+        outcome: str,
+        reason: Reason,
+        rule: str,
+        facts: dict[str, str | int | bool | tuple[str, ...]],
+    ) -> None:
+        entry = visit.entry
+        standing = entry.standing if entry is not None else None
+        self._audit.tell(
+            Event(
+                code=code,
+                outcome=outcome,
+                reason=reason,
+                request=visit.record.request,
+                source=visit.record.source,
+                person=entry.session.identity.person if entry is not None else None,
+                username=(standing.username or "") if standing is not None else "",
+                application=visit.record.application,
+                portal=visit.record.portal,
+                provider=entry.session.identity.provider if entry is not None else "",
+                rule=rule,
+                session=entry.session.key[:16] if entry is not None else "",
+                facts=facts,
+            )
+        )
+
+
+def _path(visit: Visit) -> str:
+    """Without the query: values there may be secrets."""
+    return visit.facts.target.partition("?")[0][:200]

@@ -1,0 +1,112 @@
+"""`lychgate check` on broken files: each message names the line and the key, says what is wrong, and the cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.config.faults import ConfigError, Fault, Severity
+from sidecar.config.load import load
+
+BROKEN = Path(__file__).parent / "broken"
+
+# file, line, key path, words of what is wrong, words of the cure; a file with two faults has two rows
+TABLE = [
+    ("accepts-circle", 29, "portals.agents.accepts", "circle", "never the reverse"),
+    ("accepts-circle", 37, "portals.support.accepts", "circle", "never the reverse"),
+    ("adopt-from-anybody", 18, "applications.jira.accounts.adopt", "existing accounts", "adopt: never"),
+    ("bad-pattern", 23, "applications.jira.accounts.groups.map[0].from", "no regular expression", "correct it"),
+    ("context-within-context", 26, "applications.wiki.url", "context path within that of jira", "side by side"),
+    ("create-without-token", 19, "applications.jira.accounts.create", "needs a token", "accounts.token"),
+    ("create-without-token", 20, "applications.jira.accounts.groups", "needs a token", "accounts.token"),
+    ("customers-take-seats", 37, "portals.support.groups.map[0].to", "paid seat", "remove the line"),
+    ("duplicate-key", 9, "providers.okta.issuer", "the first one is on line 7", "keep one"),
+    ("empty-allow-list", 29, "portals.agents.require.any_group", "let everyone in", "name at least one"),
+    ("empty-group-name", 29, "portals.agents.require.any_group[1]", "is empty", "remove the entry"),
+    ("endless-pattern", 23, "applications.jira.accounts.groups.map[0].from", "repeats a repetition", "without * or +"),
+    ("header-hop-by-hop", 16, "applications.jira.landing.header", "another meaning in HTTP", "choose another"),
+    ("header-of-the-product", 16, "applications.jira.landing.header", "the product itself uses", "X-Lychgate-User"),
+    ("http-issuer", 7, "providers.okta.issuer", "plain http", "https://"),
+    ("http-upstream", 15, "applications.jira.upstream", "plain http", "allow_http: true"),
+    ("http-url", 14, "applications.jira.url", "plain http", "https://"),
+    ("idle-over-absolute", 3, "sessions.idle", "longer than absolute", "make idle shorter"),
+    ("literal-secret", 9, "providers.okta.client_secret", "no reference to a secret", "env://NAME"),
+    ("missing-bracket", 23, "applications.jira.accounts.groups.map[0].to", "has no bracket", "the first bracket is $1"),
+    ("missing-key", 12, "applications.jira.upstream", "is missing", "add it"),
+    ("missing-secret", 18, "applications.jira.accounts.token", "there is no file", "correct the path"),
+    ("names-meet", 40, "portals.support.provider", "may meet", "username: {prefix: cust-}"),
+    ("no-default", 12, "applications.jira", "no default portal", "default: true"),
+    ("no-yaml", 28, "", "is no YAML", "correct the line"),
+    ("overlapping-portals", 39, "portals.desk.paths", "belongs to support already", "its own prefixes"),
+    ("placeholder-secret", 9, "providers.okta.client_secret", "placeholder", "openssl rand"),
+    ("postgresql", 2, "state", "later release", "file:///var/lib/lychgate"),
+    ("protected-group", 23, "applications.jira.accounts.groups.map[0].to", "protected group", "groups.admin"),
+    ("require-nothing", 29, "portals.agents.require", "lets everyone in", "remove the line"),
+    ("same-address", 26, "applications.wiki.url", "the address of jira", "its own host or context path"),
+    ("shared-audience", 28, "applications.wiki.landing.audience", "audience of jira", "give each application its own"),
+    ("short-secret", 3, "cookie_keys[0]", "too short", "at least 32"),
+    ("slash-at-the-end", 14, "applications.jira.url", "ends in a slash", "write https://jira.example.com"),
+    ("strangers-entra", 7, "providers.okta.issuer", "serves strangers", "tenants:"),
+    ("strangers-gitlab", 7, "providers.okta.issuer", "serves strangers", "only:"),
+    ("strangers-google", 5, "providers.okta.issuer", "serves strangers", "hd:"),
+    ("tag", 8, "providers.okta.client_id", "has the tag", "remove the tag"),
+    (
+        "two-authoritative",
+        41,
+        "portals.support.provider",
+        "more than one authoritative",
+        "leave usernames: authoritative at the one",
+    ),
+    ("two-defaults", 34, "portals.support.default", "default portal already", "leave one default"),
+    ("unknown-application", 26, "portals.agents.application", "no application jria", "did you mean jira?"),
+    ("unknown-key-deep", 31, "portals.agents.rules[0].require.anygroup", "unknown key", "did you mean any_group?"),
+    ("unknown-key", 15, "applications.jira.upstreem", "unknown key", "did you mean upstream?"),
+    ("unknown-path-set", 31, "portals.agents.rules[0].paths", "no path set @admins", "did you mean @admin?"),
+    ("unknown-provider", 28, "portals.agents.provider", "no provider otka", "did you mean okta?"),
+    ("unreachable-rule", 32, "portals.agents.rules[1]", "never reached", "put it before"),
+    ("upstream-is-public", 15, "applications.jira.upstream", "public address itself", "where the application listens"),
+    ("url-with-password", 14, "applications.jira.url", "user or password", "before the @"),
+    ("wrong-word", 28, "portals.agents.mode", "none of the known words", "'off', 'observe' or 'enforce'"),
+]
+
+
+def errors_in(name: str) -> list[Fault]:
+    with pytest.raises(ConfigError) as caught:
+        load(BROKEN / f"{name}.yaml")
+    return [fault for fault in caught.value.faults if fault.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize(("name", "line", "path", "wrong", "cure"), TABLE)
+def test_message_names_place_and_cure(name: str, line: int, path: str, wrong: str, cure: str) -> None:
+    found = [fault for fault in errors_in(name) if (line, path) == (fault.line, fault.path)]
+    assert 1 == len(found)
+    assert wrong in found[0].wrong
+    assert cure in found[0].cure
+    assert found[0].render().startswith(f"{BROKEN / name}.yaml:{line}: error: ")
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in TABLE}))
+def test_nothing_else_is_blamed(name: str) -> None:
+    expected = {(line, path) for file, line, path, _, _ in TABLE if file == name}
+    assert expected == {(fault.line, fault.path) for fault in errors_in(name)}
+
+
+def test_every_file_is_in_the_table() -> None:
+    assert {path.stem for path in BROKEN.glob("*.yaml")} == {row[0] for row in TABLE} | {"many-at-once"}
+
+
+def test_all_faults_at_once_in_the_order_of_the_file() -> None:
+    expected = [
+        (1, "version"),
+        (5, "providers.okta.client_id"),
+        (8, "providers.okta.client_idd"),
+        (14, "applications.jira.url"),
+        (23, "applications.jira.accounts.groups.map[0].to"),
+        (29, "portals.agents.require.any_group"),
+    ]
+    assert expected == [(fault.line, fault.path) for fault in errors_in("many-at-once")]
+
+
+def test_no_message_repeats_a_literal_secret() -> None:
+    assert not [fault for fault in errors_in("literal-secret") if "kD83" in fault.render()]
