@@ -133,7 +133,9 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path, depth: int) -> Any:
         self.nodes += 1
         if self.nodes > _MOST_NODES or depth > _DEEPEST:
-            raise ConfigError([self._fault(node, path, "the file grows too large here", "use fewer aliases")])
+            top = path[:1]
+            wrong, cure = "the file grows too large here", "use fewer aliases, and nest less"
+            raise ConfigError([Fault(self.name, self.lines[top], spell_path(top), Severity.ERROR, wrong, cure)])
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":

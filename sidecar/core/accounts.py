@@ -154,7 +154,7 @@ def plan(
     if conflict is not None:
         return conflict
     if account is None:
-        return _plan_new(order, pin, owned, policy, creatable=creatable)
+        return _plan_new(order, pin, owned, policy, groups, creatable=creatable)
     if fold(account.username) != fold(order.username):
         return Refusal(Reason.ACCOUNT_ABSENT, "the application answered with an account of another name")
     delicate = delicacy(account, policy, groups)
@@ -187,7 +187,13 @@ def delicacy(account: Account, policy: AccountPolicy, groups: GroupPolicy) -> Re
 
 
 def _plan_new(
-    order: AccountOrder, pin: Pin | None, owned: Sequence[OwnedGroup], policy: AccountPolicy, *, creatable: bool
+    order: AccountOrder,
+    pin: Pin | None,
+    owned: Sequence[OwnedGroup],
+    policy: AccountPolicy,
+    groups: GroupPolicy,
+    *,
+    creatable: bool,
 ) -> Plan | Refusal:
     if is_reserved(order.username, policy.reserved):
         return Refusal(Reason.ACCOUNT_RESERVED, "an account of a reserved name is not made by itself")
@@ -198,7 +204,7 @@ def _plan_new(
     if pin is not None and not pin.created:
         return Refusal(Reason.ACCOUNT_ABSENT, "the linked account is gone from the application")
     name = order.username
-    joins = tuple(Join(name, group, group in order.needed) for group in order.groups or ())
+    joins = _joins(order, name, frozenset(), groups)
     return Plan(
         username=name,
         stages=_stages((Create(name, order.display_name or name, order.email or ""),), joins),
@@ -259,18 +265,23 @@ def _moves(order: AccountOrder, account: Account, owned: Sequence[OwnedGroup], g
     may_leave = _may_leave(order, frozenset(spelling), owned, groups)
     if order.groups is None:
         return _Moves(skipped=(Skipped(Reason.GROUPS_UNKNOWN, ()),), stale=may_leave)
-    wanted = {fold(group): group for group in order.groups}
-    forbidden = _folded(groups.protected) - _folded(groups.admin)
-    joins = tuple(
-        Join(account.username, group, group in order.needed)
-        for folded, group in sorted(wanted.items())
-        if folded not in spelling and folded not in forbidden
-    )
-    gone = sorted(may_leave - wanted.keys())
+    joins = _joins(order, account.username, frozenset(spelling), groups)
+    gone = sorted(may_leave - _folded(order.groups))
     if len(gone) > groups.max_removals:
         skipped = Skipped(Reason.REMOVALS_CAPPED, tuple(spelling[group] for group in gone))
         return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone))
     return _Moves(joins=joins, leaves=tuple(Leave(account.username, spelling[group]) for group in gone))
+
+
+def _joins(order: AccountOrder, name: str, have: frozenset[str], groups: GroupPolicy) -> tuple[Join, ...]:
+    wanted = {fold(group): group for group in order.groups or ()}
+    missing = sorted(wanted.keys() - have - _forbidden(groups))
+    return tuple(Join(name, wanted[group], wanted[group] in order.needed) for group in missing)
+
+
+def _forbidden(groups: GroupPolicy) -> frozenset[str]:
+    """The folded groups that are neither joined nor left, whatever was ordered."""
+    return _folded(groups.protected) - _folded(groups.admin)
 
 
 def _may_leave(
@@ -284,8 +295,7 @@ def _may_leave(
         patterns = [_nameable(entry) for entry in groups.mapping]
         mine |= {group for group in have if any(pattern.fullmatch(group) for pattern in patterns)}
     others = {entry.group for entry in owned if entry.portal != order.portal}
-    forbidden = _folded(groups.protected) - _folded(groups.admin)
-    return (have & mine) - others - forbidden
+    return (have & mine) - others - _forbidden(groups)
 
 
 def _nameable(mapping: GroupMapping) -> re.Pattern[str]:

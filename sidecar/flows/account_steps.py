@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
-from sidecar.core.accounts import NewPin, Plan, delicacy
+from sidecar.core.accounts import NewPin, Plan, Refusal, delicacy
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Account, AccountOrder, Create, Join, Leave, Reactivate, Step, StepResult, Update
 from sidecar.domain.events import Code, Event
@@ -101,7 +101,7 @@ class Carrying:
     """Carries out one plan. Made per piece of work and thrown away.
 
     Attributes:
-        complete: False once a step failed that does not keep the person out: it is tried again soon.
+        complete: False once a step failed that does not keep the person out and may work soon.
         results: What became of the steps that were done.
     """
 
@@ -150,7 +150,7 @@ class Carrying:
         outcomes = await asyncio.gather(*(self._run(step, pin) for step in stage), return_exceptions=True)
         for step, outcome in zip(stage, outcomes, strict=True):
             if isinstance(outcome, AccountError) and not _keeps_out(step):
-                self.complete = False
+                self.complete = self.complete and not outcome.retry
             elif outcome is not None:
                 raise outcome
 
@@ -160,14 +160,19 @@ class Carrying:
         return frozenset(map(fold, self._order.needed))
 
     async def check_found(
-        self, account: Account | None, pin: NewPin | None, policy: AccountPolicy, groups: GroupPolicy
+        self, account: Account, create: Create, pin: NewPin | None, policy: AccountPolicy, groups: GroupPolicy
     ) -> None:
         """Look at an account that was there although the first look did not show it, before anything is done to it.
 
+        It may be ours: an answer got lost, or another instance was quicker. Then it is just as it was asked for.
+
         Raises:
-            AccountError: it is one that is never taken over by itself (D4); the new pin is gone again.
+            AccountError: it is not ours to take over (D4); the new pin is gone again.
         """
-        refusal = None if account is None else delicacy(account, policy, groups)
+        asked = (create.display_name, fold(create.email), True)
+        refusal = delicacy(account, policy, groups)
+        if refusal is None and asked != (account.display_name, fold(account.email), account.active):
+            refusal = Refusal(Reason.ACCOUNT_NOT_ADOPTED, "an account of that name appeared while one was made")
         if refusal is None:
             return
         if pin is not None:

@@ -72,7 +72,8 @@ class Memory:
 
     Attributes:
         ready: A finished account; the design's recheck.
-        unfinished: An account that serves although a step failed: tried again after this.
+        unfinished: An account that serves although a step failed that may work soon. What cannot work soon, such as a
+            change in a read-only directory, waits for the recheck.
         failed: A refusal: long enough for the requests of one page, short enough for a person's second try.
         entries: Most outcomes kept of each sort.
         parallel: Most steps at the same time for one account. Ten, so that ten groups take one round trip.
@@ -278,7 +279,7 @@ class Accounts:
         return order.username
 
     async def _run_hooks(self, hooks: Sequence[BoundHook], teller: Teller) -> bool:
-        """Run them one after the other; False if one failed that lets the person in."""
+        """Run them one after the other; False if one that lets the person in failed and may work soon."""
         complete = True
         for bound in hooks:
             try:
@@ -289,7 +290,7 @@ class Accounts:
                 teller.tell(Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, facts=facts)
                 if bound.on_failure is OnFailure.DENY:
                     raise
-                complete = False
+                complete = complete and not error.retry
             else:
                 self._meter.step(teller.order.application, "hook", "done")
         return complete
@@ -328,7 +329,9 @@ async def _carry_out(way: Plan, carrying: Carrying, connector: Connector, rules:
         rest = stages[1] if len(stages) > 1 else ()
         if carrying.results[create] is StepResult.ALREADY:
             checked = await connector.read(way.username)
-            await carrying.check_found(checked, way.pin, rules.accounts, rules.groups)
+            if checked is not None:
+                await carrying.check_found(checked, create, way.pin, rules.accounts, rules.groups)
+            must_be_ready(checked)
             await carrying.run_stage(rest, None)
         else:
             checked = await _beside(connector.read(way.username), carrying.run_stage(rest, None))

@@ -47,11 +47,11 @@ LOOP = "loop"
 class AttemptSealer(Protocol):
     """Seals what a browser carries but may not read (AEAD)."""
 
-    def seal_text(self, purpose: str, aad: str, plaintext: bytes) -> str:
+    def seal_text(self, purpose: str, aad: bytes, plaintext: bytes) -> str:
         """Sealed, URL-safe text, good for the purpose and *aad* only."""
         ...
 
-    def open_text(self, purpose: str, aad: str, text: str) -> bytes | None:
+    def open_text(self, purpose: str, aad: bytes, text: str) -> bytes | None:
         """The plaintext, or None. Never raises."""
         ...
 
@@ -146,7 +146,7 @@ class SignIn:
             )
         )
         name = attempt_name(attempt.state)
-        sealed = self._sealer.seal_text("attempt", f"{application.name}/{name}", attempt_to_bytes(attempt))
+        sealed = self._sealer.seal_text("attempt", f"{application.name}/{name}".encode(), attempt_to_bytes(attempt))
         dropped = tuple(CookieChange(old, None) for old in too_many(self._carried(application, cookies)))
         self._tell(Code.LOGIN_STARTED, attempt, Reason.OK, trace, {"silent": order.silent})
         return Departure(location=location, cookies=(*dropped, CookieChange(name, sealed, ATTEMPT_LIFE)))
@@ -225,7 +225,7 @@ class SignIn:
         session, cookie = await self._sessions.open(opening, present, trace)
         self._tell(Code.LOGIN_SUCCEEDED, attempt, Reason.OK, trace, {"session": session.key[:16]}, identity.person)
         loop = json.dumps([self._clock.now(), attempt.circles]).encode()
-        sealed = self._sealer.seal_text(LOOP, application.name, loop)
+        sealed = self._sealer.seal_text(LOOP, application.name.encode(), loop)
         return Arrival(
             location=application.origin + attempt.back_to,
             cookies=(CookieChange(name, None), CookieChange(LOOP, sealed, LOOP_WINDOW * 2)),
@@ -266,7 +266,7 @@ class SignIn:
             raise LoginError(Reason.TOKEN_INVALID, str(fault)) from fault
 
     def _attempt(self, application: Application, name: str, sealed: str | None) -> Attempt | None:
-        data = self._sealer.open_text("attempt", f"{application.name}/{name}", sealed) if sealed else None
+        data = self._sealer.open_text("attempt", f"{application.name}/{name}".encode(), sealed) if sealed else None
         return attempt_from_bytes(data) if data is not None else None
 
     def _carried(self, application: Application, cookies: Mapping[str, str]) -> list[tuple[UnixSeconds, str, int]]:
@@ -280,7 +280,7 @@ class SignIn:
 
     def _last(self, application: Application, cookies: Mapping[str, str]) -> tuple[int | None, int]:
         sealed = cookies.get(LOOP)
-        data = self._sealer.open_text(LOOP, application.name, sealed) if sealed else None
+        data = self._sealer.open_text(LOOP, application.name.encode(), sealed) if sealed else None
         if data is None:
             return None, 0
         at, circles = json.loads(data)

@@ -105,7 +105,8 @@ def _refusal(
         portal=visit.place.portal.name if visit.place is not None else "",
         username=(standing.username or "") if standing is not None else "",
         actions=tuple(offered),
-        retry_after=retry_after if visit.facts.method == "GET" else None,
+        # A reload at the callback would spend a code twice.
+        retry_after=retry_after if visit.facts.method == "GET" and visit.place is not None else None,
     )
 
 

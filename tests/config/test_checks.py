@@ -15,8 +15,10 @@ Errors = Callable[..., list[Fault]]
 RULES = ("    provider: okta\n", "    provider: okta\n    rules:\n")
 CUSTOMERS = (
     "applications:\n",
-    "  customers:\n    preset: auth0\n    issuer: https://c.eu.auth0.com/\n    client_id: x\n"
-    "    client_secret: env://AUTH0_SECRET\napplications:\n",
+    """\
+  customers: {preset: auth0, issuer: https://c.eu.auth0.com/, client_id: x, client_secret: env://AUTH0_SECRET}
+applications:
+""",
 )
 ACCOUNTS = "    accounts: {token: env://JIRA_PAT}\n"
 
@@ -58,8 +60,7 @@ FAULTS: list[tuple[str, tuple[Edit, ...], str, str]] = [
      "applications.jira.landing.secret", "never used"),
     ("one header for two things", (("proof: assertion", "proof: assertion, assertion_header: x_lychgate_user"),),
      "applications.jira.landing.header", "header of the proof"),
-    ("http webhook", ((ACCOUNTS, "    accounts:\n      token: env://JIRA_PAT\n      hooks: {webhook: "
-                       "[{url: 'http://hook.example.com', secret: env://HOOK_SECRET}]}\n"),),
+    ("http webhook", (groups("{}, hooks: {webhook: [{url: 'http://hook.example.com', secret: env://HOOK_SECRET}]}"),),
      "applications.jira.accounts.hooks.webhook[0].url", "plain http"),
     ("reactivate without token", ((ACCOUNTS, "    accounts: {reactivate: any, update: [email]}\n"),),
      "applications.jira.accounts.reactivate", "needs a token"),
@@ -132,7 +133,8 @@ def test_is_a_fault(errors: Errors, edits: tuple[Edit, ...], path: str, wrong: s
 
 FINE: list[tuple[str, tuple[Edit, ...]]] = [
     ("the whole", ()),
-    ("http said to be wanted", (("https://jira", "http://jira"), ("    product:", "    allow_http: true\n    product:"))),
+    ("http said to be wanted", (("https://jira", "http://jira"),
+                                ("    product:", "    allow_http: true\n    product:"))),
     ("http issuer said to be wanted", (("https://id", "http://id"),
                                        ("    client_id", "    allow_http: true\n    client_id"))),
     ("http on loopback", (("https://jira.example.com", "http://jira.localhost:8080"),)),
@@ -169,8 +171,10 @@ WARNINGS: list[tuple[str, Edit, str, str]] = [
     ("memory", ("file:///var/lib/lychgate", "memory"), "state", "forgotten"),
     ("off", ("    default: true\n", "    default: true\n    mode: off\n"), "portals.agents.mode", "protects nothing"),
     ("unused provider", CUSTOMERS, "providers.customers", "no portal"),
-    ("needed but never given", groups("{needed: [jira-users]}"), "applications.jira.accounts.groups.needed[0]", "no line"),
-    ("one secret for two things", ("env://JIRA_PAT", "env://OKTA_SECRET"), "applications.jira.accounts.token", "as well"),
+    ("needed but never given", groups("{needed: [jira-users]}"),
+     "applications.jira.accounts.groups.needed[0]", "no line"),
+    ("one secret for two things", ("env://JIRA_PAT", "env://OKTA_SECRET"),
+     "applications.jira.accounts.token", "as well"),
 ]  # fmt: skip
 
 

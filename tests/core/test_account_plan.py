@@ -256,6 +256,15 @@ def test_a_protected_group_is_left_only_where_an_exact_line_says_so() -> None:
     assert [Leave("alice", "jira-administrators")] == steps(planned(account=account, owned=entries, groups=exact))
 
 
+@pytest.mark.parametrize("account", [None, ACCOUNT])
+def test_a_protected_group_is_joined_only_where_an_exact_line_says_so(account: Account | None) -> None:
+    order = replace(ORDER, groups=("a", "b", "jira-administrators"))
+    join = Join("alice", "jira-administrators")
+    exact = replace(GROUPS, admin=frozenset({"Jira-Administrators"}))
+    found = [join in steps(planned(order, account, groups=groups)) for groups in (GROUPS, exact)]
+    assert [False, True] == found
+
+
 def test_above_the_cap_nothing_is_left_and_it_is_said() -> None:
     account = replace(ACCOUNT, groups=frozenset({"b", "x", "y", "z"}))
     result = planned(account=account, owned=owned("x", "y", "z"), groups=replace(GROUPS, max_removals=2))
@@ -365,7 +374,7 @@ def test_no_plan_goes_beyond_what_is_ours(
         assert set() == left
     assert set() == left & theirs
     assert len(left) <= groups.max_removals
-    if account is not None and not groups.admin:
+    if not groups.admin:
         assert "jira-administrators" not in joined | left
     enabling = [number for number, step in enumerate(result.steps) if isinstance(step, Reactivate)]
     assert [] == enabling or [len(result.steps) - 1] == enabling

@@ -43,20 +43,19 @@ async def test_each_step_fails_in_its_own_way(step: Join | Leave | Update, let_i
     assert (not let_in) == (Code.ACCOUNT_REFUSED in [event.code for event in world.audit.events])
 
 
-async def test_a_step_that_was_let_pass_is_tried_again() -> None:
+@pytest.mark.parametrize(("error", "pause"), [(UNREACHABLE, 60), (REFUSED, 900)])
+async def test_a_step_that_was_let_pass_is_tried_again(error: AccountError, pause: int) -> None:
     world = World(Directory(replace(account("alice", "jira-users"), display_name="Old")))
     world.pin(agent(), "alice")
-    world.directory.refuse[Update("alice", "Alice", None)] = REFUSED
-    await world.visit(agent())
-    await world.visit(agent())
-    assert 1 == world.directory.diary.count("update alice")
-    world.directory.refuse.clear()
-    world.clock.time += 61
-    await world.visit(agent())
-    assert 2 == world.directory.diary.count("update alice")
-    world.clock.time += 61
-    await world.visit(agent())
-    assert 2 == world.directory.diary.count("read alice")
+    world.directory.refuse[Update("alice", "Alice", None)] = error
+    tries = []
+    for passed in (0, pause - 1, 2, 60):
+        world.clock.time += passed
+        await world.visit(agent())
+        tries.append(world.directory.diary.count("update alice"))
+        if passed == pause - 1:
+            world.directory.refuse.clear()
+    assert [1, 1, 2, 2] == tries
 
 
 @pytest.mark.parametrize("reactivate", [REFUSED, UNREACHABLE])

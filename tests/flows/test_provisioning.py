@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.domain.account import Adopt, Create
+from sidecar.domain.account import Account, Adopt, Create
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation
@@ -34,10 +34,6 @@ UNREACHABLE = AccountError(Reason.CONNECTOR_UNREACHABLE, "no answer")
 REFUSED = AccountError(Reason.ACCOUNT_STEP_FAILED, "read-only", retry=False)
 
 
-def calls(*lines: str) -> list[str]:
-    return list(lines)
-
-
 async def spin() -> None:
     for _ in range(100):
         await asyncio.sleep(0)
@@ -46,7 +42,7 @@ async def spin() -> None:
 async def test_a_new_person_is_made_ready_and_remembered() -> None:
     world = World()
     assert "alice" == await world.visit(agent())
-    assert calls("read alice", "create alice", "read alice", "join alice jira-users") == world.directory.diary
+    assert ["read alice", "create alice", "read alice", "join alice jira-users"] == world.directory.diary
     assert "alice" == await world.visit(agent())
     assert 4 == len(world.directory.diary)
     assert [("alice", True)] == [(pin.username, pin.created) for pin in world.ledger.pins]
@@ -63,7 +59,7 @@ async def test_thirty_requests_make_one_set_of_calls() -> None:
     world = World()
     names = await asyncio.gather(*(world.visit(agent()) for _ in range(30)))
     assert {"alice"} == set(names)
-    assert calls("read alice", "create alice", "read alice", "join alice jira-users") == world.directory.diary
+    assert ["read alice", "create alice", "read alice", "join alice jira-users"] == world.directory.diary
 
 
 async def test_a_new_person_with_ten_groups_costs_three_round_trips() -> None:
@@ -111,7 +107,7 @@ async def test_a_failure_is_remembered_for_seconds_only() -> None:
     outcomes = await asyncio.gather(*(world.refusal(agent()) for _ in range(30)))
     assert {Reason.ACCOUNT_STEP_FAILED} == set(outcomes)
     assert Reason.ACCOUNT_STEP_FAILED is await world.refusal(agent())
-    assert calls("read alice", "create alice") == world.directory.diary
+    assert ["read alice", "create alice"] == world.directory.diary
     world.directory.refuse.clear()
     world.clock.time += 5
     assert "alice" == await world.visit(agent())
@@ -133,7 +129,7 @@ async def test_two_orders_for_one_account_are_carried_out_one_after_the_other() 
     world = World()
     await asyncio.gather(world.visit(agent(groups=("okta-a",))), world.visit(agent(groups=("okta-b",))))
     assert 1 == world.directory.diary.count("create alice")
-    assert calls("read alice", "join alice jira-b", "leave alice jira-a") == world.directory.diary[-3:]
+    assert ["read alice", "join alice jira-b", "leave alice jira-a"] == world.directory.diary[-3:]
 
 
 async def test_what_one_person_may_have_is_not_given_to_another_of_the_same_name() -> None:
@@ -162,8 +158,15 @@ async def test_a_customer_called_admin_gets_nothing() -> None:
     world = World(Directory(account("admin", "jira-administrators")))
     before = dict(world.directory.accounts)
     assert Reason.ACCOUNT_RESERVED is await world.refusal(customer("admin"), "support")
-    assert calls("read admin") == world.directory.diary
+    assert ["read admin"] == world.directory.diary
     assert (before, []) == (world.directory.accounts, world.ledger.pins)
+
+
+async def test_the_sites_own_reserved_names_count_beside_the_products() -> None:
+    world = World(Directory(account("svc-jira"), account("root")))
+    world.policy = make_policy(replace(ACCOUNTS, reserved=frozenset({"svc-jira"})), GROUPS)
+    assert Reason.ACCOUNT_RESERVED is await world.refusal(agent("svc-jira"))
+    assert Reason.ACCOUNT_RESERVED is await world.refusal(agent("root"))
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -173,7 +176,7 @@ async def test_a_customer_with_an_agents_name_gets_nothing(linked: bool) -> None
         world.pin(agent("bob"), "bob")
     expected = Reason.PIN_CONFLICT if linked else Reason.ACCOUNT_NOT_ADOPTED
     assert expected is await world.refusal(customer("bob"), "support")
-    assert calls("read bob") == world.directory.diary
+    assert ["read bob"] == world.directory.diary
 
 
 async def test_an_administrator_is_not_adopted_even_from_the_agents_provider() -> None:
@@ -192,13 +195,30 @@ async def test_an_agent_keeps_every_group_whatever_portal_is_visited() -> None:
     assert frozenset({"jira-users", "by-hand"}) == world.directory.groups("alice")
 
 
-async def test_an_account_found_at_creation_is_looked_at_before_it_is_touched() -> None:
+@pytest.mark.parametrize(
+    ("hidden", "reason"),
+    [
+        (account("alice", "jira-administrators"), Reason.ACCOUNT_PROTECTED),
+        (replace(account("alice"), display_name="Another Alice"), Reason.ACCOUNT_NOT_ADOPTED),
+        (replace(account("alice"), email="another@example.com"), Reason.ACCOUNT_NOT_ADOPTED),
+        (account("alice", active=False), Reason.ACCOUNT_NOT_ADOPTED),
+    ],
+)
+async def test_a_strange_account_found_at_creation_is_not_touched(hidden: Account, reason: Reason) -> None:
     world = World()
     world.directory.already.add(Create("alice", "Alice", "alice@example.com"))
-    world.directory.hidden = account("alice", "jira-administrators")
-    assert Reason.ACCOUNT_PROTECTED is await world.refusal(agent())
-    assert calls("read alice", "create alice", "read alice") == world.directory.diary
+    world.directory.hidden = hidden
+    assert reason is await world.refusal(agent())
+    assert ["read alice", "create alice", "read alice"] == world.directory.diary
     assert [] == world.ledger.pins
+
+
+async def test_our_own_account_found_at_creation_is_made_ready() -> None:
+    world = World()
+    world.directory.already.add(Create("alice", "Alice", "alice@example.com"))
+    world.directory.hidden = account("alice")
+    assert "alice" == await world.visit(agent())
+    assert frozenset({"jira-users"}) == world.directory.groups("alice")
 
 
 # Existing accounts
@@ -208,9 +228,7 @@ async def test_an_existing_account_is_adopted_in_its_own_spelling() -> None:
     world = World(Directory(replace(account("Alice"), display_name="Alice")))
     assert "Alice" == await world.visit(agent())
     assert [("alice", "Alice", False)] == [(p.username, p.spelling, p.created) for p in world.ledger.pins]
-    assert calls("read alice", "join Alice jira-users") == [
-        line for line in world.directory.diary if "update" not in line
-    ]
+    assert ["read alice", "join Alice jira-users"] == [line for line in world.directory.diary if "update" not in line]
 
 
 async def test_a_leaver_comes_back_without_yesterdays_groups() -> None:
@@ -220,7 +238,7 @@ async def test_a_leaver_comes_back_without_yesterdays_groups() -> None:
     left = Deactivation(application="jira", username="alice", cause="leaver", at=UnixSeconds(1))
     await world.ledger.note_deactivation(left)
     assert "alice" == await world.visit(agent())
-    expected = calls("read alice", "leave alice jira-old", "join alice jira-users", "reactivate alice", "read alice")
+    expected = ["read alice", "leave alice jira-old", "join alice jira-users", "reactivate alice", "read alice"]
     assert expected == world.directory.diary
     assert {} == world.ledger.deactivations
     assert ["group.removed", "group.added", "user.reactivated"] == world.audit.codes()
@@ -240,7 +258,7 @@ async def test_whom_an_administrator_deactivated_stays_out() -> None:
     world = World(Directory(account("alice", "jira-users", active=False)))
     world.pin(agent(), "alice")
     assert Reason.ACCOUNT_INACTIVE is await world.refusal(agent())
-    assert calls("read alice") == world.directory.diary
+    assert ["read alice"] == world.directory.diary
 
 
 async def test_unknown_groups_change_nothing_and_are_told() -> None:
@@ -320,7 +338,7 @@ async def test_memory_is_bounded_and_keeps_whom_it_saw_last() -> None:
     await world.visit(agent("a1", groups=()))
     assert [] == world.directory.diary
     await world.visit(agent("b1", groups=()))
-    assert calls("read b1") == world.directory.diary
+    assert ["read b1"] == world.directory.diary
 
 
 async def test_last_seen_is_noted_once_an_hour() -> None:

@@ -22,9 +22,6 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.streaming import AnswerHead, Fields
 
-ASSERTION_LIFE = 60
-"""Seconds; one assertion serves all requests of a session for a third of that."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretProof:
@@ -48,16 +45,18 @@ class AssertionProof:
 
     Attributes:
         private: The first key signs; all public keys are published, so that a change of keys loses nobody.
+        life: Seconds; one assertion serves the requests of a session for a third of that.
     """
 
     header: str
     issuer: str
     audience: str
     private: tuple[OKPKey, ...]
+    life: int = 60
     _made: TTLCache[tuple[str, str], bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._made = TTLCache(10_000, ASSERTION_LIFE / 3)
+        self._made = TTLCache(10_000, self.life / 3)
 
     def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
         """The header with the assertion: signing costs a tenth of a millisecond, so it is remembered for a while."""
@@ -73,7 +72,7 @@ class AssertionProof:
 
     def _sign(self, username: str, now: UnixSeconds) -> bytes:
         key = self.private[0]
-        claims = {"iss": self.issuer, "aud": self.audience, "sub": username, "iat": now, "exp": now + ASSERTION_LIFE}
+        claims = {"iss": self.issuer, "aud": self.audience, "sub": username, "iat": now, "exp": now + self.life}
         header = {"alg": "Ed25519", "kid": key.kid, "typ": "JWT"}
         return jwt.encode(header, claims, key, algorithms=["Ed25519"]).encode()
 

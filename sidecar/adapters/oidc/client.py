@@ -21,6 +21,11 @@ from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, failure
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError
 
+_METHODS = {
+    ClientAuthentication.BASIC: "client_secret_basic",
+    ClientAuthentication.POST: "client_secret_post",
+    ClientAuthentication.NONE: "none",
+}
 _ERROR_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 _LOOKS_SECRET = re.compile(r"[^\s'\"(){}<>,;]{20,}")
 
@@ -106,12 +111,12 @@ class CodeClient:
             self._outbound,
             client_id=self._config.client_id,
             client_secret=self._config.client_secret,
-            token_endpoint_auth_method=str(self._config.authentication),
+            token_endpoint_auth_method=_METHODS[self._config.authentication],
             scope=" ".join(self._config.scopes),
             code_challenge_method="S256",
         )
         if self._config.authentication is ClientAuthentication.BASIC and self._config.encode_credentials:
-            exchange.register_client_auth_method((ClientAuthentication.BASIC.value, _encoded_basic))
+            exchange.register_client_auth_method((_METHODS[ClientAuthentication.BASIC], _encoded_basic))
         return exchange
 
     def _read(self, answer: Answer, secrets: Iterable[str]) -> TokenAnswer:

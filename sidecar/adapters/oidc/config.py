@@ -16,17 +16,17 @@ _OURS = frozenset(
 
 
 class ClientAuthentication(StrEnum):
-    """How we prove to the token endpoint who we are (OIDC Core 1.0, section 9)."""
+    """How we prove to the token endpoint who we are (OIDC Core 1.0, section 9), as the configuration spells it."""
 
-    BASIC = "client_secret_basic"
-    POST = "client_secret_post"
+    BASIC = "basic"
+    POST = "post"
     NONE = "none"
 
 
 class UserInfo(StrEnum):
-    """When the userinfo endpoint is asked."""
+    """When the userinfo endpoint is asked: `auto` means when claims are missing."""
 
-    MISSING = "missing"
+    AUTO = "auto"
     ALWAYS = "always"
     NEVER = "never"
 
@@ -53,7 +53,7 @@ class ProviderConfig:
         subject_claim: `sub`, or `oid` for Entra ID.
         needed: Names of claims that the policy reads; with the first key of *groups_claim* if it asks for groups.
             If one is missing in the ID token, userinfo is asked.
-        userinfo: When it is asked; `missing` is as said above.
+        userinfo: Whether it is asked always or never instead.
         allow_http: Permit URLs without encryption outside loopback, for tests of a site.
 
     Raises:
@@ -81,7 +81,7 @@ class ProviderConfig:
     single_group: bool = False
     subject_claim: str = "sub"
     needed: frozenset[str] = frozenset()
-    userinfo: UserInfo = UserInfo.MISSING
+    userinfo: UserInfo = UserInfo.AUTO
     prompt: str | None = None
     allow_http: bool = False
 

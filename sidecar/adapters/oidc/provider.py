@@ -188,7 +188,7 @@ class OidcProvider:
         return with_userinfo(claims, userinfo, self._config.groups_claim, single_string_ok=self._config.single_group)
 
     def _wants_userinfo(self, claims: Mapping[str, Claim]) -> bool:
-        if self._config.userinfo is not UserInfo.MISSING:
+        if self._config.userinfo is not UserInfo.AUTO:
             return self._config.userinfo is UserInfo.ALWAYS
         path = self._config.groups_claim
         wants_groups = bool(path) and path[0] in self._config.needed

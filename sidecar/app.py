@@ -1,0 +1,237 @@
+"""The composition root: from a loaded configuration to a running gate. Nothing else knows all the parts."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+from sidecar import __version__
+from sidecar.adapters.accounts import calls
+from sidecar.adapters.accounts.jira import JiraConnector
+from sidecar.adapters.accounts.webhook import Webhook
+from sidecar.adapters.audit import AuditLog, Line, json_line, text_line
+from sidecar.adapters.clock import SystemChance, SystemClock
+from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.oidc import http as oidc_http
+from sidecar.adapters.oidc.provider import OidcProvider
+from sidecar.adapters.seal import CookieSigner, Sealer
+from sidecar.adapters.secrets import Secret, read_secret
+from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.config.load import Loaded
+from sidecar.config.model import Config
+from sidecar.config.outside import cookie_keys, header_landing, provider_config
+from sidecar.domain.events import Code, Event
+from sidecar.domain.policy import Policy
+from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
+from sidecar.flows.sessions import Sessions
+from sidecar.flows.signin import SignIn
+from sidecar.flows.signout import SignOuts
+from sidecar.flows.telling import Clock
+from sidecar.upstream.client import Client, connect_to
+from sidecar.web.forwarding import Forwarding
+from sidecar.web.gateway import Gateway
+from sidecar.web.operations import Operations
+from sidecar.web.own import OwnEndpoints
+from sidecar.web.pages import Pages
+from sidecar.web.replies import Replies
+from sidecar.web.server import Listener
+from sidecar.web.teller import Teller
+from sidecar.web.tunnel import Tunnels
+from sidecar.web.visit import Serving
+
+SWEEP_EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A gate that serves.
+
+    Attributes:
+        public, operations: Ports.
+        state: For commands that run beside the gate (the demo initialises its ledger).
+    """
+
+    public: int
+    operations: int
+    policy: Policy
+    state: State
+    metrics: Metrics
+    sessions: Sessions
+
+
+@asynccontextmanager
+async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Start everything, serve until the block ends, then close in order.
+
+    Args:
+        loaded: A configuration without errors.
+        audit: Where audit events go instead of standard output.
+        clock: Another clock, for tests.
+
+    Raises:
+        StateError: the state cannot be opened.
+        SecretError: a secret cannot be read.
+        OSError: a port cannot be had.
+    """
+    config, policy = loaded.config, loaded.policy
+    time, chance = clock or SystemClock(), SystemChance()
+    keys = cookie_keys(config)
+    signer, sealer = CookieSigner([key.encode() for key in keys]), Sealer([key.encode() for key in keys])
+
+    def current() -> Policy:
+        return policy
+
+    async with AsyncExitStack() as stack:
+        metrics = Metrics(__version__)
+        log = _audit_log(config, audit, time, lambda: policy.hash, metrics, stack)
+        state = await stack.enter_async_context(open_state(config.state.directory, sealer))
+        accounts = Accounts(current, await _reach(config, policy, time, stack), state.ledger, log, time, metrics)
+        stack.push_async_callback(accounts.close)
+        providers = await _providers(config, policy, time, stack)
+        sessions = Sessions(state.sessions, signer, current, log, time, chance)
+        stack.push_async_callback(sessions.close)
+        sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
+        stack.push_async_callback(sign_in.close)
+        applications = _applications(config, policy, keys, accounts, stack)
+        landings = {name: serving.landing for name, serving in applications.items()}
+        tunnels = Tunnels()
+        replies = Replies(Pages(nonce=lambda: chance.token(16)))
+        own = OwnEndpoints(
+            sessions, sign_in, SignOuts(sessions, providers, landings, current, chance), signer, applications, replies
+        )
+        gateway = Gateway(
+            current,
+            sessions,
+            Forwarding(applications, sessions, tunnels, log, time),
+            own,
+            replies,
+            Teller(log, metrics, time, chance),
+        )
+        metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
+        metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
+        log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
+        sweeper = asyncio.create_task(_sweep(sessions))
+        stack.push_async_callback(_cancelled, sweeper)
+        public = await _open(Listener(gateway), config.listen.public, stack)
+        operations = await _open(Listener(Operations(metrics.render, lambda: True)), config.listen.operations, stack)
+        stack.callback(tunnels.close_all)
+        yield Running(
+            public=public, operations=operations, policy=policy, state=state, metrics=metrics, sessions=sessions
+        )
+
+
+async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
+    """Declare the ledger in the configured state to be the right one, for every application.
+
+    Returns:
+        By application: whether it was done just now.
+
+    Raises:
+        StateError: the gate is running, or the state cannot be opened.
+    """
+    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
+    now = SystemClock().now()
+    async with open_state(loaded.config.state.directory, sealer) as state:
+        return {name: await state.ledger.init(name, now) for name in loaded.policy.applications}
+
+
+def _audit_log(
+    config: Config,
+    audit: TextIO | None,
+    clock: Clock,
+    config_hash: Callable[[], str],
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> AuditLog:
+    sinks: list[tuple[TextIO, Line]] = []
+    if config.audit.stdout != "off":
+        sinks.append((audit or sys.stdout, json_line if config.audit.stdout == "json" else text_line))
+    if config.audit.file is not None:
+        stream = Path(config.audit.file).open("a", encoding="ascii")  # noqa: SIM115  # the stack closes it
+        sinks.append((stack.enter_context(stream), json_line))
+    instance = f"{socket.gethostname()}-{secrets.token_hex(3)}"
+    return AuditLog(clock, instance, __version__, config_hash, tuple(sinks), (metrics.event,))
+
+
+async def _providers(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, OidcProvider]:
+    session = await stack.enter_async_context(oidc_http.open_session())
+    found: dict[str, OidcProvider] = {}
+    for name, settings in config.providers.items():
+        found[name] = OidcProvider(provider_config(name, settings, policy), session, clock)
+        stack.push_async_callback(found[name].close)
+    return found
+
+
+async def _reach(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, Reach]:
+    session = await stack.enter_async_context(calls.open_session())
+    found: dict[str, Reach] = {}
+    for name, settings in config.applications.items():
+        accounts = settings.accounts
+        hooks: list[BoundHook] = []
+        for number, hook in enumerate(accounts.hooks.webhook):
+            caller = await stack.enter_async_context(calls.open_session(seconds=hook.timeout))
+            webhook = Webhook(f"{name}/webhook/{number}", caller, hook.url, partial(_key, hook.secret), clock)
+            hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
+        connector = None
+        if accounts.token is not None:
+            base = settings.upstream + policy.applications[name].context
+            connector = JiraConnector(session, base, partial(read_secret, accounts.token))
+        found[name] = Reach(connector, hooks, float(accounts.time_budget))
+    return found
+
+
+def _key(secret: Secret) -> bytes:
+    """Read anew for every call, so that a changed file counts at once."""
+    return read_secret(secret, at_least=32).encode()
+
+
+def _applications(
+    config: Config, policy: Policy, keys: tuple[str, ...], accounts: Accounts, stack: AsyncExitStack
+) -> Mapping[str, Serving]:
+    found: dict[str, Serving] = {}
+    for name, application in policy.applications.items():
+        product = application.product
+        upstream = _upstream(config.applications[name].upstream)
+        stack.push_async_callback(upstream.close)
+        found[name] = Serving(
+            upstream=upstream,
+            landing=header_landing(application, config, keys),
+            accounts=accounts,
+            guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
+        )
+    return found
+
+
+def _upstream(address: str) -> Client:
+    parts = urlsplit(address)
+    secure = parts.scheme == "https"
+    tls = ssl.create_default_context() if secure else None
+    return Client(connect_to(parts.hostname or "", parts.port or (443 if secure else 80), tls))
+
+
+async def _open(listener: Listener, address: str, stack: AsyncExitStack) -> int:
+    host, _, port = address.rpartition(":")
+    await listener.open(host.strip("[]"), int(port))
+    stack.push_async_callback(listener.close)
+    return listener.port
+
+
+async def _sweep(sessions: Sessions) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        await sessions.sweep()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

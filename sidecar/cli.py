@@ -1,0 +1,123 @@
+"""The command `lychgate`: serve, check, schema, demo, ledger, version."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+
+import click
+
+from sidecar import __version__
+from sidecar.adapters.secrets import SecretError
+from sidecar.app import initialise_ledger, running
+from sidecar.config.faults import ConfigError, Fault
+from sidecar.config.load import Loaded, load
+from sidecar.config.schema import json_schema
+from sidecar.flows.sessions import StateError
+
+_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Lychgate: the access gateway for Jira and Confluence Data Center."""
+
+
+@main.command()
+@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+def serve(config: Path) -> None:
+    """Run the gate until it is told to stop (SIGTERM or SIGINT)."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    loaded = _loaded(config, serving=True)
+    _run(_serve(loaded))
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--no-secrets", is_flag=True, help="Do not read the secrets: for a machine that has none of them.")
+def check(file: Path, *, no_secrets: bool) -> None:
+    """Check a configuration file: every fault with its line, its place and its cure. Exit 1 if there is an error."""
+    loaded = _loaded(file, secrets=not no_secrets)
+    portals = ", ".join(sorted(portal.name for app in loaded.policy.applications.values() for portal in app.portals))
+    click.echo(f"{file}: well. Portals: {portals}. Policy {loaded.policy.hash[:16]}.")
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@main.command()
+@click.option("--port", default=8080, show_default=True, help="Port of the gate on localhost; 0 takes any free one.")
+def demo(port: int) -> None:
+    """Run everything on this machine: the gate, an OpenID provider and a stand-in Jira, with a link to click."""
+    # Only this command may need the folder: the production image leaves it out.
+    try:
+        from sidecar.demo.run import run_demo
+    except ModuleNotFoundError as error:
+        raise click.ClickException("this installation has no demo; install lychgate[demo]") from error
+    _run(run_demo(port))
+
+
+@main.group()
+def ledger() -> None:
+    """What Lychgate did to accounts and may undo."""
+
+
+@ledger.command("init")
+@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+def ledger_init(config: Path) -> None:
+    """Declare the empty ledger to be the right one: once, before the first start. The gate must not run."""
+    loaded = _loaded(config)
+    _run(_init(loaded))
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"lychgate {__version__}")
+
+
+def _loaded(path: Path, *, secrets: bool = True, serving: bool = False) -> Loaded:
+    try:
+        loaded = load(path, secrets=secrets, serving=serving)
+    except ConfigError as error:
+        _show(error.faults)
+        raise SystemExit(1) from None
+    _show(loaded.warnings)
+    return loaded
+
+
+def _show(faults: Iterable[Fault]) -> None:
+    for fault in faults:
+        click.echo(fault.render(), err=True)
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    try:
+        asyncio.run(work)
+    except (StateError, SecretError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        return
+
+
+async def _serve(loaded: Loaded) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(loaded) as gate:
+        logging.getLogger("lychgate").info("serving on port %s, operations on port %s", gate.public, gate.operations)
+        await stop.wait()
+
+
+async def _init(loaded: Loaded) -> None:
+    for name, fresh in (await initialise_ledger(loaded)).items():
+        click.echo(f"{name}: {'initialised' if fresh else 'was initialised before; nothing changed'}")

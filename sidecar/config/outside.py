@@ -1,0 +1,94 @@
+"""From settings to what the adapters are built of; secrets are read here. Called once at start, by `app`."""
+
+from __future__ import annotations
+
+from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, signing_keys
+from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, UserInfo
+from sidecar.adapters.oidc.settings import ProviderSettings
+from sidecar.adapters.secrets import Secret, SecretError, read_secret
+from sidecar.config.model import Config
+from sidecar.domain.policy import Application, Policy
+
+
+def cookie_keys(config: Config) -> tuple[str, ...]:
+    """The keys that sign and seal, the first in force first."""
+    return tuple(read_secret(secret, at_least=32) for secret in config.cookie_keys)
+
+
+def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> ProviderConfig:
+    """What the relying party must know of one provider."""
+    known = policy.providers[name]
+    endpoints = settings.endpoints
+    served = [
+        application
+        for application in policy.applications.values()
+        if any(name in portal.providers for portal in application.portals)
+    ]
+    return ProviderConfig(
+        name=name,
+        issuer=settings.issuer,
+        # Google's older tokens leave the scheme out; no other provider may (idp facts, Google).
+        issuers=("accounts.google.com",) if settings.preset == "google" else (),
+        client_id=settings.client_id,
+        client_secret=_optional(settings.client_secret),
+        authentication=ClientAuthentication(settings.client_authentication),
+        scopes=settings.scopes,
+        authorization_endpoint=endpoints.authorization,
+        token_endpoint=endpoints.token,
+        jwks_uri=endpoints.jwks,
+        userinfo_endpoint=endpoints.userinfo,
+        end_session_endpoint=endpoints.end_session,
+        endpoint_hosts=frozenset(settings.endpoint_hosts or ()),
+        skew=settings.clock_skew,
+        groups_claim=known.groups_claim,
+        subject_claim=known.subject_claim,
+        needed=_needed(served, known.groups_claim),
+        userinfo=UserInfo(settings.userinfo),
+        prompt=settings.prompt,
+        allow_http=settings.allow_http,
+    )
+
+
+def header_landing(application: Application, config: Config, keys: tuple[str, ...]) -> HeaderLanding:
+    """The landing of one application.
+
+    Raises:
+        SecretError: the proof's secret cannot be read.
+    """
+    settings = config.applications[application.name].landing
+    proof: SecretProof | AssertionProof
+    if settings.proof == "secret":
+        secret = _optional(settings.secret)
+        if secret is None:
+            raise SecretError("proof: secret has no secret", "add landing.secret")
+        proof = SecretProof(header=settings.secret_header, secret=secret)
+    else:
+        base = application.origin + application.context
+        proof = AssertionProof(
+            header=settings.assertion_header,
+            issuer=f"{base}/.lychgate",
+            audience=settings.audience or base,
+            private=signing_keys(keys, application.name),
+            life=settings.assertion_life,
+        )
+    return HeaderLanding(settings.header, proof, application.product.user_header)
+
+
+def _needed(applications: list[Application], groups_claim: tuple[str, ...]) -> frozenset[str]:
+    """The claims without which userinfo is asked: usernames' first choice, rules, and groups where any are used."""
+    needed: set[str] = set()
+    for application in applications:
+        for portal in application.portals:
+            needed.update(portal.username.claims[:1])
+            if "display_name" in application.accounts.update or application.accounts.create:
+                needed.update({"name", "email"})
+            conditions = [portal.require, *(rule.condition for rule in portal.rules)]
+            for condition in conditions:
+                needed.update(condition.claims)
+            if portal.groups.mapping or any(condition.asks_groups for condition in conditions):
+                needed.add(groups_claim[0])
+    return frozenset(needed)
+
+
+def _optional(secret: Secret | None) -> str | None:
+    return None if secret is None else read_secret(secret)
