@@ -69,11 +69,6 @@ def content_hash(policy: Policy) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def cookie_name(application: str, url: str) -> str:
-    """Browsers keep the `__Host-` prefix only with Secure, so without TLS (on loopback) the cookie goes without."""
-    return f"lychgate-{application}" if url.startswith("http:") else f"__Host-lychgate-{application}"
-
-
 def normalised(header: str) -> bytes:
     """A header name as it is compared: case folded, `_` like `-` (rule 10)."""
     return header.lower().replace("_", "-").encode()
@@ -93,7 +88,8 @@ def _application(name: str, config: Config, product: Product) -> Application:
         host=host_port(url),
         context=url.path,
         portals=portals,
-        cookie=cookie_name(name, settings.url),
+        # Browsers take `__Host-` and Secure from loopback without TLS too, so a trial is no exception (rule 36).
+        cookie=f"__Host-lychgate-{name}",
         accounts=_accounts(settings, product),
         api=_api(settings, product),
         semicolons=PathSet(settings.semicolons),

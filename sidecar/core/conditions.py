@@ -16,7 +16,7 @@ def meets(identity: Identity, condition: Condition) -> Reason:
     for name, allowed in condition.claims.items():
         if name not in identity.claims:
             return Reason.CLAIM_MISSING
-        if not any(value in allowed for value in _values(identity.claims[name])):
+        if not any(_is_one_of(value, allowed) for value in _values(identity.claims[name])):
             return Reason.CLAIM_MISMATCH
     return Reason.OK
 
@@ -33,7 +33,9 @@ def _groups(identity: Identity, condition: Condition) -> Reason:
 
 
 def _values(claim: Claim) -> tuple[Claim, ...]:
-    if isinstance(claim, tuple):
-        return tuple(value for value in claim if not isinstance(value, (dict, tuple)))
-    # True == 1 in Python, not in JSON.
-    return () if isinstance(claim, dict) else (claim,)
+    return claim if isinstance(claim, tuple) else (claim,)
+
+
+def _is_one_of(value: Claim, allowed: frozenset[Claim]) -> bool:
+    # True == 1 in Python, not in JSON; and objects, which no rule can name, have no hash.
+    return any(type(value) is type(one) and value == one for one in allowed)

@@ -1,12 +1,13 @@
 """The decision: what becomes of a request, and why. Start reading here.
 
 Refuses unless every step says yes; the last line of `_by_session` is the only one that lets a person in. The order is
-part of the contract: whoever has no session learns nothing about rules or names.
+part of the contract: whoever has no session learns nothing about names, nor about rules that ask for a person.
+A path with several readings is judged once for each, and the strictest answer counts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
 from sidecar.core.credentials import credential_kind
@@ -14,7 +15,7 @@ from sidecar.core.passwords import query_has
 from sidecar.core.redirects import safe_return
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, SignOut, StartLogin
 from sidecar.domain.identity import UnixSeconds
-from sidecar.domain.policy import Answer, Mode, Policy, Rule
+from sidecar.domain.policy import Answer, Mode, Policy, Portal, Rule
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.domain.standing import Admission, Standing
@@ -64,7 +65,7 @@ def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Po
     decision = _before_anybody(facts, place)
     if decision is not None:
         return decision
-    if facts.upgrade is not None and facts.upgrade.lower() == "websocket":
+    if _is_upgrade(facts):
         decision = _upgrade(facts, place)
         if decision is not None:
             return decision
@@ -73,13 +74,18 @@ def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Po
     decision = _at_log_in(facts, place, visitor)
     if decision is not None:
         return decision
-    if place.shared == "static":
+    if place.shared == "static" and not _is_upgrade(facts):
         return Forward(place=place, username=None, order=None, rule="product/static", extends_idle=False)
     return _by_rules(facts, place, visitor, policy, now)
 
 
 def _readings(place: Place) -> tuple[str, ...]:
     return (place.below, *place.readings)
+
+
+def _is_upgrade(facts: RequestFacts) -> bool:
+    """Only this one is ever forwarded; to other values of `Upgrade` the request is an ordinary one (D7)."""
+    return facts.upgrade is not None and facts.upgrade.lower() == "websocket"
 
 
 def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
@@ -89,19 +95,20 @@ def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
         return Deny(status=403, reason=Reason.CLOSED_PATH, place=place, rule="product/closed")
     if query_has(place.query, product.password_fields):
         return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
-    if place.below in product.logout_paths:
+    if any(path in product.logout_paths for path in _readings(place)):
         return SignOut(place=place)
     if facts.method not in {"GET", "HEAD", "DELETE"}:
         logins = product.path_sets["password_login"]
         if any(logins.holds_folded(path) for path in _readings(place)):
             return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
-    return _closed_by_rule(facts, place)
+    closed = (_closed_by_rule(facts, place, path) for path in _readings(place))
+    return next((denial for denial in closed if denial is not None), None)
 
 
-def _closed_by_rule(facts: RequestFacts, place: Place) -> Decision | None:
+def _closed_by_rule(facts: RequestFacts, place: Place, path: str) -> Decision | None:
     """A denial that asks nothing of the person holds for machines and strangers too."""
     for rule in place.portal.rules:
-        if not _matches(rule, facts, place):
+        if not _matches(rule, facts, path):
             continue
         if rule.answer is not Answer.DENY:
             return None
@@ -138,43 +145,80 @@ def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decisio
 
 def _at_log_in(facts: RequestFacts, place: Place, visitor: Visitor | None) -> Decision | None:
     """The product's own log-in page is turned into our sign-in (D12), and never into a circle (D14)."""
-    product = place.application.product
-    pages = product.path_sets["password_login"]
-    if facts.method not in {"GET", "HEAD"} or place.below not in product.login_paths:
-        if facts.method in {"GET", "HEAD"} and place.below in pages and facts.kind in _PAGES:
+    if facts.method not in {"GET", "HEAD"}:
+        return None
+    product, readings = place.application.product, _readings(place)
+    if not any(path in product.login_paths for path in readings):
+        pages = product.path_sets["password_login"]
+        if facts.kind in _PAGES and any(path in pages for path in readings):
             return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
         return None
-    if visitor is not None:
-        return Deny(status=403, reason=Reason.LANDING_FAILED, place=place, rule="product/log-in")
-    wanted = parse_qs(place.query, max_num_fields=50) if place.query.count("&") < 50 else {}
-    target = next((wanted[name][0] for name in product.login_target if name in wanted), None)
-    if target is not None and not target.startswith(place.application.context + "/"):
-        target = place.application.context + target
-    return _no_session(facts, place, "product/log-in", safe_return(target, place.application))
+    if visitor is None:
+        return _no_session(facts, place, "product/log-in", _wanted(place))
+    reason = Reason.LANDING_FAILED if _is_let_in(place, visitor.session) else Reason.OTHER_PORTAL
+    return Deny(status=403, reason=reason, place=place, rule="product/log-in")
+
+
+def _wanted(place: Place) -> str:
+    """The page that the product's log-in page was to lead to; never one that would lead to a log-in again."""
+    application, portal = place.application, place.portal
+    product, context = application.product, application.context
+    fields = parse_qs(place.query) if place.query.count("&") < 50 else {}
+    target = next((fields[name][0] for name in product.login_target if name in fields), "")
+    if portal.prefixes and not target.startswith("/"):
+        # The customers' log-in page names its targets from the portal's own root; its start page is `portals`.
+        target = f"{portal.prefixes[0]}/{target or 'portals'}"
+    if not target.startswith(context + "/"):
+        target = context + target
+    below = target.partition("?")[0].removeprefix(context)
+    circle = below in product.login_paths or below in product.logout_paths
+    return _back_to(None if circle else target, place)
 
 
 def _by_rules(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
-    if _is_public_to_machines(place):
+    if _is_public_to_machines(facts, place):
         return Forward(place=place, username=None, order=None, rule="machine/public", extends_idle=False)
+    if visitor is not None and visitor.standing.policy != policy.hash:
+        # The policy was replaced while the session was being found: its verdicts belong to other rules.
+        return Deny(status=503, reason=Reason.INTERNAL, place=place)
+    found = [_by_reading(facts, place, path, visitor, now) for path in _readings(place)]
+    return max(found, key=_strictness)
+
+
+def _strictness(decision: Decision) -> int:
+    match decision:
+        case Forward(username=None):
+            return 0
+        case Forward():
+            return 1
+        case StartLogin(silent=True):
+            return 2
+        case StartLogin() | Deny(status=401):
+            return 3
+        case _:
+            return 4
+
+
+def _by_reading(facts: RequestFacts, place: Place, path: str, visitor: Visitor | None, now: UnixSeconds) -> Decision:
+    """The answer to one reading of the path."""
     admission = visitor.standing.portals.get(place.portal.name) if visitor is not None else None
-    number = _rule_for(facts, place, admission)
+    number = _rule_for(facts, place.portal, path, admission)
     rule = place.portal.rules[number] if number is not None else None
     rule_id = rule.id if rule is not None else f"{place.portal.name}/default"
-    if rule is not None and rule.answer is Answer.PUBLIC and facts.upgrade is None:
-        if visitor is not None:
-            known = _by_session(facts, place, Visitor(visitor.session, visitor.standing), number, policy, now)
-            if isinstance(known, Forward):
-                return known
+    if rule is not None and rule.answer is Answer.PUBLIC and not _is_upgrade(facts):
+        known = _by_session(facts, place, replace(visitor, renew=False), number, now) if visitor is not None else None
+        if isinstance(known, Forward):
+            return known
         return Forward(place=place, username=None, order=None, rule=rule_id, extends_idle=False)
     if visitor is None:
-        return _no_session(facts, place, rule_id, _here(facts, place))
-    return _by_session(facts, place, visitor, number, policy, now)
+        return _no_session(facts, place, rule_id, _back_to(facts.target, place))
+    return _by_session(facts, place, visitor, number, now)
 
 
-def _rule_for(facts: RequestFacts, place: Place, admission: Admission | None) -> int | None:
+def _rule_for(facts: RequestFacts, portal: Portal, path: str, admission: Admission | None) -> int | None:
     """Number of the first rule that matches; a denial counts only for those whom its condition meets."""
-    for number, rule in enumerate(place.portal.rules):
-        if not _matches(rule, facts, place):
+    for number, rule in enumerate(portal.rules):
+        if not _matches(rule, facts, path):
             continue
         if rule.answer is Answer.DENY and (admission is None or admission.rules[number] is not Reason.OK):
             continue
@@ -182,21 +226,19 @@ def _rule_for(facts: RequestFacts, place: Place, admission: Admission | None) ->
     return None
 
 
-def _matches(rule: Rule, facts: RequestFacts, place: Place) -> bool:
-    """A rule that opens must hold for every reading of the path; one that asks or denies, for any, in any case."""
-    if rule.methods is not None and facts.method not in rule.methods:
+def _matches(rule: Rule, facts: RequestFacts, path: str) -> bool:
+    """A rule that denies or demands holds in any letter case (rule 17). `GET` in a rule means `HEAD` as well: it is
+    the same request without the content (RFC 9110, section 9.3.2)."""
+    methods = rule.methods
+    if methods is not None and facts.method not in methods and not (facts.method == "HEAD" and "GET" in methods):
         return False
-    readings = _readings(place)
-    if rule.answer is Answer.DENY:
-        return any(rule.paths.holds_folded(path) for path in readings)
-    if rule.answer is Answer.ALLOW:
-        return any(path in rule.paths for path in readings)
-    return all(path in rule.paths for path in readings)
+    demands = rule.answer is Answer.ALLOW and (rule.fresh is not None or not _is_unconditional(rule))
+    if rule.answer is Answer.DENY or demands:
+        return rule.paths.holds_folded(path)
+    return path in rule.paths
 
 
-def _by_session(
-    facts: RequestFacts, place: Place, visitor: Visitor, number: int | None, policy: Policy, now: UnixSeconds
-) -> Decision:
+def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int | None, now: UnixSeconds) -> Decision:
     standing, session = visitor.standing, visitor.session
     rule = place.portal.rules[number] if number is not None else None
     rule_id = rule.id if rule is not None else f"{place.portal.name}/default"
@@ -208,9 +250,9 @@ def _by_session(
     if standing.username is None or standing.order is None:
         return Deny(status=403, reason=standing.refused, place=place, rule=rule_id)
     if rule is not None and rule.fresh is not None and not _is_fresh(session, rule.fresh, now):
-        return _step_up(facts, place, rule)
+        return _step_up(facts, place, rule, session)
     if visitor.renew and facts.kind is Kind.NAVIGATION and facts.method == "GET":
-        return _login(facts, place, rule_id, _here(facts, place), silent=True, provider=session.identity.provider)
+        return _again(facts, place, rule_id, session, silent=True)
     extends = not any(path in place.application.product.path_sets["polling"] for path in _readings(place))
     return Forward(place=place, username=standing.username, order=standing.order, rule=rule_id, extends_idle=extends)
 
@@ -243,52 +285,73 @@ def _is_fresh(session: Session, limit: int, now: UnixSeconds) -> bool:
     return at is not None and now - at <= limit
 
 
-def _step_up(facts: RequestFacts, place: Place, rule: Rule) -> Decision:
+def _step_up(facts: RequestFacts, place: Place, rule: Rule, session: Session) -> Decision:
     if facts.method != "GET" or facts.kind is not Kind.NAVIGATION:
         return Deny(status=401, reason=Reason.STEP_UP_NEEDED, place=place, rule=rule.id)
-    return _login(facts, place, rule.id, _here(facts, place), max_age=rule.fresh)
+    return _again(facts, place, rule.id, session, max_age=rule.fresh)
+
+
+def _again(
+    facts: RequestFacts,
+    place: Place,
+    rule: str,
+    session: Session,
+    *,
+    silent: bool = False,
+    max_age: int | None = None,
+) -> Decision:
+    """A sign-in that confirms the session. It happens at the session's home, wherever the page is: elsewhere it would
+    be a sign-in at another portal, which nobody asked for (R3, R5)."""
+    home = place.application.portal(session.portal)
+    if home is None:
+        return Deny(status=403, reason=Reason.INTERNAL, place=place, rule=rule)
+    return StartLogin(
+        place=place,
+        portal=home,
+        provider=session.identity.provider,
+        back_to=_back_to(facts.target, place),
+        rule=rule,
+        silent=silent,
+        max_age=max_age,
+    )
 
 
 def _no_session(facts: RequestFacts, place: Place, rule: str, back_to: str) -> Decision:
     """R4: a page leads to the provider; everything else gets 401, never a redirect."""
     if facts.method != "GET" or facts.kind not in _PAGES:
         return Deny(status=401, reason=Reason.NO_SESSION, place=place, rule=rule)
-    return _login(facts, place, rule, back_to)
-
-
-def _login(
-    facts: RequestFacts,
-    place: Place,
-    rule: str,
-    back_to: str,
-    *,
-    silent: bool = False,
-    max_age: int | None = None,
-    provider: str | None = None,
-) -> StartLogin:
     return StartLogin(
         place=place,
         portal=place.portal,
-        provider=provider or place.portal.providers[0],
+        provider=place.portal.providers[0],
         back_to=back_to,
         rule=rule,
-        silent=silent,
-        max_age=max_age,
         framed=facts.kind is Kind.FRAME,
         preview=facts.kind is Kind.PREVIEW,
     )
 
 
-def _here(facts: RequestFacts, place: Place) -> str:
-    return safe_return(facts.target, place.application)
+def _back_to(target: str | None, place: Place) -> str:
+    """The judged target; what is not usable leads to the start of the portal, not to another portal's."""
+    application, prefixes = place.application, place.portal.prefixes
+    back = safe_return(target, application)
+    return back if back == target or not prefixes else application.context + prefixes[0]
 
 
 def _is_unconditional(rule: Rule) -> bool:
     return not rule.condition.asks_groups and not rule.condition.claims
 
 
-def _is_public_to_machines(place: Place) -> bool:
-    """Application links ask some endpoints before they have a credential; only where the profile is declared."""
+def _is_public_to_machines(facts: RequestFacts, place: Place) -> bool:
+    """Application links ask some endpoints before they have a credential; only where their profile is declared.
+
+    The profile is looked for, not the path: `/rest/**` is a machine path of every site.
+    """
     application = place.application
-    public, declared = application.product.machine_public, application.api.paths
-    return place.portal.default and all(path in public and path in declared for path in _readings(place))
+    product = application.product
+    if _is_upgrade(facts) or not place.portal.default:
+        return False
+    if not all(path in product.machine_public for path in _readings(place)):
+        return False
+    declared = frozenset(application.api.paths.patterns)
+    return declared.issuperset(product.machine_profiles["applinks"])

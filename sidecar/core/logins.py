@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -18,15 +19,29 @@ from sidecar.domain.reason import Reason
 ATTEMPT_LIFE = 600
 """Seconds in which somebody must finish a sign-in (rule 30)."""
 
+SKEW = 60
+"""Seconds by which the clocks of two instances may differ."""
+
 MAX_ATTEMPTS = 12
-MAX_ATTEMPT_BYTES = 3500
-"""Attempts of one browser: the oldest are dropped beyond (rule 31: the cookie header stays under 4 kB)."""
+MAX_ATTEMPT_BYTES = 3600
+"""Attempts of one browser, names included: the oldest are dropped beyond. With the session's cookie and the two small
+ones beside it, all that is ours stays under 4 kB (rule 31)."""
 
 LOOP_WINDOW = 30
 LOOP_BOUND = 3
 """A sign-in that begins within so many seconds of a finished one is suspicious; this many in a row are a circle."""
 
-_ONCE = ("code", "state", "iss", "error", "error_description", "session_state")
+_ONCE = ("code", "state", "iss", "error", "error_description", "response", "session_state")
+_ATTEMPT_NAME = re.compile(r"[0-9a-f]{12}", re.ASCII)
+
+KNOWN_ERRORS = frozenset(
+    {"access_denied", "invalid_request", "invalid_scope", "server_error", "temporarily_unavailable"}
+    | {"unauthorized_client", "unsupported_response_type", "account_selection_required", "consent_required"}
+    | {"interaction_required", "login_required", "request_not_supported", "request_uri_not_supported"}
+    | {"invalid_request_uri", "invalid_request_object", "registration_not_supported"}
+)
+"""RFC 6749, section 4.1.2.1, and OIDC Core 1.0, section 3.1.2.6. Only these are repeated in logs: anybody can write
+another word into the address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +68,10 @@ class Attempt:
     circles: int = 0
 
 
+_TEXTS = Attempt.__slots__.index("began")
+"""The first so many fields are texts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
     """The parameters with which the browser came back; each stood there at most once (rule 27)."""
@@ -69,6 +88,11 @@ def attempt_name(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()[:12]
 
 
+def is_attempt_name(name: str) -> bool:
+    """Whether a flow cookie is an attempt at all: others stand beside them."""
+    return _ATTEMPT_NAME.fullmatch(name) is not None
+
+
 def attempt_to_bytes(attempt: Attempt) -> bytes:
     """Compact JSON: the cookie must stay small."""
     fields = [getattr(attempt, name) for name in Attempt.__slots__]
@@ -76,18 +100,46 @@ def attempt_to_bytes(attempt: Attempt) -> bytes:
 
 
 def attempt_from_bytes(data: bytes) -> Attempt | None:
-    """The attempt, or None if the bytes are of another version of the program."""
+    """The attempt, or None if the bytes are of another version of the program. Never raises."""
     try:
         values = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(values, list) or len(values) != len(Attempt.__slots__):
+        return None
+    texts, (began, silent, max_age, circles) = values[:_TEXTS], values[_TEXTS:]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(silent, bool):
+        return None
+    if not _is_count(began) or not _is_count(circles) or not (max_age is None or _is_count(max_age)):
         return None
     return Attempt(**dict(zip(Attempt.__slots__, values, strict=True)))
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def finished_to_bytes(at: UnixSeconds, circles: int) -> bytes:
+    """What the browser remembers of its last finished sign-in."""
+    return json.dumps([at, circles]).encode()
+
+
+def finished_from_bytes(data: bytes) -> tuple[int, int] | None:
+    """When the last sign-in was finished and its circles, or None. Never raises."""
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or len(values) != 2 or not all(_is_count(value) for value in values):
+        return None
+    return values[0], values[1]
+
+
 def read_callback(query: str) -> Callback | None:
-    """The callback's parameters; None if one stands there twice or the state or both code and error are missing."""
+    """The callback's parameters; None if one stands there twice, the state is missing, or not exactly one of code and
+    error is there. Never raises."""
+    if not query.isascii():
+        return None
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=20, strict_parsing=bool(query), errors="strict")
     except ValueError:
@@ -103,7 +155,7 @@ def read_callback(query: str) -> Callback | None:
         state=state,
         code=code or None,
         issuer=given.get("iss"),
-        error=error,
+        error=error or None,
         description=given.get("error_description", ""),
     )
 
@@ -114,7 +166,7 @@ def judge_attempt(attempt: Attempt, callback: Callback, application: str, provid
         return Reason.STATE_MISSING
     if attempt.application != application or attempt.provider != provider:
         return Reason.ISSUER_MISMATCH
-    if not 0 <= now - attempt.began <= ATTEMPT_LIFE:
+    if not -SKEW <= now - attempt.began <= ATTEMPT_LIFE:
         return Reason.STATE_EXPIRED
     return Reason.OK
 
@@ -126,15 +178,15 @@ def circles_of(last_finished: int | None, circles: int, now: UnixSeconds) -> int
     return circles + 1
 
 
-def too_many(sizes: Sequence[tuple[UnixSeconds, str, int]]) -> tuple[str, ...]:
-    """Names of the attempt cookies to drop, the oldest first, so that one more fits.
+def too_many(sizes: Sequence[tuple[UnixSeconds, str, int]], coming: int) -> tuple[str, ...]:
+    """Names of the attempt cookies to drop so that one more fits: the newest stay.
 
     Args:
         sizes: (began, name, bytes) of the attempts that the browser carries.
+        coming: Bytes of the one more.
     """
     newest = sorted(sizes, reverse=True)
-    kept = 0
-    total = 0
+    kept, total = 0, coming
     for _, _, size in newest:
         if kept + 1 >= MAX_ATTEMPTS or total + size > MAX_ATTEMPT_BYTES:
             break

@@ -13,13 +13,17 @@ from sidecar.domain.standing import Admission, Standing
 
 
 def standing_of(session: Session, policy: Policy) -> Standing | None:
-    """How a session stands under *policy*; None if its application, portal or provider is no longer there."""
+    """How a session stands under *policy*; None if its application, portal or provider is no longer there, or if the
+    provider's name now means another issuer."""
     application = policy.applications.get(session.application)
     home = application.portal(session.portal) if application is not None else None
     if application is None or home is None or session.identity.provider not in home.providers:
         return None
     identity = session.identity
-    username = resolve_username(identity, home.username)
+    provider = policy.providers.get(identity.provider)
+    if provider is None or provider.issuer != identity.person.issuer:
+        return None
+    username = resolve_username(identity, home.username, trusted=provider.authoritative)
     refused = username if isinstance(username, Reason) else Reason.OK
     name = None if isinstance(username, Reason) else username
     return Standing(
@@ -33,7 +37,7 @@ def standing_of(session: Session, policy: Policy) -> Standing | None:
 
 def needed_claims(application: Application) -> frozenset[str]:
     """The claims that the policy reads; a session keeps no others (design, section 7)."""
-    names = {"name", "email", "preferred_username"}
+    names = {"name", "email", "email_verified", "preferred_username"}
     for portal in application.portals:
         names.update(portal.username.claims)
         for condition in (portal.require, *(rule.condition for rule in portal.rules)):

@@ -20,7 +20,7 @@ from sidecar.domain.ledger import OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
-from sidecar.flows.telling import Audit, Clock
+from sidecar.flows.telling import Audit, Clock, Trace
 
 _CODES: Mapping[type[Step], Code] = {
     Create: Code.USER_CREATED,
@@ -43,28 +43,13 @@ class AccountMeter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RequestTrace:
-    """What the audit trail says of the request that caused the work.
-
-    Attributes:
-        request: Request id.
-        source: Client address as far as it is believed.
-        session: Keyed hash of the session.
-    """
-
-    request: str = ""
-    source: str = ""
-    session: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Teller:
     """Tells the events of one piece of work, each with who, where and for which request."""
 
     audit: Audit
     order: AccountOrder
     identity: Identity
-    trace: RequestTrace
+    trace: Trace
 
     def tell(
         self,

@@ -23,12 +23,12 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy, Policy, UsernameMapping
 from sidecar.domain.reason import Reason
-from sidecar.flows.account_steps import AccountMeter, Carrying, RequestTrace, Teller, add_pin, must_be_ready
+from sidecar.flows.account_steps import AccountMeter, Carrying, Teller, add_pin, must_be_ready
 from sidecar.flows.accounts import AccountError, Connector, Hook, Ledger
 from sidecar.flows.sessions import StateError
-from sidecar.flows.telling import Audit, Clock
+from sidecar.flows.telling import Audit, Clock, Trace
 
-__all__ = ["AccountMeter", "Accounts", "BoundHook", "Memory", "OnFailure", "Reach", "RequestTrace"]
+__all__ = ["AccountMeter", "Accounts", "BoundHook", "Memory", "OnFailure", "Reach"]
 
 _SEEN_EVERY = 3600
 _K = TypeVar("_K")
@@ -138,7 +138,7 @@ class Accounts:
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def ensure(self, order: AccountOrder, identity: Identity, request: RequestTrace) -> str:
+    async def ensure(self, order: AccountOrder, identity: Identity, request: Trace) -> str:
         """The username to land with, in the application's own spelling, once the account is as ordered.
 
         Raises:
@@ -159,7 +159,7 @@ class Accounts:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _wait(self, key: _Key, policy: Policy, identity: Identity, request: RequestTrace) -> str:
+    async def _wait(self, key: _Key, policy: Policy, identity: Identity, request: Trace) -> str:
         failed = self._failed.get(key)
         if failed is not None and self._clock.monotonic() < failed[1]:
             raise AccountError(failed[0].reason, failed[0].detail, retry=failed[0].retry)
@@ -187,7 +187,7 @@ class Accounts:
             until = self._clock.monotonic() + self._memory.failed
             _remember(self._failed, key, (error, until), self._memory.entries)
 
-    async def _work(self, key: _Key, policy: Policy, identity: Identity, request: RequestTrace) -> str:
+    async def _work(self, key: _Key, policy: Policy, identity: Identity, request: Trace) -> str:
         order = key[1]
         teller = Teller(self._audit, order, identity, request)
         reach = self._reach.get(order.application, Reach(None))

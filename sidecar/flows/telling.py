@@ -45,10 +45,12 @@ class Trace:
     Attributes:
         request: Request id.
         source: Client address as far as it is believed.
+        session: Keyed hash of the session, or "".
     """
 
     request: str = ""
     source: str = ""
+    session: str = ""
 
 
 class Meter(Protocol):

@@ -12,7 +12,6 @@ from sidecar.core.passwords import FORM_HEAD, form_has
 from sidecar.domain.decision import Forward, PassThrough, Place
 from sidecar.domain.events import Code, Event
 from sidecar.domain.reason import Reason
-from sidecar.flows.provisioning import RequestTrace
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Answer, AnswerHead, Fields, Outgoing
 from sidecar.flows.telling import Audit, Clock
@@ -59,8 +58,7 @@ class Forwarding:
             answer = Passing(visit.request, visit.record, serving.guarded, cookies=True)
             return await self._exchange(visit, serving, answer, self._anonymous(visit, serving), names)
         await self._check_form(visit, decision.place)
-        trace = RequestTrace(visit.record.request, visit.record.source, entry.session.key[:16])
-        username = await serving.accounts.ensure(decision.order, entry.session.identity, trace)
+        username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
         if decision.extends_idle:
             self._sessions.used(entry)

@@ -46,7 +46,8 @@ class Visit:
     @property
     def trace(self) -> Trace:
         """For the events of flows."""
-        return Trace(request=self.record.request, source=self.record.source)
+        session = self.entry.session.key[:16] if self.entry is not None else ""
+        return Trace(request=self.record.request, source=self.record.source, session=session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def test_site_and_cookie() -> None:
 def test_cookie_without_secure_on_plain_http(loading: Load) -> None:
     loaded = loading(("https://jira.example.com", "http://LOCALHOST:8080"))
     jira = loaded.policy.applications["jira"]
-    assert ("lychgate-jira", "http://localhost:8080", "localhost:8080") == (jira.cookie, jira.origin, jira.host)
+    assert ("__Host-lychgate-jira", "http://localhost:8080", "localhost:8080") == (jira.cookie, jira.origin, jira.host)
 
 
 def test_default_port_is_no_part_of_the_origin(loading: Load) -> None:

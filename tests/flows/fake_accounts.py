@@ -38,11 +38,12 @@ from sidecar.domain.policy import (
 )
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, PinConflictError
-from sidecar.flows.provisioning import Accounts, BoundHook, Memory, Reach, RequestTrace
+from sidecar.flows.provisioning import Accounts, BoundHook, Memory, Reach
+from sidecar.flows.telling import Trace
 from sidecar.flows.sessions import StateError
 from sidecar.products.jira import JIRA
 
-TRACE = RequestTrace("r-1", "192.0.2.7", "s-1")
+TRACE = Trace(request="r-1", source="192.0.2.7", session="s-1")
 AGENTS = "https://staff.example"
 CUSTOMERS = "https://customers.example"
 
