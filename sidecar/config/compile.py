@@ -181,6 +181,7 @@ def _api(application: ApplicationSettings, product: Product) -> ApiPolicy:
     return ApiPolicy(
         passes=frozenset(credential for credential, answer in application.api if answer == "pass"),
         paths=PathSet(tuple(dict.fromkeys(patterns))),
+        public=product.machine_public if "applinks" in application.machine else NO_PATHS,
     )
 
 
@@ -195,7 +196,15 @@ def _provider(name: str, settings: ProviderSettings) -> ProviderPolicy:
         subject_claim=settings.subject_claim,
         userinfo=settings.userinfo != "never",
         sign_out=settings.sign_out == "provider",
+        origins=_origins(settings),
     )
+
+
+def _origins(settings: ProviderSettings) -> tuple[str, ...]:
+    endpoints = settings.endpoints
+    urls = [settings.issuer, *(f"https://{host}" for host in settings.endpoint_hosts or ())]
+    urls.extend(url for url in (endpoints.authorization, endpoints.end_session) if url is not None)
+    return tuple(dict.fromkeys(origin(urlsplit(url)) for url in urls))
 
 
 def _sites(applications: Mapping[str, Application]) -> dict[str, tuple[Application, ...]]:

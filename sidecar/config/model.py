@@ -103,7 +103,7 @@ class Config(Settings):
     assertion_key: Annotated[Secret | None, AtLeast(64)] = Field(
         default=None,
         description="Private Ed25519 key in PEM (PKCS #8) that signs assertions (`proof: assertion`). Without it "
-        "Lychgate makes one and keeps it in its state.",
+        "the keys are derived from `cookie_keys` and change with them.",
     )
     trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
         default=(), description="Networks of the proxies in front, whose `X-Forwarded-*` headers are believed."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, signing_keys
+from joserfc.jwk import OKPKey
+
+from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, UserInfo
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import Secret, SecretError, read_secret
@@ -68,10 +70,15 @@ def header_landing(application: Application, config: Config, keys: tuple[str, ..
             header=settings.assertion_header,
             issuer=f"{base}/.lychgate",
             audience=settings.audience or base,
-            private=signing_keys(keys, application.name),
+            private=_assertion_keys(config, application, keys),
             life=settings.assertion_life,
         )
     return HeaderLanding(settings.header, proof, application.product.user_header)
+
+
+def _assertion_keys(config: Config, application: Application, keys: tuple[str, ...]) -> tuple[OKPKey, ...]:
+    pem = _optional(config.assertion_key)
+    return signing_keys(keys, application.name) if pem is None else (imported_key(pem),)
 
 
 def _needed(applications: list[Application], groups_claim: tuple[str, ...]) -> frozenset[str]:

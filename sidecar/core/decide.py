@@ -168,6 +168,8 @@ def _wanted(place: Place) -> str:
     if portal.prefixes and not target.startswith("/"):
         # The customers' log-in page names its targets from the portal's own root; its start page is `portals`.
         target = f"{portal.prefixes[0]}/{target or 'portals'}"
+    if not target:
+        return _back_to(None, place)
     if not target.startswith(context + "/"):
         target = context + target
     below = target.partition("?")[0].removeprefix(context)

@@ -137,10 +137,15 @@ class AccountPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiPolicy:
-    """Which machine credentials pass through to the product's machine paths (D6)."""
+    """Which machine credentials pass through to the product's machine paths (D6).
+
+    Attributes:
+        public: Machine paths open to everybody, anonymously: application links ask them before they have a credential.
+    """
 
     passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
     paths: PathSet = NO_PATHS
+    public: PathSet = NO_PATHS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +158,7 @@ class ProviderPolicy:
         fence: Claim name to values of which one must be there, for issuers that serve strangers.
         groups_claim: Path of keys to the groups claim.
         subject_claim: `sub`, or `oid` for Entra ID.
+        origins: Where its pages may lie; browsers hold the redirects behind our forms against this list.
     """
 
     name: str
@@ -164,6 +170,7 @@ class ProviderPolicy:
     subject_claim: str = "sub"
     userinfo: bool = False
     sign_out: bool = False
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

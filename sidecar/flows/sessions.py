@@ -1,4 +1,8 @@
-"""Sessions of browsers: opened at sign-in, found on every request, ended at sign-out."""
+"""Sessions of browsers: opened at sign-in, found on every request, ended at sign-out.
+
+The memory is the truth of this process and the store outlives it. What has an effect runs in a task of this object:
+a closed tab stops nobody's sign-out half-way.
+"""
 
 from __future__ import annotations
 
@@ -6,107 +10,29 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from sidecar.core.standing import standing_of
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.session import Jar, Session
-from sidecar.domain.standing import Standing
+from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
+
+__all__ = ["Closers", "Entry", "Opening", "SessionStore", "Sessions", "Signer", "StateError"]
 
 LOG = logging.getLogger(__name__)
 SEEN_EVERY = 60
 RENEWAL_PAUSE = 300
 REMEMBERED = 20_000
+UNUSED = 3600
+WRITES = 5
+"""Tries of one write against writers of other processes."""
+
 NO_TRACE = Trace()
-
-
-class StateError(Exception):
-    """The state store did not answer or cannot be read. The request is refused (D11)."""
-
-
-class SessionStore(Protocol):
-    """Where sessions outlive the process. Every method may raise `StateError`."""
-
-    async def add(self, session: Session) -> None:
-        """Keep a new session; last seen at its `created_at`."""
-        ...
-
-    async def get(self, key: str) -> tuple[Session, UnixSeconds] | None:
-        """The session and when it was last seen; None if there is none or it cannot be read any more."""
-        ...
-
-    async def replace(self, session: Session) -> bool:
-        """Write *session* if the stored one has version `session.version - 1`; False if it changed or is gone."""
-        ...
-
-    async def touch(self, key: str, seen: UnixSeconds) -> None:
-        """Note that the session was used; never moves back, never revives an ended one."""
-        ...
-
-    async def end(self, key: str) -> Session | None:
-        """Remove it; the session that was removed, or None."""
-        ...
-
-    async def of_person(self, application: str, person: Person) -> tuple[str, ...]:
-        """Keys of a person's sessions at an application, the oldest first."""
-        ...
-
-    async def of_sid(self, issuer: str, sid: str) -> tuple[str, ...]:
-        """Keys of the sessions that the provider knows as *sid*."""
-        ...
-
-    async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
-        """Remove sessions that are dead at *now*; returns them so that their end can be told."""
-        ...
-
-
-class Signer(Protocol):
-    """Signs what a browser carries, with a salt per purpose (rule 33)."""
-
-    def sign(self, purpose: str, value: str) -> str:
-        """*value* with a signature that is good for *purpose* only."""
-        ...
-
-    def unsign(self, purpose: str, text: str) -> str | None:
-        """The value, or None if the text is not ours. Never raises."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A session in memory: the record, and what is worth remembering beside it.
-
-    Attributes:
-        session: The record; a change is a new object with the next version.
-        seen: Last use.
-        noted: Last use as the store knows it.
-        standing: Under `standing.policy`; None until first asked for.
-        renewal_tried: When a silent renewal was last begun.
-        closers: Called when the session ends: they close its open streams and tunnels.
-    """
-
-    session: Session
-    seen: UnixSeconds
-    noted: UnixSeconds
-    standing: Standing | None = None
-    renewal_tried: int = 0
-    closers: set[Callable[[], None]] = field(default_factory=set)
-    writing: asyncio.Task[None] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What a new session is made of."""
-
-    application: str
-    portal: str
-    identity: Identity
-    refresh_token: str | None
-    id_token: str | None
+T = TypeVar("T")
 
 
 class Sessions:
@@ -130,7 +56,7 @@ class Sessions:
         self._entries: dict[str, Entry] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._loading: dict[str, asyncio.Task[Entry | None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def find(self, application: str, cookie: str | None) -> Entry | None:
         """The live session behind a cookie of this application, with its standing; None if there is none.
@@ -144,12 +70,12 @@ class Sessions:
         entry = self._entries.get(key)
         if entry is None:
             entry = await self._load(key)
-        if entry is None or entry.session.application != application:
+        if entry is None or entry.ended or entry.session.application != application:
             return None
         now, policy = self._clock.now(), self._policy()
         if not entry.session.is_live(now, entry.seen, policy.limits.idle):
             cause = "absolute" if now >= entry.session.ends_at else "idle"
-            await self.end(key, cause)
+            _ = await self.end(key, cause)
             return None
         if entry.standing is None or entry.standing.policy != policy.hash:
             entry.standing = standing_of(entry.session, policy)
@@ -157,10 +83,10 @@ class Sessions:
 
     def used(self, entry: Entry) -> None:
         """Move the idle end; the store hears of it at most once a minute (design, section 7)."""
-        entry.seen = self._clock.now()
+        entry.seen = max(entry.seen, self._clock.now())
         if entry.seen - entry.noted >= SEEN_EVERY:
             entry.noted = entry.seen
-            _ = self._in_background(self._store.touch(entry.session.key, entry.seen))
+            _ = self._owned(_quietly(self._store.touch(entry.session.key, entry.seen)))
 
     def wants_renewal(self, entry: Entry) -> bool:
         """From 80 % of the absolute life on, once every few minutes."""
@@ -172,30 +98,28 @@ class Sessions:
         """Begin a session under a fresh key; the one it replaces ends. Returns the session and the cookie's value.
 
         Raises:
-            StateError: nothing was begun.
+            StateError: nobody is signed in.
         """
         now, limits = self._clock.now(), self._policy().limits
         token = self._chance.token()
-        carried = replaces.session.jars if replaces is not None and _same_seat(replaces.session, opening) else {}
-        session = Session(
-            key=_key(token),
-            application=opening.application,
-            portal=opening.portal,
-            identity=opening.identity,
-            created_at=now,
-            ends_at=UnixSeconds(now + limits.absolute),
-            checked_at=now,
-            form_token=self._chance.token(16),
-            refresh_token=opening.refresh_token,
-            id_token=opening.id_token,
-            jars=carried,
-        )
+        same = replaces is not None and not replaces.ended and _same_seat(replaces.session, opening)
+        entry = Entry(_new(token, opening, now, limits.absolute, self._chance.token(16)), seen=now, noted=now)
+        if replaces is not None and same:
+            # A renewal: the application's session and what is open for the person go on.
+            entry.session = replace(entry.session, jars=replaces.session.jars)
+            entry.closers = replaces.closers
+        session = entry.session
         await self._store.add(session)
-        self._entries[session.key] = Entry(session, seen=now, noted=now)
+        self._entries[session.key] = entry
         self._tell(Code.SESSION_CREATED, session, "", trace)
-        if replaces is not None:
-            await self.end(replaces.session.key, "replaced", trace)
-        await self._keep_within_bound(session, limits.per_person, trace)
+        try:
+            if replaces is not None:
+                _ = await self._end(replaces.session.key, "replaced", trace, closing=not same)
+            await self._keep_within_bound(session, limits.per_person, trace)
+        except StateError:
+            # Nobody gets its cookie, so it must not linger.
+            _ = self._owned(_quietly(self._end(session.key, "unfinished", trace, closing=not same)))
+            raise
         return session, self._signer.sign(_purpose(opening.application), token)
 
     async def end(self, key: str, cause: str, trace: Trace = NO_TRACE) -> Session | None:
@@ -204,25 +128,26 @@ class Sessions:
         Raises:
             StateError: the store could not be told; this process has forgotten the session all the same.
         """
-        self._drop(key)
-        ended = await self._store.end(key)
-        if ended is not None:
-            self._tell(Code.SESSION_ENDED, ended, cause, trace)
-        return ended
+        return await asyncio.shield(self._owned(self._end(key, cause, trace)))
 
     def keep_jar(self, entry: Entry, node: str, jar: Jar) -> None:
         """Remember the application's cookies for this session and node; written soon, in order, compare-and-set."""
-        jars = {**entry.session.jars, node: jar}
-        entry.session = replace(entry.session, jars=jars, version=entry.session.version + 1)
+        entry.session = replace(entry.session, jars={**entry.session.jars, node: jar})
         if entry.writing is None or entry.writing.done():
-            entry.writing = self._in_background(self._write(entry))
+            entry.writing = self._owned(_quietly(self._write_jars(entry)))
 
     async def sweep(self) -> None:
-        """Remove what is dead. Called every minute by the owner of the process."""
+        """Remove what is dead. Called every minute by the owner of the process.
+
+        Raises:
+            StateError: what is left is removed the next time.
+        """
         now, idle = self._clock.now(), self._policy().limits.idle
-        for entry in [entry for entry in self._entries.values() if entry.seen > entry.noted]:
-            entry.noted = entry.seen
-            await self._store.touch(entry.session.key, entry.seen)
+        for entry in list(self._entries.values()):
+            # The store is behind by up to a minute; it must not end what is still in use.
+            if entry.noted + idle <= now < entry.seen + idle:
+                await self._store.touch(entry.session.key, entry.seen)
+                entry.noted = max(entry.noted, entry.seen)
         for session in await self._store.sweep(now, idle):
             self._drop(session.key)
             self._tell(Code.SESSION_ENDED, session, "absolute" if now >= session.ends_at else "idle", NO_TRACE)
@@ -239,9 +164,9 @@ class Sessions:
         """Write what is still to be written."""
         for entry in self._entries.values():
             if entry.seen > entry.noted:
-                _ = self._in_background(self._store.touch(entry.session.key, entry.seen))
+                _ = self._owned(_quietly(self._store.touch(entry.session.key, entry.seen)))
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _key_of(self, application: str, cookie: str) -> str | None:
         known = self._keys.get((application, cookie))
@@ -258,48 +183,69 @@ class Sessions:
         """One look into the store however many requests of a page ask at once."""
         task = self._loading.get(key)
         if task is None:
-            task = asyncio.create_task(self._read(key))
-            self._loading[key] = task
-            task.add_done_callback(lambda _: self._loading.pop(key, None))
+            task = self._loading[key] = self._owned(self._read(key))
         return await asyncio.shield(task)
 
     async def _read(self, key: str) -> Entry | None:
-        found = await self._store.get(key)
-        if found is None:
-            return None
-        session, seen = found
-        return self._entries.setdefault(key, Entry(session, seen=seen, noted=seen))
+        this = asyncio.current_task()
+        try:
+            found = await self._store.get(key)
+            # If the session was ended meanwhile, this look is no longer the one that counts.
+            if found is None or self._loading.get(key) is not this:
+                return None
+            return self._entries.setdefault(key, Entry(found[0], seen=found[1], noted=found[1]))
+        finally:
+            if self._loading.get(key) is this:
+                del self._loading[key]
 
-    async def _write(self, entry: Entry) -> None:
-        written = -1
-        while written != entry.session.version:
-            session = entry.session
-            # The store counts its own writes: several changes may go out as one.
-            stored = await self._store.get(session.key)
+    async def _end(self, key: str, cause: str, trace: Trace, *, closing: bool = True) -> Session | None:
+        self._drop(key, closing=closing)
+        ended = await self._store.end(key)
+        # Somebody may have read it once more before it was gone.
+        self._drop(key, closing=closing)
+        if ended is not None:
+            self._tell(Code.SESSION_ENDED, ended, cause, trace)
+        return ended
+
+    async def _write_jars(self, entry: Entry) -> None:
+        """Put the jars into the stored record, and nothing else: the rest of it may have changed elsewhere."""
+        base, conflicts = entry.session, 0
+        while conflicts < WRITES:
+            jars = entry.session.jars
+            ready = replace(base, jars=jars, version=base.version + 1)
+            if await self._store.replace(ready):
+                entry.session = replace(entry.session, version=ready.version)
+                if entry.session.jars is jars:
+                    return
+                base = ready
+                continue
+            conflicts += 1
+            stored = await self._store.get(ready.key)
             if stored is None:
                 return
-            ready = replace(session, version=stored[0].version + 1)
-            if not await self._store.replace(ready):
-                return
-            written = session.version
+            base = stored[0]
+        raise StateError("the application's cookies of a session could not be kept: others write all the time")
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: str, *, closing: bool = True) -> None:
+        self._loading.pop(key, None)
         entry = self._entries.pop(key, None)
         if entry is not None:
-            for close in tuple(entry.closers):
-                close()
+            entry.ended = True
+            if closing:
+                entry.closers.close_all()
 
     async def _keep_within_bound(self, session: Session, bound: int, trace: Trace) -> None:
         keys = await self._store.of_person(session.application, session.identity.person)
         for key in keys[: max(0, len(keys) - bound)]:
             if key != session.key:
-                await self.end(key, "bound", trace)
+                _ = await self._end(key, "bound", trace)
 
     def _forget_unused(self, now: UnixSeconds) -> None:
         """Keep memory bounded: what has not been used for an hour is read again from the store when needed."""
         if len(self._entries) > REMEMBERED:
             for key, entry in list(self._entries.items()):
-                if now - entry.seen > 3600 and not entry.closers:
+                idle = now - entry.seen > UNUSED and (entry.writing is None or entry.writing.done())
+                if idle and not entry.closers:
                     del self._entries[key]
 
     def _tell(self, code: Code, session: Session, cause: str, trace: Trace) -> None:
@@ -317,19 +263,40 @@ class Sessions:
             )
         )
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(_quietly(work))
+    def _owned(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
 
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever waited may be gone: then nobody else would look at the error.
+            _ = task.exception()
 
-async def _quietly(work: Coroutine[None, None, None]) -> None:
+
+async def _quietly(work: Coroutine[Any, Any, object]) -> None:
     """A note that could not be written is written again at the next occasion; no request hangs on it."""
     try:
-        await work
+        _ = await work
     except StateError as error:
         LOG.warning("the state store did not take a note: %s", error)
+
+
+def _new(token: str, opening: Opening, now: UnixSeconds, absolute: int, form_token: str) -> Session:
+    return Session(
+        key=_key(token),
+        application=opening.application,
+        portal=opening.portal,
+        identity=opening.identity,
+        created_at=now,
+        ends_at=UnixSeconds(now + absolute),
+        checked_at=now,
+        form_token=form_token,
+        refresh_token=opening.refresh_token,
+        id_token=opening.id_token,
+    )
 
 
 def _key(token: str) -> str:

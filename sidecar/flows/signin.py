@@ -1,68 +1,47 @@
 """The sign-in itself: `start` sends a browser away with an attempt, `finish` judges what it brings back.
 
 Checks come before the effects that they guard (rules 27 to 31): state, age, provider and browser before the code is
-redeemed; the token before a session exists. Redeeming runs in a task of its own: a closed tab does not leave a code
-half-used.
+redeemed; the token before a session exists. From the spending of the state on, all runs in a task of its own: a closed
+tab does not leave a code half-used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from sidecar.core.claims import identity_from, is_stranger
 from sidecar.core.logins import (
     ATTEMPT_LIFE,
+    KNOWN_ERRORS,
     LOOP_BOUND,
-    LOOP_WINDOW,
+    SKEW,
     Attempt,
     Callback,
-    attempt_from_bytes,
     attempt_name,
-    attempt_to_bytes,
     circles_of,
     judge_attempt,
     read_callback,
-    too_many,
 )
 from sidecar.core.redirects import safe_return
 from sidecar.core.standing import needed_claims
 from sidecar.core.tokens import TokenFault
 from sidecar.domain.decision import StartLogin
-from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.reason import Reason
+from sidecar.flows.attempts import LOOP, AttemptCookies, AttemptSealer, CookieChange
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Provider, SpentStates, Tokens
+from sidecar.flows.login_events import LoginTeller
 from sidecar.flows.sessions import Entry, Opening, Sessions
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
-LOOP = "loop"
-"""Purpose and name of the small cookie that remembers the last finished sign-in."""
+__all__ = ["LOOP", "Arrival", "AttemptSealer", "CookieChange", "Departure", "SignIn", "redirect_uri"]
 
-
-class AttemptSealer(Protocol):
-    """Seals what a browser carries but may not read (AEAD)."""
-
-    def seal_text(self, purpose: str, aad: bytes, plaintext: bytes) -> str:
-        """Sealed, URL-safe text, good for the purpose and *aad* only."""
-        ...
-
-    def open_text(self, purpose: str, aad: bytes, text: str) -> bytes | None:
-        """The plaintext, or None. Never raises."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CookieChange:
-    """A cookie to set, or (value None) to take back. *name* is the part after the product's prefix."""
-
-    name: str
-    value: str | None
-    max_age: int | None = None
+TOGETHER = 60
+"""Seconds in which several tabs of one browser that come back from the provider are one sign-in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +62,23 @@ class Arrival:
     portal: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Return:
+    """One callback with its attempt, judged to belong together; what the browser carried with it."""
+
+    application: Application
+    attempt: Attempt
+    callback: Callback
+    cookies: Mapping[str, str]
+    present: Entry | None
+    trace: Trace
+
+    def back(self) -> Arrival:
+        """To the page that was wanted, with the session that is there already, or without any."""
+        portal = self.present.session.portal if self.present is not None else self.attempt.portal
+        return _back(self.application, self.attempt.back_to, attempt_name(self.attempt.state), portal)
+
+
 class SignIn:
     """Sign-in at any provider for any application."""
 
@@ -98,14 +94,16 @@ class SignIn:
         chance: Chance,
     ) -> None:
         self._providers = providers
-        self._sealer = sealer
+        self._cookies = AttemptCookies(sealer)
         self._spent = spent
         self._sessions = sessions
         self._policy = policy
-        self._audit = audit
+        self._teller = LoginTeller(audit)
         self._clock = clock
         self._chance = chance
-        self._tasks: set[asyncio.Task[Arrival]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._opening = asyncio.Lock()
+        self._opened: dict[tuple[str, str], tuple[UnixSeconds, str]] = {}
 
     async def start(self, order: StartLogin, cookies: Mapping[str, str], trace: Trace) -> Departure:
         """Begin an attempt.
@@ -115,41 +113,35 @@ class SignIn:
             cookies: Our own flow cookies that the browser carries, by the part after the prefix.
 
         Raises:
-            LoginError: `login_loop`, or the provider cannot be used.
+            LoginError: `login_loop`, or the provider cannot be used. Never for a silent renewal: then the browser is
+                sent back to its page, for the session is still good.
         """
         application, now = order.place.application, self._clock.now()
-        finished, circles = self._last(application, cookies)
-        circles = circles_of(finished, circles, now)
-        if circles >= LOOP_BOUND:
-            raise LoginError(Reason.LOGIN_LOOP, f"{circles} sign-ins in a row did not last")
+        finished, circles = self._cookies.last(application, cookies)
         attempt = Attempt(
             application=application.name,
             portal=order.portal.name,
             provider=order.provider,
-            state=self._chance.token(24),
-            nonce=self._chance.token(24),
+            state=self._chance.token(16),
+            nonce=self._chance.token(16),
             verifier=self._chance.token(32),
             back_to=order.back_to,
             began=now,
             silent=order.silent,
             max_age=order.max_age,
-            circles=circles,
+            circles=circles if order.silent else circles_of(finished, circles, now),
         )
-        location = await self._providers[order.provider].authorization_url(
-            AuthorizationRequest(
-                state=attempt.state,
-                nonce=attempt.nonce,
-                verifier=attempt.verifier,
-                redirect_uri=redirect_uri(application, order.provider),
-                prompt="none" if attempt.silent else None,
-                max_age=attempt.max_age,
-            )
-        )
-        name = attempt_name(attempt.state)
-        sealed = self._sealer.seal_text("attempt", f"{application.name}/{name}".encode(), attempt_to_bytes(attempt))
-        dropped = tuple(CookieChange(old, None) for old in too_many(self._carried(application, cookies)))
-        self._tell(Code.LOGIN_STARTED, attempt, Reason.OK, trace, {"silent": order.silent})
-        return Departure(location=location, cookies=(*dropped, CookieChange(name, sealed, ATTEMPT_LIFE)))
+        try:
+            if attempt.circles >= LOOP_BOUND and not attempt.silent:
+                raise LoginError(Reason.LOGIN_LOOP, f"{attempt.circles} sign-ins in a row did not last")
+            location = await self._location(application, attempt)
+        except LoginError as error:
+            failed = self._teller.failed(attempt, error, trace)
+            if attempt.silent:
+                return Departure(location=application.origin + safe_return(attempt.back_to, application), cookies=())
+            raise failed from error
+        self._teller.started(attempt, trace)
+        return Departure(location=location, cookies=self._cookies.begin(application, attempt, cookies))
 
     async def finish(
         self,
@@ -171,80 +163,104 @@ class SignIn:
 
         Raises:
             LoginError: with a reason for the page; no session was opened.
+            StateError: the state store did not answer; no session was opened.
         """
         callback = read_callback(query)
         if callback is None:
-            raise LoginError(Reason.CALLBACK_INVALID, "a parameter is missing or stands there twice")
+            error = LoginError(Reason.CALLBACK_INVALID, "a parameter is missing or stands there twice")
+            raise self._teller.unknown(application, self._named(provider), error, trace)
         name = attempt_name(callback.state)
-        attempt = self._attempt(application, name, cookies.get(name))
+        attempt = self._cookies.attempt(application, name, cookies.get(name))
         if attempt is None:
             if present is not None:
-                return self._back(application, safe_return(None, application), name, present.session.portal)
-            raise LoginError(Reason.STATE_MISSING, "the browser brought no attempt for this state")
-        now = self._clock.now()
-        reason = judge_attempt(attempt, callback, application.name, provider, now)
+                return _back(application, None, name, present.session.portal)
+            error = LoginError(Reason.STATE_MISSING, "the browser brought no attempt for this state")
+            raise self._teller.unknown(application, self._named(provider), error, trace)
+        back = _Return(
+            application=application,
+            attempt=attempt,
+            callback=callback,
+            cookies=cookies,
+            present=present,
+            trace=trace,
+        )
+        reason = judge_attempt(attempt, callback, application.name, provider, self._clock.now())
+        if reason is Reason.STATE_EXPIRED and present is not None:
+            return back.back()
         if reason is not Reason.OK:
-            raise self._failed(attempt, LoginError(reason, "the attempt does not fit the callback"), trace)
-        if not await self._spent.spend(callback.state, UnixSeconds(attempt.began + ATTEMPT_LIFE + 60)):
-            if present is not None:
-                return self._back(application, attempt.back_to, name, present.session.portal)
-            raise self._failed(attempt, LoginError(Reason.STATE_SPENT, "this sign-in was finished before"), trace)
-        if present is not None and _is_overtaken(attempt, present):
-            return self._back(application, attempt.back_to, name, present.session.portal)
-        task = asyncio.create_task(self._redeem(application, attempt, callback, present, trace))
+            raise self._teller.failed(attempt, LoginError(reason, "the attempt does not fit the callback"), trace)
+        task = asyncio.create_task(self._redeemed(back))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
         """Let what was begun come to its end."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _redeem(
-        self, application: Application, attempt: Attempt, callback: Callback, present: Entry | None, trace: Trace
-    ) -> Arrival:
-        name = attempt_name(attempt.state)
-        try:
-            tokens = await self._tokens(application, attempt, callback)
-            identity = self._identity(application, attempt, tokens)
-        except LoginError as error:
-            if attempt.silent and present is not None:
-                # The session is good; only its silent renewal did not work. The page is what the person wanted.
-                self._tell(Code.LOGIN_FAILED, attempt, error.reason, trace, {"silent": True, "detail": error.detail})
-                return self._back(application, attempt.back_to, name, present.session.portal)
-            raise self._failed(attempt, error, trace) from error
-        sign_out = self._policy().providers[attempt.provider].sign_out
-        opening = Opening(
-            application=application.name,
-            portal=attempt.portal,
-            identity=identity,
-            refresh_token=tokens.refresh_token,
-            id_token=tokens.id_token if sign_out else None,
+    async def _location(self, application: Application, attempt: Attempt) -> str:
+        provider = self._providers.get(attempt.provider)
+        if provider is None:
+            raise LoginError(Reason.PROVIDER_MISCONFIGURED, "the provider is not there")
+        return await provider.authorization_url(
+            AuthorizationRequest(
+                state=attempt.state,
+                nonce=attempt.nonce,
+                verifier=attempt.verifier,
+                redirect_uri=redirect_uri(application, attempt.provider),
+                prompt="none" if attempt.silent else None,
+                max_age=attempt.max_age,
+            )
         )
-        session, cookie = await self._sessions.open(opening, present, trace)
-        self._tell(Code.LOGIN_SUCCEEDED, attempt, Reason.OK, trace, {"session": session.key[:16]}, identity.person)
-        loop = json.dumps([self._clock.now(), attempt.circles]).encode()
-        sealed = self._sealer.seal_text(LOOP, application.name.encode(), loop)
+
+    async def _redeemed(self, back: _Return) -> Arrival:
+        attempt, present, trace = back.attempt, back.present, back.trace
+        if not await self._spent.spend(attempt.state, UnixSeconds(attempt.began + ATTEMPT_LIFE + 2 * SKEW)):
+            if present is not None:
+                return back.back()
+            raise self._teller.failed(
+                attempt, LoginError(Reason.STATE_SPENT, "this sign-in was finished before"), trace
+            )
+        if present is not None and _is_overtaken(attempt, present):
+            return back.back()
+        try:
+            tokens = await self._tokens(back)
+            opening = self._opening_of(back, tokens)
+        except LoginError as error:
+            failed = self._teller.failed(attempt, error, trace)
+            if attempt.silent:
+                # Either the session is still good, or its page begins an ordinary sign-in.
+                return back.back()
+            raise failed from error
+        if attempt.silent and present is not None and present.ended:
+            # Signed out in another tab meanwhile: a renewal must not undo that.
+            return back.back()
+        cookie = await self._session(back, opening)
         return Arrival(
-            location=application.origin + attempt.back_to,
-            cookies=(CookieChange(name, None), CookieChange(LOOP, sealed, LOOP_WINDOW * 2)),
+            location=_location(back.application, attempt.back_to),
+            cookies=(
+                CookieChange(attempt_name(attempt.state), None),
+                self._cookies.finished(back.application, self._clock.now(), attempt.circles),
+            ),
             session_cookie=cookie,
             portal=attempt.portal,
         )
 
-    async def _tokens(self, application: Application, attempt: Attempt, callback: Callback) -> Tokens:
+    async def _tokens(self, back: _Return) -> Tokens:
+        attempt, callback = back.attempt, back.callback
         provider = self._providers.get(attempt.provider)
         if provider is None:
             raise LoginError(Reason.STATE_EXPIRED, "the provider is no longer configured")
         await provider.check_response_issuer(callback.issuer)
         if callback.code is None:
-            raise LoginError(Reason.PROVIDER_REFUSED, f"the provider answered {(callback.error or '')[:60]!r}")
+            word = callback.error if callback.error in KNOWN_ERRORS else "an error of its own"
+            raise LoginError(Reason.PROVIDER_REFUSED, f"the provider answered {word}")
         return await provider.redeem(
             CodeGrant(
                 code=callback.code,
                 verifier=attempt.verifier,
-                redirect_uri=redirect_uri(application, attempt.provider),
+                redirect_uri=redirect_uri(back.application, attempt.provider),
                 nonce=attempt.nonce,
                 max_age=attempt.max_age,
                 issuer=callback.issuer,
@@ -252,80 +268,87 @@ class SignIn:
             )
         )
 
-    def _identity(self, application: Application, attempt: Attempt, tokens: Tokens) -> Identity:
-        policy = self._policy()
+    def _opening_of(self, back: _Return, tokens: Tokens) -> Opening:
+        """Judged by the policy of now: it may have changed while the person was away."""
+        attempt, policy = back.attempt, self._policy()
         known = policy.providers.get(attempt.provider)
-        portal = application.portal(attempt.portal)
-        if known is None or portal is None or attempt.provider not in portal.providers:
+        application = policy.applications.get(attempt.application)
+        portal = application.portal(attempt.portal) if application is not None else None
+        if known is None or application is None or portal is None or attempt.provider not in portal.providers:
             raise LoginError(Reason.STATE_EXPIRED, "the portal changed while somebody signed in")
         if is_stranger(tokens.claims, known):
             raise LoginError(Reason.STRANGER, "the person belongs to none of the organisations let in")
         try:
-            return identity_from(tokens.claims, known, needed_claims(application))
+            identity = identity_from(tokens.claims, known, needed_claims(application))
         except TokenFault as fault:
             raise LoginError(Reason.TOKEN_INVALID, str(fault)) from fault
+        return Opening(
+            application=application.name,
+            portal=portal.name,
+            identity=identity,
+            refresh_token=tokens.refresh_token,
+            id_token=tokens.id_token if known.sign_out else None,
+        )
 
-    def _attempt(self, application: Application, name: str, sealed: str | None) -> Attempt | None:
-        data = self._sealer.open_text("attempt", f"{application.name}/{name}".encode(), sealed) if sealed else None
-        return attempt_from_bytes(data) if data is not None else None
+    async def _session(self, back: _Return, opening: Opening) -> str:
+        """The session's cookie: a fresh one, or that of the tab which came back a moment before."""
+        async with self._opening:
+            cookie = await self._opened_beside(back, opening.identity)
+            if cookie is None:
+                session, cookie = await self._sessions.open(opening, back.present, back.trace)
+                self._teller.succeeded(back.attempt, session, back.trace)
+            elif back.present is not None:
+                _ = await self._sessions.end(back.present.session.key, "replaced", back.trace)
+            now = self._clock.now()
+            for name, (at, _) in list(self._opened.items()):
+                if now - at <= TOGETHER:
+                    break
+                del self._opened[name]
+            self._opened[back.application.name, attempt_name(back.attempt.state)] = now, cookie
+            return cookie
 
-    def _carried(self, application: Application, cookies: Mapping[str, str]) -> list[tuple[UnixSeconds, str, int]]:
-        found: list[tuple[UnixSeconds, str, int]] = []
-        for name, value in cookies.items():
-            if name == LOOP:
+    async def _opened_beside(self, back: _Return, identity: Identity) -> str | None:
+        """The cookie of a session that another tab of this browser has just opened with the same authentication.
+
+        The browser shows by the other tab's attempt, which it still carries, that it has not got that answer yet.
+        """
+        application = back.application
+        for name, text in back.cookies.items():
+            at, cookie = self._opened.get((application.name, name), (0, ""))
+            if self._clock.now() - at > TOGETHER or self._cookies.attempt(application, name, text) is None:
                 continue
-            attempt = self._attempt(application, name, value)
-            found.append((attempt.began if attempt else UnixSeconds(0), name, len(name) + len(value)))
-        return found
+            entry = await self._sessions.find(application.name, cookie)
+            if entry is not None and entry is not back.present and _is_same(entry, back.attempt, identity):
+                return cookie
+        return None
 
-    def _last(self, application: Application, cookies: Mapping[str, str]) -> tuple[int | None, int]:
-        sealed = cookies.get(LOOP)
-        data = self._sealer.open_text(LOOP, application.name.encode(), sealed) if sealed else None
-        if data is None:
-            return None, 0
-        at, circles = json.loads(data)
-        return int(at), int(circles)
+    def _named(self, provider: str) -> str:
+        """The audit trail gets no names that somebody made up."""
+        return provider if provider in self._providers else ""
 
-    def _back(self, application: Application, back_to: str, name: str, portal: str) -> Arrival:
-        return Arrival(
-            location=application.origin + back_to,
-            cookies=(CookieChange(name, None),),
-            session_cookie=None,
-            portal=portal,
-        )
-
-    def _failed(self, attempt: Attempt, error: LoginError, trace: Trace) -> LoginError:
-        self._tell(Code.LOGIN_FAILED, attempt, error.reason, trace, {"detail": error.detail})
-        return error
-
-    def _tell(
-        self,
-        code: Code,
-        attempt: Attempt,
-        reason: Reason,
-        trace: Trace,
-        facts: Mapping[str, str | bool],
-        person: Person | None = None,
-    ) -> None:
-        self._audit.tell(
-            Event(
-                code=code,
-                outcome="success" if reason is Reason.OK else "failure",
-                reason=reason,
-                request=trace.request,
-                source=trace.source,
-                person=person,
-                application=attempt.application,
-                portal=attempt.portal,
-                provider=attempt.provider,
-                facts=dict(facts),
-            )
-        )
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever waited may be gone: then nobody else would look at the error.
+            _ = task.exception()
 
 
 def redirect_uri(application: Application, provider: str) -> str:
     """Where the provider sends the browser back; to be registered there exactly so."""
     return f"{application.origin}{application.context}/.lychgate/callback/{provider}"
+
+
+def _location(application: Application, back_to: str | None) -> str:
+    return application.origin + safe_return(back_to, application)
+
+
+def _back(application: Application, back_to: str | None, name: str, portal: str) -> Arrival:
+    return Arrival(
+        location=_location(application, back_to),
+        cookies=(CookieChange(name, None),),
+        session_cookie=None,
+        portal=portal,
+    )
 
 
 def _is_overtaken(attempt: Attempt, present: Entry) -> bool:
@@ -336,4 +359,14 @@ def _is_overtaken(attempt: Attempt, present: Entry) -> bool:
         and session.created_at >= attempt.began
         and not attempt.silent
         and attempt.max_age is None
+    )
+
+
+def _is_same(entry: Entry, attempt: Attempt, identity: Identity) -> bool:
+    session = entry.session
+    return (
+        session.portal == attempt.portal
+        and session.identity.person == identity.person
+        and session.identity.provider == identity.provider
+        and session.identity.auth_time == identity.auth_time
     )

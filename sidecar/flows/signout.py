@@ -1,7 +1,11 @@
-"""Sign-out: our session, the application's, and where the site wants it the provider's (D8, rule 56)."""
+"""Sign-out: our session, the application's, and where the site wants it the provider's (D8, rule 56).
+
+It runs in a task of its own: a tab that is closed right after the button was pressed is signed out all the same.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Mapping
@@ -31,10 +35,12 @@ class SignOuts:
         self._landings = landings
         self._policy = policy
         self._chance = chance
+        self._tasks: set[asyncio.Task[str | None]] = set()
 
     def is_asked_by(self, entry: Entry, form_token: str) -> bool:
         """Whether the form that asks was made for this session: no other site can sign somebody out."""
-        return hmac.compare_digest(entry.session.form_token.encode(), form_token.encode())
+        given = form_token.encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(entry.session.form_token.encode(), given)
 
     async def end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> str | None:
         """End the session and what hangs on it; the provider's end-session URL if the site wants that too.
@@ -44,8 +50,19 @@ class SignOuts:
         Raises:
             StateError: the session may be alive in the store; the person must try again.
         """
+        task = asyncio.create_task(self._end(application, entry, cause, trace))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Let what was begun come to its end."""
+        while self._tasks:
+            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> str | None:
         session = entry.session
-        await self._sessions.end(session.key, cause, trace)
+        _ = await self._sessions.end(session.key, cause, trace)
         landing = self._landings.get(application.name)
         if landing is not None:
             try:
@@ -61,6 +78,12 @@ class SignOuts:
         except LoginError as error:
             LOG.warning("the provider %s could not be told of a sign-out: %s", known.name, error.detail)
             return None
+
+    def _done(self, task: asyncio.Task[str | None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever waited may be gone: then nobody else would look at the error.
+            _ = task.exception()
 
 
 def signed_out_url(application: Application) -> str:

@@ -105,9 +105,15 @@ def _refusal(
         portal=visit.place.portal.name if visit.place is not None else "",
         username=(standing.username or "") if standing is not None else "",
         actions=tuple(offered),
+        form_targets=form_targets(visit) if any(action.post for action in offered) else (),
         # A reload at the callback would spend a code twice.
         retry_after=retry_after if visit.facts.method == "GET" and visit.place is not None else None,
     )
+
+
+def form_targets(visit: Visit) -> tuple[str, ...]:
+    """Browsers hold `form-action` against the redirects behind a form too: sign-out and switch lead to providers."""
+    return tuple(dict.fromkeys(origin for known in visit.policy.providers.values() for origin in known.origins))
 
 
 def _again(visit: Visit) -> Action | None:

@@ -21,7 +21,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.sessions import Entry, Sessions, Signer
 from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
-from sidecar.web.failures import from_decision
+from sidecar.web.failures import form_targets, from_decision
 from sidecar.web.pages import Action, WhoAmI
 from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
 from sidecar.web.visit import Serving, Visit
@@ -115,7 +115,7 @@ class OwnEndpoints:
                 fields=(("token", entry.session.form_token),),
                 primary=True,
             ),
-            form_targets=self._form_targets(visit, entry),
+            form_targets=form_targets(visit),
             request_id=record.request,
             cancel=application.context + application.product.start,
         )
@@ -226,14 +226,6 @@ class OwnEndpoints:
             return {name: values[0] for name, values in parse_qs(data.decode("ascii"), max_num_fields=10).items()}
         except ValueError:
             return None
-
-    def _form_targets(self, visit: Visit, entry: Entry) -> tuple[str, ...]:
-        """Browsers hold `form-action` against the redirect that follows a form too."""
-        known = visit.policy.providers.get(entry.session.identity.provider)
-        if known is None or not known.sign_out:
-            return ()
-        parts = urlsplit(known.issuer)
-        return (f"{parts.scheme}://{parts.netloc}",)
 
     def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.Response:
         visit.record.outcome = "denied"

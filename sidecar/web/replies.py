@@ -24,6 +24,7 @@ class Refusal:
     Attributes:
         facts: Lines for the person or the administrator, without secrets.
         actions: What a person can do next.
+        form_targets: Origins to which their forms may lead.
     """
 
     status: int
@@ -34,6 +35,7 @@ class Refusal:
     username: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     actions: tuple[Action, ...] = ()
+    form_targets: tuple[str, ...] = ()
     retry_after: int | None = None
 
 
@@ -58,7 +60,10 @@ class Replies:
             actions=refusal.actions,
             retry_after=refusal.retry_after,
         )
-        page = self.pages.notice(notice) if refusal.kind in _PAGES else self.pages.notice_json(notice)
+        if refusal.kind in _PAGES:
+            page = self.pages.notice(notice, form_targets=refusal.form_targets)
+        else:
+            page = self.pages.notice_json(notice)
         response = self.page(page, record)
         if refusal.status == 401:
             realm = application.name if application is not None else "lychgate"

@@ -13,7 +13,13 @@ from cachetools import TTLCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
@@ -113,9 +119,20 @@ def signing_keys(secrets: tuple[str, ...], application: str) -> tuple[OKPKey, ..
     return tuple(_signing_key(secret, application) for secret in secrets)
 
 
+def imported_key(pem: str) -> OKPKey:
+    """The site's own key; `config.checks` has seen that it is Ed25519."""
+    private = load_pem_private_key(pem.encode(), password=None)
+    if not isinstance(private, Ed25519PrivateKey):
+        raise ValueError("the assertion key is no private Ed25519 key")
+    return _as_jwk(private)
+
+
 def _signing_key(secret: str, application: str) -> OKPKey:
     seed = HKDF(SHA256(), 32, b"lychgate", f"assertion/{application}".encode()).derive(secret.encode())
-    private = Ed25519PrivateKey.from_private_bytes(seed)
+    return _as_jwk(Ed25519PrivateKey.from_private_bytes(seed))
+
+
+def _as_jwk(private: Ed25519PrivateKey) -> OKPKey:
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     kid = HKDF(SHA256(), 8, b"lychgate", b"kid").derive(public).hex()

@@ -1,1 +1,1 @@
-"""State that outlives a request: sessions, spent states, revocation markers, ledger. SQLite here; one contract suite for all."""
+"""State that outlives a request: sessions, spent states, markers, the ledger. SQLite; one contract suite for all."""

@@ -1,0 +1,129 @@
+"""What `flows.sessions` needs of the outside, and the values that it hands around. Used through `flows.sessions`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.session import Session
+from sidecar.domain.standing import Standing
+
+LOG = logging.getLogger(__name__)
+
+
+class StateError(Exception):
+    """The state store did not answer or cannot be read. The request is refused (D11)."""
+
+
+class SessionStore(Protocol):
+    """Where sessions outlive the process. Every method may raise `StateError`."""
+
+    async def add(self, session: Session) -> None:
+        """Keep a new session; last seen at its `created_at`."""
+        ...
+
+    async def get(self, key: str) -> tuple[Session, UnixSeconds] | None:
+        """The session and when it was last seen; None if there is none or it cannot be read any more."""
+        ...
+
+    async def replace(self, session: Session) -> bool:
+        """Write *session* if the stored one has version `session.version - 1`; False if it changed or is gone."""
+        ...
+
+    async def touch(self, key: str, seen: UnixSeconds) -> None:
+        """Note that the session was used; never moves back, never revives an ended one."""
+        ...
+
+    async def end(self, key: str) -> Session | None:
+        """Remove it; the session that was removed, or None."""
+        ...
+
+    async def of_person(self, application: str, person: Person) -> tuple[str, ...]:
+        """Keys of a person's sessions at an application, the oldest first."""
+        ...
+
+    async def of_sid(self, issuer: str, sid: str) -> tuple[str, ...]:
+        """Keys of the sessions that the provider knows as *sid*."""
+        ...
+
+    async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
+        """Remove sessions that are dead at *now*; returns them so that their end can be told."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs what a browser carries, with a salt per purpose (rule 33)."""
+
+    def sign(self, purpose: str, value: str) -> str:
+        """*value* with a signature that is good for *purpose* only."""
+        ...
+
+    def unsign(self, purpose: str, text: str) -> str | None:
+        """The value, or None if the text is not ours. Never raises."""
+        ...
+
+
+class Closers(set[Callable[[], None]]):
+    """How to close what is open for a session: streams and tunnels put themselves in and take themselves out.
+
+    What comes too late is closed at once: a request may have found its session just before it ended.
+    """
+
+    over = False
+
+    def add(self, close: Callable[[], None]) -> None:
+        """Call *close* when the session ends; now if it has ended."""
+        if self.over:
+            close()
+        else:
+            super().add(close)
+
+    def close_all(self) -> None:
+        """Close everything, now and from now on. One that fails does not spare the others."""
+        self.over = True
+        for close in tuple(self):
+            try:
+                close()
+            except Exception:
+                LOG.exception("something could not be closed at the end of a session")
+        self.clear()
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A session in memory: the record, and what is worth remembering beside it.
+
+    Attributes:
+        session: The record; a change is a new object. Its version is the one that the store has.
+        seen: Last use.
+        noted: Last use as the store knows it.
+        standing: Under `standing.policy`; None until first asked for.
+        renewal_tried: When a silent renewal was last begun.
+        closers: Called when the session ends. A renewed session takes over those of the one before.
+        writing: The write of the jars that is under way, or the last one.
+        ended: Whether it is over; whoever still holds the entry must not build on it.
+    """
+
+    session: Session
+    seen: UnixSeconds
+    noted: UnixSeconds
+    standing: Standing | None = None
+    renewal_tried: int = 0
+    closers: Closers = field(default_factory=Closers)
+    writing: asyncio.Task[None] | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a new session is made of."""
+
+    application: str
+    portal: str
+    identity: Identity
+    refresh_token: str | None
+    id_token: str | None
