@@ -30,10 +30,13 @@ from sidecar.adapters.state.sqlite import State, open_state
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, header_landing, provider_config
+from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
+from sidecar.domain.identity import Person
+from sidecar.domain.ledger import Pin
 from sidecar.domain.policy import Policy
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
-from sidecar.flows.sessions import Sessions
+from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
@@ -143,6 +146,29 @@ async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
     now = SystemClock().now()
     async with open_state(loaded.config.state.directory, sealer) as state:
         return {name: await state.ledger.init(name, now) for name in loaded.policy.applications}
+
+
+async def link_account(loaded: Loaded, application: str, username: str, person: Person) -> None:
+    """Pin an account to a person by hand (D4).
+
+    Raises:
+        PinConflictError: the account or the person is pinned otherwise.
+        StateError: the gate is running, or the ledger was not initialised.
+    """
+    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
+    async with open_state(loaded.config.state.directory, sealer) as state:
+        if not await state.ledger.usable(application):
+            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await state.ledger.pin(
+            Pin(
+                application=application,
+                username=fold(username),
+                spelling=username,
+                person=person,
+                created=False,
+                at=SystemClock().now(),
+            )
+        )
 
 
 def _audit_log(

@@ -14,10 +14,12 @@ import click
 
 from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
-from sidecar.app import initialise_ledger, running
+from sidecar.app import initialise_ledger, link_account, running
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
 from sidecar.config.schema import json_schema
+from sidecar.domain.identity import Person
+from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
@@ -78,6 +80,25 @@ def ledger_init(config: Path) -> None:
     _run(_init(loaded))
 
 
+@main.group()
+def accounts() -> None:
+    """What only an administrator may do to accounts."""
+
+
+@accounts.command("link")
+@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--username", required=True, help="The account, as the application writes it.")
+@click.option("--issuer", required=True, help="`iss` of the person, as the provider writes it.")
+@click.option("--subject", required=True, help="`sub` of the person (Entra ID: `oid`).")
+def accounts_link(config: Path, application: str, username: str, issuer: str, subject: str) -> None:
+    """Tie an account to a person: the only way to reserved and protected accounts. The gate must not run."""
+    loaded = _loaded(config)
+    if application not in loaded.policy.applications:
+        raise click.ClickException(f"the configuration has no application {application}")
+    _run(_link(loaded, application, username, Person(issuer, subject)))
+
+
 @main.command()
 def version() -> None:
     """Print the version."""
@@ -116,6 +137,17 @@ async def _serve(loaded: Loaded) -> None:
     async with running(loaded) as gate:
         logging.getLogger("lychgate").info("serving on port %s, operations on port %s", gate.public, gate.operations)
         await stop.wait()
+
+
+async def _link(loaded: Loaded, application: str, username: str, person: Person) -> None:
+    try:
+        await link_account(loaded, application, username, person)
+    except PinConflictError as error:
+        holder = error.holder
+        raise click.ClickException(
+            f"{holder.username} is tied to subject {holder.person.subject} at {holder.person.issuer} already"
+        ) from None
+    click.echo(f"{application}: {username} is tied to subject {person.subject} at {person.issuer}")
 
 
 async def _init(loaded: Loaded) -> None:

@@ -171,6 +171,7 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
         update=frozenset(settings.update),
         groups=_groups(settings.groups, product),
         reserved=product.reserved_names,
+        removals_per_hour=settings.removals_per_hour,
     )
 
 

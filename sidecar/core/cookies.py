@@ -5,6 +5,7 @@ All three parties read cookies a little differently, so whatever could be read a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 
@@ -12,6 +13,10 @@ from sidecar.domain.session import Jar
 
 OWN_PREFIXES = (b"__host-lychgate-", b"__secure-lychgate-", b"lychgate-")
 """Names of our own cookies, case-folded; they never reach an application (rule 71)."""
+
+_PLAIN = re.compile(rb"([!#$%&*+.^_`|~0-9A-Za-z-]+)=[^\s,\"']*")
+_WORD = re.compile(rb"[!#$%&*+.^_`|~0-9A-Za-z-]+")
+_SECONDS = re.compile(r"-?[0-9]+")
 
 
 def find_cookie(field: bytes, name: bytes) -> str | None:
@@ -22,8 +27,10 @@ def find_cookie(field: bytes, name: bytes) -> str | None:
     found: bytes | None = None
     at = field.find(name + b"=")
     while at >= 0:
-        before = field[:at].rstrip(b" \t")
-        if not before or before.endswith(b";"):
+        before = at
+        while before and field[before - 1] in b" \t":
+            before -= 1
+        if not before or field[before - 1] == 0x3B:
             if found is not None:
                 return None
             end = field.find(b";", at)
@@ -51,17 +58,16 @@ def cookies_up(fields: Iterable[bytes], guarded: frozenset[bytes], jar: Jar) -> 
 
 
 def _names_any(piece: bytes, guarded: frozenset[bytes]) -> bool:
-    # A reader that takes a comma for a separator (RFC 2109) must not find a guarded name behind one.
-    for part in piece.split(b","):
-        name = part.partition(b"=")[0].strip(b" \t\"'").lower()
-        if name in guarded or name.startswith(OWN_PREFIXES):
-            return True
-    return False
+    # A reader that takes a comma, a blank or a quote for a separator (RFC 2109 and older) must not find a guarded name
+    # behind one, so a piece that is not plainly one pair is searched word by word.
+    plain = _PLAIN.fullmatch(piece)
+    words = (plain[1],) if plain is not None else _WORD.findall(piece)
+    return any(word in guarded or word.startswith(OWN_PREFIXES) for word in map(bytes.lower, words))
 
 
 def set_cookie_name(field: bytes) -> bytes:
-    """The case-folded name of a `Set-Cookie` value."""
-    return field.partition(b";")[0].partition(b"=")[0].strip(b" \t").lower()
+    """The case-folded name of a `Set-Cookie` value; behind an empty name, the one that a browser would send back."""
+    return field.partition(b";")[0].lstrip(b" \t=").partition(b"=")[0].strip(b" \t").lower()
 
 
 def jar_after(jar: Jar, field: bytes) -> Jar:
@@ -69,6 +75,8 @@ def jar_after(jar: Jar, field: bytes) -> Jar:
     pair, _, attributes = field.partition(b";")
     raw_name, _, raw_value = pair.partition(b"=")
     name, value = raw_name.strip().decode("latin-1"), raw_value.strip().decode("latin-1")
+    if not name:
+        return jar
     rest = tuple(entry for entry in jar if entry[0] != name)
     if not value or _is_over(attributes):
         return rest
@@ -81,8 +89,9 @@ def _is_over(attributes: bytes) -> bool:
     for attribute in attributes.decode("latin-1").split(";"):
         name, _, value = attribute.partition("=")
         given[name.strip().lower()] = value.strip()
-    if "max-age" in given:
-        return given["max-age"].startswith("-") or given["max-age"] in {"", "0"}
+    seconds = given.get("max-age", "")
+    if _SECONDS.fullmatch(seconds) is not None:
+        return seconds.startswith("-") or not seconds.strip("0")
     return "expires" in given and _is_long_past(given["expires"])
 
 
@@ -90,5 +99,5 @@ def _is_long_past(date: str) -> bool:
     """Servers end a cookie with a date at the beginning of the epoch; anything readable before 2000 counts."""
     try:
         return parsedate_to_datetime(date).year < 2000
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return False

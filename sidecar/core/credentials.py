@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection
 
 _FIELD = re.compile(r"(?P<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(?P<rest>[\x21-\x7e][\x20-\x7e]*))?")
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _MAX_PAYLOAD = 16_384
 
 
@@ -18,7 +19,7 @@ def credential_kind(authorization: str, issuers: Collection[str]) -> str:
     Args:
         authorization: The whole field value (RFC 9110, section 11.6.2).
         issuers: Issuers of our providers: a Bearer value that is a JWT of one of them is never an opaque token of the
-            product.
+            product. One whose issuer cannot be read is `unknown`.
     """
     found = _FIELD.fullmatch(authorization)
     if found is None or found["rest"] is None:
@@ -28,10 +29,13 @@ def credential_kind(authorization: str, issuers: Collection[str]) -> str:
         return "basic"
     if scheme == "oauth":
         return "oauth1"
-    if scheme != "bearer":
+    if scheme != "bearer" or _BEARER.fullmatch(rest) is None:  # RFC 6750, section 2.1
         return "unknown"
-    if rest.count(".") == 2 and _issuer(rest) in issuers:
-        return "jwt_of_provider"
+    if rest.count(".") == 2:
+        issuer = _issuer(rest)
+        if issuer is None:
+            return "unknown"
+        return "jwt_of_provider" if issuer in issuers else "oauth2"
     return "pat" if _is_personal_access_token(rest) else "oauth2"
 
 
@@ -42,6 +46,7 @@ def _is_personal_access_token(value: str) -> bool:
 
 
 def _issuer(token: str) -> str | None:
+    """What a JWT says of its issuer, "" if nothing; None if it cannot be read, so nobody can say whose it is."""
     payload = _decode(token.split(".")[1].replace("-", "+").replace("_", "/"))
     if payload is None:
         return None
@@ -49,7 +54,7 @@ def _issuer(token: str) -> str | None:
         claims = json.loads(payload)
     except (ValueError, RecursionError):
         return None
-    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    issuer = claims.get("iss", "") if isinstance(claims, dict) else None
     return issuer if isinstance(issuer, str) else None
 
 

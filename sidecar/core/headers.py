@@ -18,6 +18,7 @@ FIXED_STRIP = frozenset(
     {
         b"remote-user",
         b"x-remote-user",
+        b"x-remote-groups",
         b"x-forwarded-user",
         b"x-forwarded-email",
         b"x-forwarded-groups",
@@ -33,12 +34,15 @@ FIXED_STRIP = frozenset(
 
 _STRIP_PREFIXES = (b"x-lychgate-",)
 _FORWARDED_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-envoy-", b"x-proxyuser-")
-_FORWARDED = frozenset({b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip", b"via"})
+_FORWARDED = frozenset(
+    {b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip", b"via"} | {b"x-request-id"}
+)
 _HOP = frozenset(
     {b"keep-alive", b"proxy-connection", b"te", b"trailer", b"trailers", b"proxy-authenticate", b"proxy-authorization"}
     | {b"http2-settings"}
 )
 _REMEMBERED = 2048
+_LONGEST_REMEMBERED = 64
 
 
 class Part(IntEnum):
@@ -76,7 +80,7 @@ class Names:
         known = self._seen.get(name)
         if known is None:
             known = self._classify(name)
-            if len(self._seen) < _REMEMBERED:
+            if len(self._seen) < _REMEMBERED and len(name) <= _LONGEST_REMEMBERED:
                 self._seen[name] = known
         return known
 
@@ -179,7 +183,7 @@ def _named_by_connection(fields: Fields, names: Names) -> frozenset[bytes]:
 
 _ANSWER_DROP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"te", b"trailer", b"upgrade"}
-    | {b"proxy-authenticate", b"content-length"}
+    | {b"proxy-authenticate", b"content-length", b"set-cookie2"}
 )
 
 
@@ -222,9 +226,10 @@ def answer_head(status: int, reason: bytes, fields: Fields, back: Return, extra:
         elif low not in _ANSWER_DROP and low not in named:
             lines.append(name + b": " + value)
     lines.extend(name + b": " + value for name, value in extra)
-    if back.length is not None and status != 204 and status >= 200:
+    framed = status >= 200 and status != 204
+    if back.length is not None and framed:
         lines.append(b"Content-Length: %d" % back.length)
-    elif back.chunked and not back.bodiless:
+    elif back.chunked and framed and status != 304 and not back.bodiless:
         lines.append(b"Transfer-Encoding: chunked")
     if back.close:
         lines.append(b"Connection: close")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from sidecar.domain.product import Product
 
@@ -17,7 +17,12 @@ _PLAIN = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _DANGEROUS = frozenset(b"/\\;") | frozenset(range(0x20)) | {0x7F}
+_OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]")
 _MAX_LAYERS = 4
+
+MAX_READINGS = 8
+"""A path in which a product could find more internal forwards than this is refused: each reading is judged, so many of
+them would cost more than any page is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +60,25 @@ def read_target(target: str) -> Target | None:
         return Target(raw, raw, query)
     if "\\" in raw or _BAD_ESCAPE.search(raw) is not None:
         return None
-    encoded_slash = "%2f" in raw.lower()
-    kept = re.sub("%2f", "%252F", raw, flags=re.IGNORECASE) if encoded_slash else raw
     try:
-        path = unquote_to_bytes(kept).decode("utf-8")
+        pieces = [unquote_to_bytes(piece).decode("utf-8") for piece in re.split("%2f", raw, flags=re.IGNORECASE)]
     except UnicodeDecodeError:
         return None
-    probe = path.replace("%2F", "/") if encoded_slash else path
-    if not _is_clean(probe) or not _is_flat(probe):
+    probe, encoded_slash = "/".join(pieces), len(pieces) > 1
+    # An empty segment that an encoded slash makes cannot be mended by a redirect.
+    if not _is_clean(probe) or not _is_flat(probe) or (encoded_slash and "//" in probe):
         return None
-    return Target(path, raw, query, "//" in probe, ";" in path, encoded_slash)
+    return Target("%2F".join(pieces), raw, query, "//" in probe, ";" in probe, encoded_slash)
+
+
+def single_slashes(path: str) -> str:
+    """The path with every run of slashes made one."""
+    return re.sub("/{2,}", "/", path)
 
 
 def collapsed(target: Target) -> str:
     """The target with every run of slashes made one, query kept: where a GET with `//` is sent (308)."""
-    path = re.sub("/{2,}", "/", target.raw)
+    path = single_slashes(target.raw)
     return path if target.query is None else f"{path}?{target.query}"
 
 
@@ -81,44 +90,60 @@ def without_parameters(path: str) -> str:
 def product_readings(below: str, product: Product) -> tuple[str, ...]:
     """What the product may serve for the path *below* its context path; every reading is judged.
 
-    Both products forward `/s/<any>/_/<rest>` to `/<rest>` inside, and find an action by the last segment alone.
+    Both products forward `/s/<any>/_/<rest>` to `/<rest>` inside, whatever the case of the `s`, and find an action by
+    the last segment alone. Empty if there are more than `MAX_READINGS` internal forwards: refuse.
     """
-    found = [_at_home(reading, product) for reading in _forwarded(below, product)]
+    found = [place for reading in _forwarded(below, product) for place in _homes(reading, product)]
     return tuple(dict.fromkeys(found))
 
 
 def _forwarded(below: str, product: Product) -> list[str]:
     done: list[str] = []
-    todo = [below]
+    seen, todo = {below}, [below]
     while todo:
+        if len(seen) > MAX_READINGS:
+            return []
         path = todo.pop()
-        targets = [
-            rest
+        targets = {
+            layer
             for prefix, marker in product.forwards
-            if path.startswith(prefix)
+            if path[: len(prefix)].lower() == prefix
             for rest in _after_each(path, marker, len(prefix) - 1)
-        ]
-        if targets:
-            todo.extend(rest for rest in targets if rest not in done)
-        elif path not in done:
+            for layer in _layers(rest)
+        }
+        if not targets:
             done.append(path)
+        todo.extend(sorted(targets - seen))
+        seen |= targets
     return done
 
 
 def _after_each(path: str, marker: str, start: int) -> list[str]:
     ends: list[str] = []
     at = path.find(marker, start)
-    while at >= 0:
+    while at >= 0 and len(ends) <= MAX_READINGS:
         ends.append(path[at + len(marker) - 1 :])
         at = path.find(marker, at + 1)
     return ends
 
 
-def _at_home(path: str, product: Product) -> str:
+def _layers(path: str) -> list[str]:
+    """The path and what is left when it is decoded again: a servlet container may decode the target of a forward."""
+    layers = [path]
+    while "%" in layers[-1] and len(layers) <= _MAX_LAYERS:
+        again = unquote(layers[-1])
+        if again == layers[-1]:
+            break
+        layers.append(again)
+    return layers
+
+
+def _homes(path: str, product: Product) -> tuple[str, ...]:
+    """An action's home comes first; where it stands is judged too, since a servlet may be mapped there."""
     home = product.action_home
     if not home or not path.endswith(product.action_suffixes) or path.startswith(home + "/"):
-        return path
-    return home + path[path.rindex("/") :]
+        return (path,)
+    return home + path[path.rindex("/") :], path
 
 
 def _is_visible(text: str) -> bool:
@@ -126,8 +151,8 @@ def _is_visible(text: str) -> bool:
 
 
 def _is_clean(path: str) -> bool:
-    """No backslash, no control character, no dot segment."""
-    if "\\" in path or any(ord(ch) < 0x20 or 0x7F <= ord(ch) < 0xA0 for ch in path):
+    """No backslash, no control character, no dot segment, no segment that is empty but for its parameters."""
+    if "\\" in path or "/;" in path or any(ord(ch) < 0x20 or 0x7F <= ord(ch) < 0xA0 for ch in path):
         return False
     return not any(segment.partition(";")[0] in {".", ".."} for segment in path.split("/"))
 
@@ -140,7 +165,8 @@ def _is_flat(path: str) -> bool:
             return True
         if hidden & _DANGEROUS:
             return False
-        path = unquote_to_bytes(path).decode("utf-8", "replace")
-        if not _is_clean(path):
+        data = unquote_to_bytes(path)
+        path = data.decode("utf-8", "replace")
+        if not _is_clean(path) or _OVERLONG.search(data) is not None:
             return False
     return False

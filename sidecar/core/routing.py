@@ -7,8 +7,16 @@ shared (R2), everything else belongs to the default portal.
 from __future__ import annotations
 
 import re
+from itertools import chain
 
-from sidecar.core.paths import Target, collapsed, product_readings, read_target, without_parameters
+from sidecar.core.paths import (
+    Target,
+    collapsed,
+    product_readings,
+    read_target,
+    single_slashes,
+    without_parameters,
+)
 from sidecar.domain.decision import Deny, Own, Place, Relocate, RequestFacts
 from sidecar.domain.policy import Application, Policy, Portal
 from sidecar.domain.reason import Reason
@@ -28,9 +36,12 @@ _HOST = re.compile(
 
 
 def canonical_host(host: str) -> str | None:
-    """Lower case, without trailing dot and default port; None if it is no host (RFC 9110, section 7.2)."""
+    """Lower case, without trailing dot and default port; None if it is no host (RFC 9110, section 7.2).
+
+    Browsers send names in other scripts as `xn--…`; anything outside ASCII is no host.
+    """
     found = _HOST.fullmatch(host.lower())
-    if found is None:
+    if found is None or not host.isascii():
         return None
     port = found["port"]
     return found["name"] if port in (None, "80", "443") else f"{found['name']}:{int(port)}"
@@ -49,7 +60,8 @@ def locate(facts: RequestFacts, policy: Policy) -> Place | Own | Relocate | Deny
     target = read_target(facts.target)
     if target is None:
         return Deny(status=400, reason=Reason.BAD_PATH)
-    application = next((app for app in site if _is_below(target.path, app.context)), None)
+    path = single_slashes(target.path) if target.doubled else target.path
+    application = next((app for app in site if _is_below(path, app.context)), None)
     if application is None:
         return Deny(status=404, reason=Reason.NO_PORTAL)
     if target.doubled:
@@ -69,7 +81,7 @@ def _place(target: Target, application: Application, method: str) -> Place | Own
     readings = _readings(below, target, application)
     owners = {_owner(reading, application, method) for reading in readings}
     if len(owners) != 1:
-        # Two readings that belong to two doors: nobody can say who must be asked.
+        # Two readings that belong to two doors: nobody can say who must be asked. None: there were too many to judge.
         return Deny(status=400, reason=Reason.BAD_PATH)
     portal, shared = _portal_named(owners.pop(), application)
     return Place(
@@ -105,8 +117,8 @@ def _readings(below: str, target: Target, application: Application) -> tuple[str
         spellings.insert(0, without_parameters(below))
     if target.encoded_slash:
         spellings.extend([spelling.replace("%2F", "/") for spelling in spellings])
-    found = [reading for spelling in spellings for reading in product_readings(spelling, application.product)]
-    return tuple(dict.fromkeys(found))
+    found = [product_readings(spelling, application.product) for spelling in spellings]
+    return tuple(dict.fromkeys(chain.from_iterable(found))) if all(found) else ()
 
 
 def _owner(below: str, application: Application, method: str) -> tuple[str, str]:

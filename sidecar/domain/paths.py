@@ -23,18 +23,24 @@ class PathSet:
     _exact: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
     _below: tuple[str, ...] = field(init=False, repr=False, compare=False, default=())
     _shapes: re.Pattern[str] | None = field(init=False, repr=False, compare=False, default=None)
+    _actions: re.Pattern[str] | None = field(init=False, repr=False, compare=False, default=None)
     _folded: re.Pattern[str] | None = field(init=False, repr=False, compare=False, default=None)
+    _folded_actions: re.Pattern[str] | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         for pattern in self.patterns:
             check_pattern(pattern)
-        exact = {p for p in self.patterns if p.startswith("/") and "*" not in p}
-        below = [p[:-3] for p in self.patterns if _is_plain_subtree(p)]
-        shapes = [p for p in self.patterns if p not in exact and not _is_plain_subtree(p)]
+        rooted = [p for p in self.patterns if p.startswith("/")]
+        actions = [p for p in self.patterns if not p.startswith("/")]
+        exact = {p for p in rooted if "*" not in p}
+        below = [p[:-3] for p in rooted if _is_plain_subtree(p)]
+        shapes = [p for p in rooted if p not in exact and not _is_plain_subtree(p)]
         object.__setattr__(self, "_exact", frozenset(exact))
         object.__setattr__(self, "_below", tuple(below))
         object.__setattr__(self, "_shapes", _compile(shapes, 0))
-        object.__setattr__(self, "_folded", _compile(self.patterns, re.IGNORECASE))
+        object.__setattr__(self, "_actions", _compile(actions, 0))
+        object.__setattr__(self, "_folded", _compile(rooted, re.IGNORECASE))
+        object.__setattr__(self, "_folded_actions", _compile(actions, re.IGNORECASE))
 
     def __contains__(self, path: object) -> bool:
         """Whether the canonical *path* (below the context path) is in the set; case-sensitive as the products are."""
@@ -45,11 +51,11 @@ class PathSet:
         for prefix in self._below:
             if path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/"):
                 return True
-        return self._shapes is not None and self._shapes.fullmatch(path) is not None
+        return _matches(self._shapes, path) or _matches(self._actions, path.rpartition("/")[2])
 
     def holds_folded(self, path: str) -> bool:
         """The same without regard to case: for rules that deny, so that `/ADMIN` is no way around."""
-        return self._folded is not None and self._folded.fullmatch(path) is not None
+        return _matches(self._folded, path) or _matches(self._folded_actions, path.rpartition("/")[2])
 
     def __bool__(self) -> bool:
         return bool(self.patterns)
@@ -80,7 +86,11 @@ def check_pattern(pattern: str) -> None:
 
 
 def _is_plain_subtree(pattern: str) -> bool:
-    return pattern.startswith("/") and pattern.endswith("/**") and pattern.count("*") == 2
+    return pattern.endswith("/**") and pattern.count("*") == 2
+
+
+def _matches(expression: re.Pattern[str] | None, text: str) -> bool:
+    return expression is not None and expression.fullmatch(text) is not None
 
 
 def _compile(patterns: Iterable[str], flags: int) -> re.Pattern[str] | None:
@@ -91,10 +101,16 @@ def _compile(patterns: Iterable[str], flags: int) -> re.Pattern[str] | None:
 def _expression(pattern: str) -> str:
     below = pattern.endswith("/**")
     body = pattern[:-3] if below else pattern
-    text = "[^/]*".join(re.escape(part) for part in body.split("*"))
-    if not pattern.startswith("/"):
-        text = "(?:/.*)?/" + text
-    return text + ("(?:/.*)?" if below else "")
+    return "/".join(_segment(part) for part in body.split("/")) + ("(?:/.*)?" if below else "")
+
+
+def _segment(glob: str) -> str:
+    """Each part between two `*` is found once, as far left as it stands, and not sought again: a path that almost
+    matches costs no more than its length, whatever the operator writes."""
+    first, *others = (re.escape(part) for part in glob.split("*"))
+    if not others:
+        return first
+    return first + "".join(f"(?>[^/]*?{part})" for part in others[:-1]) + "[^/]*" + others[-1]
 
 
 NO_PATHS = PathSet()

@@ -124,7 +124,11 @@ class GroupPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPolicy:
-    """What may be done to the application's accounts."""
+    """What may be done to the application's accounts.
+
+    Attributes:
+        removals_per_hour: Memberships that may be taken from all people together; more are held back (D5).
+    """
 
     enabled: bool = False
     adopt: Adopt = Adopt.NEVER
@@ -133,6 +137,7 @@ class AccountPolicy:
     update: frozenset[str] = frozenset()
     groups: GroupPolicy = GroupPolicy()
     reserved: frozenset[str] = frozenset()
+    removals_per_hour: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,6 +16,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sidecar.core.accounts import NewPin, Plan, Refusal, pin_conflict, plan
+from sidecar.core.breaker import Removals
 from sidecar.core.usernames import fold, is_reserved, may_be_created
 from sidecar.domain.account import Account, AccountOrder, Create, Leave, Reactivate, StepResult
 from sidecar.domain.events import Code
@@ -34,8 +35,9 @@ _SEEN_EVERY = 3600
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_Key = tuple[str, AccountOrder, Person]
-"""What remembered work is found by. The person is part of it: another one may have resolved to the same name."""
+_Key = tuple[str, AccountOrder, Person, str]
+"""What remembered work is found by: policy, order, person, session. The person is part of it because another one may
+have resolved to the same name; the session because every sign-in is an occasion to look."""
 
 
 class OnFailure(StrEnum):
@@ -136,6 +138,7 @@ class Accounts:
         self._failed: OrderedDict[_Key, tuple[AccountError, float]] = OrderedDict()
         self._noted: OrderedDict[tuple[str, str], UnixSeconds] = OrderedDict()
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
+        self._removals: defaultdict[str, Removals] = defaultdict(Removals)
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(self, order: AccountOrder, identity: Identity, request: Trace) -> str:
@@ -145,7 +148,7 @@ class Accounts:
             AccountError: the account is not ready; nothing may be forwarded.
         """
         policy = self._policy()
-        key = (policy.hash, order, identity.person)
+        key = (policy.hash, order, identity.person, request.session)
         ready = self._ready.get(key)
         if ready is not None and self._clock.monotonic() < ready[1]:
             self._ready.move_to_end(key)
@@ -216,18 +219,12 @@ class Accounts:
         if reach.connector is None or not rules.accounts.enabled:
             return await self._hold_pin(rules, teller), True
         seen = await self._look(reach.connector, order, identity.person)
-        way = plan(
-            order,
-            account=seen.account,
-            pin=seen.pin,
-            pin_on_name=seen.pin_on_name,
-            owned=seen.owned,
-            deactivation=seen.deactivation,
-            policy=rules.accounts,
-            groups=rules.groups,
-            authoritative=rules.authoritative,
-            creatable=may_be_created(order.username, rules.username),
-        )
+        way = _way(order, seen, rules)
+        leaves = 0 if isinstance(way, Refusal) else sum(isinstance(step, Leave) for step in way.steps)
+        limit, now = rules.accounts.removals_per_hour, self._clock.monotonic()
+        if leaves and not self._removals[order.application].allow(leaves, limit, now):
+            # As if the cap of this sign-in were none: held back, told, and taken up again later.
+            way = _way(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0)))
         if isinstance(way, Refusal):
             raise AccountError(way.reason, way.detail, retry=False)
         if not seen.usable and (way.pin is not None or any(isinstance(step, Leave) for step in way.steps)):
@@ -304,6 +301,21 @@ class Accounts:
         # Nobody is kept out because a date could not be written.
         with contextlib.suppress(StateError):
             await self._ledger.seen(*name, now)
+
+
+def _way(order: AccountOrder, seen: _Seen, rules: _Rules) -> Plan | Refusal:
+    return plan(
+        order,
+        account=seen.account,
+        pin=seen.pin,
+        pin_on_name=seen.pin_on_name,
+        owned=seen.owned,
+        deactivation=seen.deactivation,
+        policy=rules.accounts,
+        groups=rules.groups,
+        authoritative=rules.authoritative,
+        creatable=may_be_created(order.username, rules.username),
+    )
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,12 @@ from sidecar.domain.paths import path_set
 from sidecar.domain.product import Product
 from sidecar.products import common
 
+
+def _actions(*names: str) -> tuple[str, ...]:
+    """By name alone, and with a method of the action behind `!`."""
+    return tuple(pattern for name in names for pattern in (f"{name}.action", f"{name}!*.action"))
+
+
 CONFLUENCE = Product(
     name="confluence",
     title="Confluence",
@@ -19,30 +25,18 @@ CONFLUENCE = Product(
             "/rest/api/audit/**",
             "/rest/plugins/**",
             "/rest/scriptrunner/**",
-            "browseusers.action",
-            "browsegroups.action",
-            "viewuser.action",
             "edituser*.action",
             "createuser*.action",
             "removeuser*.action",
-            "viewgeneralconfig.action",
-            "editgeneralconfig.action",
             "globalpermissions*.action",
-            "viewsecurityconfig.action",
-            "editsecurityconfig.action",
-            "systeminfo.action",
-            "license.action",
-            "backup.action",
             "restore*.action",
+            *_actions("browseusers", "browsegroups", "viewuser", "viewgeneralconfig", "editgeneralconfig"),
+            *_actions("viewsecurityconfig", "editsecurityconfig", "systeminfo", "license", "backup"),
         ),
         "password_login": path_set(
-            "dologin.action",
-            "login.action",
-            "authenticate.action",
+            *_actions("login", "dologin", "authenticate", "doauthenticate", "dosignup"),
+            *_actions("forgotuserpassword", "doforgotuserpassword"),
             "signup*.action",
-            "dosignup.action",
-            "forgotuserpassword.action",
-            "doforgotuserpassword.action",
             "resetuserpassword*.action",
             "/rest/tsv/*/authenticate/**",
         ),
@@ -67,8 +61,8 @@ CONFLUENCE = Product(
     machine_public=path_set(*common.MACHINE_PUBLIC),
     session_cookies=common.SESSION_COOKIES,
     remember_cookies=common.REMEMBER_COOKIES,
-    login_paths=path_set("/login.action", "login.action"),
-    logout_paths=path_set("logout.action", "/plugins/servlet/sso-logout"),
+    login_paths=path_set(*_actions("login")),
+    logout_paths=path_set(*_actions("logout"), "/plugins/servlet/sso-logout"),
     login_target=("os_destination",),
     password_fields=common.PASSWORD_FIELDS,
     action_suffixes=(".action",),

@@ -22,7 +22,7 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.web.failures import from_decision, from_error, unexpected
 from sidecar.web.forwarding import Forwarding, RefusedError
-from sidecar.web.head import MAX_HEAD, read_head
+from sidecar.web.head import MAX_HEAD, framing_fault, read_head
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.replies import Replies
 from sidecar.web.teller import Teller
@@ -79,7 +79,7 @@ class Gateway:
     async def _serve(self, visit: Visit, names: Names) -> web.StreamResponse:
         if visit.head.size > MAX_HEAD:
             return self._deny(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
-        if visit.head.twice:
+        if visit.head.twice or framing_fault(visit.request, visit.head):
             return self._deny(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
         found = locate(visit.facts, visit.policy)
         if isinstance(found, Place):

@@ -134,6 +134,14 @@ def _is_handshake(request: web.BaseRequest, head: Head) -> bool:
     )
 
 
+def framing_fault(request: web.BaseRequest, head: Head) -> bool:
+    """What aiohttp's parser lets pass and two readers could take for two things (rules 14 and 19)."""
+    if request.version not in {(1, 0), (1, 1)}:
+        return True
+    # Transfer codings came with HTTP/1.1 (RFC 9112, section 6.1): an older hop would not have framed the body so.
+    return request.version == (1, 0) and b"transfer-encoding" in head.noted
+
+
 def websocket_accept(key: str) -> bytes:
     """What the application must answer to a key (RFC 6455, section 4.2.2)."""
     digest = hashlib.sha1(key.strip().encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False)

@@ -5,6 +5,7 @@ A dictionary looked up with the exact name; there is no other way to reach a han
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ from sidecar.web.visit import Serving, Visit
 
 MAX_FORM = 8192
 TRY_LIFE = 8 * 3600
+NEXT_LIFE = 600
+"""Seconds for which the browser remembers, across a sign-out at the provider, where to go on."""
 Handler = Callable[[Visit, Application, str], Awaitable[web.StreamResponse]]
 
 
@@ -105,6 +108,7 @@ class OwnEndpoints:
             start = application.context + application.product.start
             return self._replies.page(pages.signed_out(product=title, start=start, request_id=record.request), record)
         standing = entry.standing
+        known = visit.policy.providers.get(entry.session.identity.provider)
         page = pages.confirm_sign_out(
             product=title,
             username=(standing.username or "") if standing is not None else "",
@@ -115,9 +119,9 @@ class OwnEndpoints:
                 fields=(("token", entry.session.form_token),),
                 primary=True,
             ),
-            form_targets=form_targets(visit),
+            form_targets=form_targets(visit) if known is not None and known.sign_out else (),
             request_id=record.request,
-            cancel=application.context + application.product.start,
+            cancel=_front(application, entry),
         )
         return self._replies.page(page, record)
 
@@ -162,18 +166,25 @@ class OwnEndpoints:
             return self._replies.redirect(signed_out_url(application), visit.record)
         if not self._sign_outs.is_asked_by(entry, form.get("token", "")):
             return self._refuse(visit, 403, Reason.FORM_TOKEN_INVALID)
+        onward = safe_return(form["to"], application) if "to" in form else _front(application, entry)
         location = await self._sign_outs.end(application, entry, "user", visit.trace)
         if location is None and "to" in form:
             # A switch to another portal: its own sign-in follows.
-            location = application.origin + safe_return(form["to"], application)
+            location = application.origin + onward
         response = self._replies.redirect(location or signed_out_url(application), visit.record)
         put_session(response, application, None)
         taken_back = [CookieChange(name, None) for name in flow_cookies(visit.head.cookies, application)]
-        put_cookies(response, application, taken_back)
+        # A provider sends everybody back to one registered address: where to go on waits in the browser meanwhile.
+        text = base64.urlsafe_b64encode(onward.encode()).decode()
+        value = self._signer.sign(f"next/{application.name}", text)
+        put_cookies(response, application, [*taken_back, CookieChange("next", value, NEXT_LIFE)])
         return response
 
     async def _signed_out(self, visit: Visit, application: Application, query: str) -> web.Response:
-        start = application.context + application.product.start
+        signed = self._signer.unsign(
+            f"next/{application.name}", flow_cookies(visit.head.cookies, application).get("next", "")
+        )
+        start = safe_return(base64.urlsafe_b64decode(signed).decode() if signed else None, application)
         page = self._replies.pages.signed_out(
             product=application.product.title, start=start, request_id=visit.record.request
         )
@@ -251,6 +262,13 @@ def _who(entry: Entry, application: Application) -> WhoAmI:
             (name, admission.require) for name, admission in (standing.portals.items() if standing is not None else ())
         ),
     )
+
+
+def _front(application: Application, entry: Entry) -> str:
+    """The page at which the session's own portal begins: a customer has no business at the agents' door."""
+    home = application.portal(entry.session.portal)
+    below = home.prefixes[0] if home is not None and home.prefixes else application.product.start
+    return application.context + below
 
 
 def _iso(seconds: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -12,12 +11,12 @@ from hypothesis import strategies as st
 
 from sidecar.core.credentials import credential_kind
 from sidecar.core.routing import locate
-from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, StartLogin
+from sidecar.domain.decision import Decision, Forward, Kind, PassThrough, Place, RequestFacts, StartLogin
 from sidecar.domain.identity import Identity
 from sidecar.domain.paths import PathSet
 from sidecar.domain.policy import Answer, Condition, Mode, Portal, Rule
 from sidecar.domain.session import Session
-from tests.core.worlds import HOST, NOW, OKTA, ORIGIN, PROVIDERS, Jira, session, told, visitor_of
+from tests.core.worlds import HOST, NOW, OKTA, ORIGIN, Jira, session, told, visitor_of
 
 # The oracle: the rule semantics of the design (sections 4 and 5), slow and plain.
 
@@ -30,6 +29,11 @@ class Case:
     request: RequestFacts
     who: Session | None
     renew: bool = False
+
+    @property
+    def shows_page(self) -> bool:
+        kinds = {Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW}
+        return self.request.kind in kinds and self.request.method in {"GET", "HEAD"}
 
     def decide(self) -> Decision:
         return self.jira.ask(self.request, self.who, renew=self.renew)
@@ -75,10 +79,10 @@ def rule_of(case: Case, portal: Portal, path: str) -> Rule | None:
         methods = rule.methods or {method}
         if not holds(rule.paths, path, any_case=strict) or not methods & {method, "GET" if method == "HEAD" else ""}:
             continue
-        if rule.answer is Answer.DENY and demand and case.request.authorization is None:
-            if case.who is None or why_not(case.who.identity, rule.condition) not in {"", "groups_unknown"}:
-                continue
-        return rule
+        who = case.who.identity if case.who is not None else None
+        meant = who is not None and why_not(who, rule.condition) in {"", "groups_unknown"}
+        if rule.answer is not Answer.DENY or not demand or meant or case.request.authorization is not None:
+            return rule
     return None
 
 
@@ -91,7 +95,8 @@ def before_anybody(case: Case, place: Place, ways: tuple[str, ...]) -> str | Non
         return "403 password_login"
     if any(holds(app.product.logout_paths, way) for way in ways):
         return "signs out"
-    if case.request.method in {"POST", "PUT"} and any(holds(sets["password_login"], w, any_case=True) for w in ways):
+    writes = case.request.method not in {"GET", "HEAD", "DELETE"}
+    if writes and any(holds(sets["password_login"], way, any_case=True) for way in ways):
         return "403 password_login"
     stranger = replace(case, who=None)
     rules = [rule_of(stranger, place.portal, way) for way in ways]
@@ -115,12 +120,15 @@ def oracle(case: Case, place: Place) -> str:
         if kind in named or not all(holds(app.api.paths, way) for way in ways):
             return "401 " + named.get(kind, "credential_not_here")
         return f"passes {kind}" if kind in app.api.passes else "401 credential_denied"
-    pages = request.method == "GET" and request.kind in {Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW}
+    pages = request.method == "GET" and case.shows_page
     sign_in = f"signs in at {place.portal.name} with {place.portal.providers[0]}" if pages else "401 no_session"
     if request.method in {"GET", "HEAD"} and any(holds(app.product.login_paths, way) for way in ways):
         home = case.who.portal if case.who is not None else ""
         reason = "landing_failed" if home in {place.portal.name, *place.portal.accepts} else "other_portal"
         return sign_in if case.who is None else f"403 {reason}"
+    passwords = app.product.path_sets["password_login"]
+    if case.shows_page and any(holds(passwords, way) for way in ways):
+        return "403 password_login"
     if place.shared == "static" and not socket:
         return "anonymous"
     public = "applinks" in case.jira.machine and place.portal.default and not socket
@@ -173,8 +181,9 @@ def with_session(case: Case, place: Place, rule: Rule | None, who: Session) -> s
 # What is generated.
 
 PATHS = (
-    ("/**",), ("/browse/**",), ("/browse/*",), ("/Browse/**",), ("/rest/**",), ("/rest/api/2/**",), ("/rest/plugins/**",),
-    ("ViewUser*.jspa",), ("/secure/**",), ("/servicedesk/customer/**",), ("/rest/servicedeskapi/**",), ("/images/**",),
+    ("/**",), ("/browse/**",), ("/browse/*",), ("/Browse/**",), ("/rest/**",), ("/rest/api/2/**",),
+    ("/rest/plugins/**",), ("ViewUser*.jspa",), ("/secure/**",), ("/servicedesk/customer/**",),
+    ("/rest/servicedeskapi/**",), ("/images/**",),
 )  # fmt: skip
 TARGETS = (
     "/", "/browse/A-1", "/BROWSE/A-1", "/browse/A-1/x", "/rest/api/2/search?jql=x", "/rest/plugins/1.0/", "/secure/x",
@@ -199,15 +208,18 @@ conditions = st.sampled_from(CONDITIONS)
 
 @st.composite
 def rules(draw: st.DrawFn, answers: tuple[Answer, ...] = tuple(Answer)) -> Rule:
+    """Only what the configuration lets through: no demand beside `public` and `login`, nothing fresh but a sign-in."""
+    answer = draw(st.sampled_from(answers))
+    asks, signs_in = answer in {Answer.ALLOW, Answer.DENY}, answer in {Answer.ALLOW, Answer.LOGIN}
     return Rule(
         id=f"r{draw(st.integers(0, 99))}",
         paths=PathSet(draw(st.sampled_from(PATHS))),
-        answer=draw(st.sampled_from(answers)),
+        answer=answer,
         methods=draw(
             st.sampled_from((None, None, frozenset({"GET"}), frozenset({"HEAD"}), frozenset({"POST", "PUT"})))
         ),
-        condition=draw(conditions),
-        fresh=draw(st.sampled_from((None, None, 600))),
+        condition=draw(conditions) if asks else Condition(),
+        fresh=draw(st.sampled_from((None, None, 600))) if signs_in else None,
     )
 
 
@@ -263,3 +275,143 @@ def place_of(case: Case) -> Place:
     assume(isinstance(place, Place))
     assert isinstance(place, Place)
     return place
+
+
+# What holds.
+
+
+@settings(max_examples=600, deadline=None)
+@given(cases())
+def test_every_decision_is_the_oracles(case: Case) -> None:
+    place = place_of(case)
+    assert oracle(case, place) == told(case.decide())
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases(st.none()))
+def test_without_a_session_nobody_is_forwarded_under_a_name(case: Case) -> None:
+    decision = case.decide()
+    assert not (isinstance(decision, Forward) and (decision.username is not None or decision.order is not None))
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(sessions()))
+def test_whoever_is_forwarded_under_a_name_has_that_name_and_that_order(case: Case) -> None:
+    decision = case.decide()
+    if isinstance(decision, Forward) and decision.username is not None:
+        visitor = visitor_of(case.who, case.jira.policy)
+        assert visitor is not None
+        assert (visitor.standing.username, visitor.standing.order) == (decision.username, decision.order)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cases(),
+    st.sampled_from(["/images/x.png", "/s/1/_/images/x.png", "/favicon.ico", "/download/batch/a.js"]),
+    st.sampled_from(["GET", "HEAD"]),
+)
+def test_static_files_are_for_everybody_whom_no_denial_keeps_out(case: Case, target: str, method: str) -> None:
+    request = replace(case.request, target=target, method=method, upgrade=None, authorization=None, kind=Kind.API)
+    open_rules = tuple(rule for rule in case.jira.rules if rule.answer is not Answer.DENY)
+    jira = replace(case.jira, rules=open_rules, mode=Mode.ENFORCE)
+    assert told(jira.ask(request, case.who, renew=case.renew)) == "anonymous"
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(), rules(answers=(Answer.DENY,)), st.integers(0, 4), st.booleans())
+def test_a_further_denial_opens_nothing(case: Case, denial: Rule, at: int, of_support: bool) -> None:
+    old = case.jira.support_rules if of_support else case.jira.rules
+    new = (*old[:at], denial, *old[at:])
+    jira = replace(case.jira, support_rules=new) if of_support else replace(case.jira, rules=new)
+    before, after = told(case.decide()), told(replace(case, jira=jira).decide())
+    assert after in {before, "403 rule_denied"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(sessions().map(lambda who: replace(who, portal="support"))))
+def test_a_customer_reaches_the_default_portal_by_shared_paths_only(case: Case) -> None:
+    decision, place = case.decide(), place_of(case)
+    if isinstance(decision, Forward) and decision.username is not None and place.portal.name == "agents":
+        assert place.shared == "customer"
+        assert decision.username.startswith("cust-")
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases(sessions().map(lambda who: replace(who, identity=replace(who.identity, groups=None)))))
+def test_unknown_groups_meet_no_demand_and_escape_no_ban(case: Case) -> None:
+    everywhere = (Rule(id="x", paths=PathSet(("/**",)), answer=Answer.DENY, condition=CONDITIONS[4]),)
+    banning = replace(case.jira, rules=everywhere, support_rules=everywhere, require=Condition(), mode=Mode.ENFORCE)
+    demanding = replace(banning, rules=(), support_rules=(), require=CONDITIONS[1], support_require=CONDITIONS[1])
+    for jira in (banning, demanding):
+        decision = jira.ask(case.request, case.who)
+        assert not (isinstance(decision, Forward) and decision.username is not None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_a_tunnel_needs_a_session_and_no_credential(case: Case) -> None:
+    request = replace(case.request, upgrade="websocket", websocket=True, kind=Kind.UPGRADE, method="GET", origin=ORIGIN)
+    decision = replace(case, request=request, jira=replace(case.jira, mode=Mode.ENFORCE)).decide()
+    assert not isinstance(decision, (PassThrough, StartLogin))
+    if isinstance(decision, Forward):
+        assert case.who is not None
+        assert request.authorization is None
+        assert decision.username is not None
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(), st.sampled_from([Kind.API, Kind.UPGRADE]))
+def test_scripts_are_never_sent_to_a_provider(case: Case, kind: Kind) -> None:
+    decision = replace(case, request=replace(case.request, kind=kind)).decide()
+    assert not isinstance(decision, StartLogin)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(), st.sampled_from(CREDENTIALS))
+def test_a_credential_passes_on_machine_paths_only_and_never_beside_a_name(case: Case, credential: str) -> None:
+    request = replace(case.request, authorization=credential)
+    case = replace(case, request=request, jira=replace(case.jira, mode=Mode.ENFORCE))
+    decision, place = case.decide(), place_of(case)
+    if isinstance(decision, PassThrough):
+        machine = place.application.api.paths
+        assert not decision.transparent
+        assert decision.credential in place.application.api.passes
+        assert all(path in machine for path in (place.below, *place.readings))
+    else:
+        assert not (isinstance(decision, Forward) and decision.username is not None)
+        assert decision == replace(case, who=None).decide() or not isinstance(decision, Forward)
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases())
+def test_a_portal_that_is_observed_reports_what_it_would_decide_and_one_that_is_off_does_not_judge(case: Case) -> None:
+    place_of(case)
+    enforced, observed, off = (
+        replace(case, jira=replace(case.jira, mode=mode)).decide() for mode in (Mode.ENFORCE, Mode.OBSERVE, Mode.OFF)
+    )
+    assert isinstance(observed, PassThrough)
+    assert isinstance(off, PassThrough)
+    assert (told(enforced), True) == (told(observed.observed) if observed.observed else "", observed.transparent)
+    assert (None, True, "") == (off.observed, off.transparent, off.credential)
+
+
+SITE = Jira(
+    rules=(
+        Rule(id="a", paths=PathSet(("/rest/plugins/**",)), answer=Answer.DENY),
+        Rule(id="b", paths=PathSet(("/secure/**",)), answer=Answer.DENY, condition=CONDITIONS[4]),
+        Rule(id="c", paths=PathSet(("ViewUser*.jspa",)), answer=Answer.DENY, methods=frozenset({"GET"})),
+        Rule(id="d", paths=PathSet(("/browse/**",)), answer=Answer.DENY, condition=CONDITIONS[3]),
+        Rule(id="e", paths=PathSet(("/images/**",)), answer=Answer.DENY),
+    )
+)
+
+
+@pytest.mark.parametrize("line", range(len(SITE.rules)), ids=[rule.id for rule in SITE.rules])
+def test_every_single_denial_of_a_site_is_needed(line: int) -> None:
+    people = [None, session(groups=("staff",)), session(groups=("contractors", "staff"))]
+    without = replace(SITE, rules=(*SITE.rules[:line], *SITE.rules[line + 1 :]))
+    asked = [(RequestFacts(method="GET", host=HOST, target=t, kind=Kind.API), who) for t in TARGETS for who in people]
+    changed = [(told(SITE.ask(*one)), told(without.ask(*one))) for one in asked]
+    opened = [(before, after) for before, after in changed if before != after]
+    assert opened
+    assert {"403 rule_denied"} == {before for before, _ in opened}

@@ -98,6 +98,12 @@ class AccountSettings(Settings):
         default=GroupSettings(),
         description="Groups for people who sign in at the default portal. Other portals bring their own `groups`.",
     )
+    removals_per_hour: int = Field(
+        default=200,
+        ge=0,
+        description="Most memberships that may be taken from all people together within an hour; the rest is held back "
+        "and told as `group.removal_skipped`, so that a mistake at the provider does not empty groups.",
+    )
     time_budget: Annotated[Seconds, AfterValidator(between(1, 120))] = Field(
         default=15, description="How long a first request may wait for its account before a page asks to try again."
     )

@@ -22,6 +22,11 @@ _ROOT = "/servicedesk/customer/"
 _PORTALS = {"1": ("Churchyard help", "Report a broken gate, a dark lantern or a lost key.")}
 
 
+async def front(visit: Visit) -> web.Response:
+    """GET `/servicedesk/customer`: on to the help centre."""
+    return redirect(visit.below_context(_ROOT + "portals"))
+
+
 async def portals(visit: Visit) -> web.StreamResponse:
     """GET `/servicedesk/customer/portals`: the help centre."""
     if visit.user is None:

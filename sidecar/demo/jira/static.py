@@ -29,7 +29,7 @@ async def resource(visit: Visit) -> web.Response:
 
 
 async def avatar(visit: Visit) -> web.Response:
-    """GET `/secure/useravatar?ownerId=…`: the first letter in a circle."""
+    """GET `/secure/useravatar?ownerId=…`, and the same below the customers' shim: the first letter in a circle."""
     letter = escape(visit.params.get("ownerId", "?")[:1].upper())
     drawing = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48" role="img">'

@@ -56,8 +56,12 @@ EXACT: dict[str, Page] = {
     "/secure/attachment/big": transfers.big,
     "/secure/useravatar": static.avatar,
     "/secure/projectavatar": static.avatar,
+    "/servicedesk/customershim/secure/useravatar": static.avatar,
+    "/servicedesk/customer": customers.front,
+    "/servicedesk/customer/": customers.front,
     "/servicedesk/customer/portals": customers.portals,
     "/servicedesk/customer/user/login": customers.login_page,
+    "/servicedesk/customer/user/logout": login.logout,
 }
 
 PREFIXES: dict[str, Page] = {

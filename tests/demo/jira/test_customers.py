@@ -1,6 +1,10 @@
-"""The REST of the customers' portal: facts for everyone, the rest for people."""
+"""The customers' portal: its REST has facts for everyone and the rest for people; its pages stay below its door."""
 
 from __future__ import annotations
+
+import re
+
+import pytest
 
 from tests.demo.jira.conftest import Browser
 
@@ -19,3 +23,19 @@ async def test_customers_rest(browser: Browser) -> None:
     assert [401, 401] == [answer.status for answer in nobody]
     assert ["KEY-2"] == [r["issueKey"] for r in (await own.json())["values"]]
     assert (await seen.json())["user"] == {"name": "bob"}
+
+
+@pytest.mark.parametrize("page", ["/servicedesk/customer/portals", "/servicedesk/customer/portal/1"])
+async def test_customers_pages_name_only_what_a_customer_may_reach(browser: Browser, page: str) -> None:
+    cookies = await browser.landed("bob")
+    text = await (await browser.ask("GET", page, cookies=cookies)).text()
+    named = set(re.findall(r'(?:href|src|action)="([^"#?]+)', text))
+    outside = {path for path in named if not path.startswith(("/servicedesk/customer", "/s/demo/_/"))}
+    answers = [await browser.ask("GET", path, cookies=cookies) for path in sorted(named)]
+    assert set() == outside
+    assert {200} == {answer.status for answer in answers}
+
+
+async def test_the_customers_door_leads_to_the_help_centre(browser: Browser) -> None:
+    answer = await browser.ask("GET", "/servicedesk/customer")
+    assert (302, "/servicedesk/customer/portals") == (answer.status, answer.headers["Location"])

@@ -1,0 +1,475 @@
+"""Plain stand-ins for the outside of sessions and sign-ins: clock, chance, store, provider; and browsers that use them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from sidecar.adapters.seal import CookieSigner, Sealer
+from sidecar.domain.decision import Place, StartLogin
+from sidecar.domain.events import Code, Event
+from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
+from sidecar.domain.policy import (
+    AccountPolicy,
+    ApiPolicy,
+    Application,
+    Condition,
+    GroupPolicy,
+    Mode,
+    Policy,
+    Portal,
+    ProviderPolicy,
+    SessionLimits,
+    UsernameMapping,
+)
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Session
+from sidecar.flows.landing import LandingError
+from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Tokens
+from sidecar.flows.sessions import Entry, Opening, Sessions, StateError
+from sidecar.flows.signin import Arrival, CookieChange, SignIn
+from sidecar.flows.signout import SignOuts
+from sidecar.flows.telling import Trace
+from sidecar.products.jira import JIRA
+
+KEY = b"k" * 32
+TRACE = Trace(request="r-1", source="192.0.2.7")
+NOON = 1_800_000_000
+
+
+class FakeClock:
+    """Moves when told."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> UnixSeconds:
+        return UnixSeconds(self.time)
+
+    def monotonic(self) -> float:
+        return float(self.time)
+
+
+class CountingChance:
+    """Never the same twice, as long as real chance."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def token(self, size: int = 32) -> str:
+        self.given += 1
+        return f"{self.given:0{-(-size * 4 // 3)}d}"
+
+
+class ListAudit:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, code: Code) -> list[Event]:
+        return [event for event in self.events if event.code is code]
+
+    def causes(self) -> list[object]:
+        return [event.facts["cause"] for event in self.of(Code.SESSION_ENDED)]
+
+
+class Outside:
+    """Something that answers over a wire: every call takes a few turns of the loop, is written into a diary that several
+    may share, can be held back, and fails while `down`."""
+
+    def __init__(self, diary: list[str] | None = None) -> None:
+        self.diary = diary if diary is not None else []
+        self.down = False
+        self.held: dict[str, asyncio.Event] = {}
+
+    def hold(self, verb: str) -> asyncio.Event:
+        """Calls of *verb* wait until the event is set."""
+        return self.held.setdefault(verb, asyncio.Event())
+
+    async def _answer(self, verb: str, line: str = "") -> None:
+        self.diary.append(f"{verb} {line}".strip())
+        if self.down:
+            raise StateError("down")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if verb in self.held:
+            await self.held[verb].wait()
+
+
+class MemorySessionStore(Outside):
+    """`flows.sessions.SessionStore` in memory. A read sees what was there when it was asked."""
+
+    def __init__(self, diary: list[str] | None = None) -> None:
+        super().__init__(diary)
+        self.kept: dict[str, tuple[Session, UnixSeconds]] = {}
+
+    async def add(self, session: Session) -> None:
+        await self._answer("add")
+        assert session.key not in self.kept
+        self.kept[session.key] = session, session.created_at
+
+    async def get(self, key: str) -> tuple[Session, UnixSeconds] | None:
+        found = self.kept.get(key)
+        await self._answer("get")
+        return found
+
+    async def replace(self, session: Session) -> bool:
+        await self._answer("replace")
+        known = self.kept.get(session.key)
+        if known is None or known[0].version != session.version - 1:
+            return False
+        self.kept[session.key] = session, known[1]
+        return True
+
+    async def touch(self, key: str, seen: UnixSeconds) -> None:
+        await self._answer("touch", str(seen - NOON))
+        if key in self.kept:
+            session, before = self.kept[key]
+            self.kept[key] = session, max(seen, before)
+
+    async def end(self, key: str) -> Session | None:
+        await self._answer("end")
+        known = self.kept.pop(key, None)
+        return known[0] if known is not None else None
+
+    async def of_person(self, application: str, person: Person) -> tuple[str, ...]:
+        await self._answer("of_person")
+        theirs = [s for s, _ in self.kept.values() if (s.application, s.identity.person) == (application, person)]
+        return tuple(session.key for session in sorted(theirs, key=lambda session: session.created_at))
+
+    async def of_sid(self, issuer: str, sid: str) -> tuple[str, ...]:
+        await self._answer("of_sid")
+        return tuple(
+            key for key, (s, _) in self.kept.items() if (s.identity.person.issuer, s.identity.sid) == (issuer, sid)
+        )
+
+    async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
+        await self._answer("sweep")
+        dead = [key for key, (session, seen) in self.kept.items() if not session.is_live(now, seen, idle)]
+        return tuple(self.kept.pop(key)[0] for key in dead)
+
+    @property
+    def sessions(self) -> list[Session]:
+        return [session for session, _ in self.kept.values()]
+
+
+class MemorySpent(Outside):
+    """`flows.login.SpentStates`; marks first and answers later, as a database does."""
+
+    def __init__(self, diary: list[str] | None = None) -> None:
+        super().__init__(diary)
+        self.until: dict[str, UnixSeconds] = {}
+
+    async def spend(self, state: str, until: UnixSeconds) -> bool:
+        fresh = state not in self.until
+        if not self.down:
+            self.until.setdefault(state, until)
+        await self._answer("spend")
+        return fresh
+
+
+class FakeProvider(Outside):
+    """`flows.login.Provider`: a small honest one. A code is good once, for its own verifier, nonce and address."""
+
+    def __init__(self, name: str, issuer: str, diary: list[str] | None = None) -> None:
+        super().__init__(diary)
+        self.name = name
+        self.issuer = issuer
+        self.asked: dict[str, AuthorizationRequest] = {}
+        self.codes: dict[str, tuple[AuthorizationRequest, Mapping[str, Claim]]] = {}
+        self.failing: LoginError | None = None
+        self.signs_out = True
+
+    async def authorization_url(self, request: AuthorizationRequest) -> str:
+        await self._call("authorize")
+        self.asked[request.state] = request
+        return f"{self.issuer}/authorize?{urlencode({'state': request.state})}"
+
+    def approves(self, state: str, who: str = "alice", **claims: Claim) -> str:
+        """The person signs in: the query with which the browser goes back."""
+        code = f"code-{len(self.codes)}"
+        told = {"iss": self.issuer, "sub": who, "preferred_username": who, "auth_time": NOON, **claims}
+        self.codes[code] = self.asked[state], told
+        return urlencode({"code": code, "state": state, "iss": self.issuer})
+
+    def refuses(self, state: str, error: str = "login_required") -> str:
+        return urlencode({"error": error, "state": state, "iss": self.issuer})
+
+    async def check_response_issuer(self, issuer: str | None) -> None:
+        self.diary.append("check_iss")
+        if issuer != self.issuer:
+            raise LoginError(Reason.ISSUER_MISMATCH, "another issuer")
+
+    async def redeem(self, grant: CodeGrant) -> Tokens:
+        await self._call("redeem")
+        request, claims = self.codes.pop(grant.code, (None, {}))
+        wanted = (grant.verifier, grant.nonce, grant.redirect_uri, grant.max_age)
+        if request is None or wanted != (request.verifier, request.nonce, request.redirect_uri, request.max_age):
+            raise LoginError(Reason.CODE_REFUSED, "invalid_grant")
+        return Tokens(claims=claims, id_token="an.id.token", refresh_token="a refresh token")
+
+    async def refresh(self, refresh_token: str, person: Person, now: UnixSeconds) -> Tokens:
+        raise LoginError(Reason.CODE_REFUSED, "this one refreshes nothing")
+
+    async def end_session_url(self, id_token: str | None, back_to: str, state: str) -> str | None:
+        await self._call("end_session")
+        query = urlencode({"id_token_hint": id_token or "", "post_logout_redirect_uri": back_to, "state": state})
+        return f"{self.issuer}/logout?{query}" if self.signs_out else None
+
+    async def _call(self, verb: str) -> None:
+        await self._answer(verb)
+        if self.failing is not None:
+            raise self.failing
+
+
+class FakeLanding:
+    """`flows.landing.Landing`, as far as a sign-out needs it."""
+
+    def __init__(self, diary: list[str]) -> None:
+        self.diary = diary
+        self.ended: list[str] = []
+        self.failing = False
+
+    async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> tuple[()]:
+        return ()
+
+    def check(self, username: str, head: object) -> Reason:
+        return Reason.OK
+
+    async def end(self, session: Session) -> None:
+        self.diary.append("landing ends")
+        if self.failing:
+            raise LandingError("the application is down")
+        self.ended.append(session.key)
+
+    def keys(self) -> dict[str, object]:
+        return {}
+
+
+def make_portal(name: str, *providers: str, application: str = "jira", prefixes: tuple[str, ...] = ()) -> Portal:
+    return Portal(
+        name=name,
+        application=application,
+        default=not prefixes,
+        prefixes=prefixes,
+        providers=providers,
+        accepts=frozenset(),
+        mode=Mode.ENFORCE,
+        require=Condition(),
+        rules=(),
+        username=UsernameMapping(),
+        groups=GroupPolicy(),
+    )
+
+
+def make_application(name: str, context: str, *portals: Portal) -> Application:
+    return Application(
+        name=name,
+        product=JIRA,
+        origin=f"https://{name}.example.com",
+        host=f"{name}.example.com",
+        context=context,
+        portals=portals,
+        cookie=f"__Host-lychgate-{name}",
+        accounts=AccountPolicy(),
+        api=ApiPolicy(),
+    )
+
+
+def make_policy(**limits: int) -> Policy:
+    """Jira with three portals (agents and partners at the staff's provider, support at the customers'), and a wiki."""
+    jira = make_application(
+        "jira",
+        "/jira",
+        make_portal("agents", "staff"),
+        make_portal("partners", "staff", prefixes=("/partners",)),
+        make_portal("support", "customers", prefixes=("/servicedesk/customer",)),
+    )
+    wiki = make_application("wiki", "", make_portal("writers", "staff", application="wiki"))
+    providers = {
+        name: ProviderPolicy(name=name, label=name, issuer=f"https://{name}.example", authoritative=name == "staff")
+        for name in ("staff", "customers")
+    }
+    return Policy(
+        hash="h1",
+        applications={"jira": jira, "wiki": wiki},
+        sites={},
+        providers=providers,
+        strip=frozenset(),
+        limits=SessionLimits(**limits),
+    )
+
+
+def an_identity(who: str = "alice", provider: str = "staff", **changes: Claim) -> Identity:
+    claims: dict[str, Claim] = {"preferred_username": who, **changes}
+    return Identity(person=Person(f"https://{provider}.example", who), provider=provider, claims=claims, groups=())
+
+
+def an_opening(who: str = "alice", portal: str = "agents", application: str = "jira") -> Opening:
+    return Opening(
+        application=application, portal=portal, identity=an_identity(who), refresh_token=None, id_token="an.id.token"
+    )
+
+
+@dataclass
+class Gate:
+    """Everything of one process, with a store that outlives it."""
+
+    policy: Policy = field(default_factory=make_policy)
+    clock: FakeClock = field(default_factory=FakeClock)
+    chance: CountingChance = field(default_factory=CountingChance)
+    audit: ListAudit = field(default_factory=ListAudit)
+    diary: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = MemorySessionStore(self.diary)
+        self.spent = MemorySpent(self.diary)
+        self.providers = {
+            name: FakeProvider(name, known.issuer, self.diary) for name, known in self.policy.providers.items()
+        }
+        self.landing = FakeLanding(self.diary)
+        self.signer = CookieSigner([KEY])
+        self.sealer = Sealer([KEY])
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: nothing is left but the store and the keys."""
+        now = lambda: self.policy  # noqa: E731
+        self.sessions = Sessions(self.store, self.signer, now, self.audit, self.clock, self.chance)
+        self.sign_in = SignIn(
+            self.providers, self.sealer, self.spent, self.sessions, now, self.audit, self.clock, self.chance
+        )
+        landings = {"jira": self.landing}
+        self.sign_outs = SignOuts(self.sessions, self.providers, landings, now, self.chance)
+
+    def application(self, name: str = "jira") -> Application:
+        return self.policy.applications[name]
+
+    async def settle(self) -> None:
+        """Let background work come to its end."""
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    async def a_session(self, who: str = "alice", portal: str = "agents", application: str = "jira") -> Entry:
+        """Opened without a dialogue."""
+        _, cookie = await self.sessions.open(an_opening(who, portal, application), None, TRACE)
+        entry = await self.sessions.find(application, cookie)
+        assert entry is not None
+        return entry
+
+
+@dataclass
+class Tab:
+    """A page on its way through the provider."""
+
+    state: str
+    back_to: str
+    provider: FakeProvider
+    query: str = ""
+
+
+class Browser:
+    """Keeps cookies as a browser does, and follows the dance."""
+
+    def __init__(self, gate: Gate, application: str = "jira") -> None:
+        self.gate = gate
+        self.name = application
+        self.cookies: dict[str, str] = {}
+        self.session: str | None = None
+        self.landed: list[str] = []
+
+    async def leave(
+        self,
+        back_to: str = "/jira/browse/ABC-1",
+        portal: str = "agents",
+        *,
+        silent: bool = False,
+        max_age: int | None = None,
+        carrying: Mapping[str, str] | None = None,
+    ) -> Tab | str:
+        """Ask for a page without a session (or silently with one): the tab at the provider, or where else it is sent.
+
+        *carrying*: the cookies of the moment at which the request went out, if not those of now.
+        """
+        application = self.gate.application(self.name)
+        home = application.portal(portal)
+        assert home is not None
+        order = StartLogin(
+            place=Place(application=application, portal=home, shared="", path=back_to, below=back_to),
+            portal=home,
+            provider=home.providers[0],
+            back_to=back_to,
+            rule="agents/default",
+            silent=silent,
+            max_age=max_age,
+        )
+        carried = self.cookies if carrying is None else carrying
+        departure = await self.gate.sign_in.start(order, dict(carried), TRACE)
+        self.keep(departure.cookies)
+        if departure.location.startswith(application.origin):
+            return departure.location
+        state = parse_qs(urlsplit(departure.location).query)["state"][0]
+        return Tab(state, back_to, self.gate.providers[order.provider])
+
+    async def at_provider(self, *args: str, who: str = "alice", **options: object) -> Tab:
+        """`leave`, and the person has signed in."""
+        tab = await self.leave(*args, **options)  # type: ignore[arg-type]
+        assert isinstance(tab, Tab)
+        tab.query = tab.provider.approves(tab.state, who)
+        return tab
+
+    async def entry(self) -> Entry | None:
+        return await self.gate.sessions.find(self.name, self.session)
+
+    async def come_back(self, tab: Tab, **changes: str) -> Arrival:
+        """The callback; its cookies are kept when its answer is there."""
+        arrival = await self.callback(tab, **changes)
+        self.receive(arrival)
+        return arrival
+
+    async def callback(self, tab: Tab, *, query: str = "", provider: str = "", application: str = "") -> Arrival:
+        """The callback as the gateway makes it, with the cookies of the moment at which the request goes out."""
+        present, cookies = await self.entry(), dict(self.cookies)
+        return await self.gate.sign_in.finish(
+            self.gate.application(application or self.name),
+            provider or tab.provider.name,
+            query or tab.query,
+            cookies,
+            present,
+            TRACE,
+        )
+
+    def receive(self, arrival: Arrival) -> None:
+        self.keep(arrival.cookies)
+        if arrival.session_cookie is not None:
+            self.session = arrival.session_cookie
+        self.landed.append(arrival.location)
+
+    async def signs_in(self, *args: str, who: str = "alice", **options: object) -> Entry:
+        """From no session to the page."""
+        await self.come_back(await self.at_provider(*args, who=who, **options))
+        entry = await self.entry()
+        assert entry is not None
+        return entry
+
+    def keep(self, changes: tuple[CookieChange, ...]) -> None:
+        for change in changes:
+            if change.value is None:
+                self.cookies.pop(change.name, None)
+            else:
+                self.cookies[change.name] = change.value
+
+    def cookie_field(self) -> str:
+        """What stands in `Cookie` on every request."""
+        prefix = self.gate.application(self.name).cookie
+        own = [f"{prefix}.{name}={value}" for name, value in self.cookies.items()]
+        return "; ".join([*own, *([f"{prefix}={self.session}"] if self.session else [])])
+
+
+def changed(policy: Policy, **changes: object) -> Policy:
+    """The policy after a reload."""
+    return replace(policy, hash=policy.hash + "+", **changes)  # type: ignore[arg-type]
