@@ -142,10 +142,13 @@ async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
     Raises:
         StateError: the gate is running, or the state cannot be opened.
     """
-    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
-    now = SystemClock().now()
-    async with open_state(loaded.config.state.directory, sealer) as state:
-        return {name: await state.ledger.init(name, now) for name in loaded.policy.applications}
+    clock, done = SystemClock(), {}
+    async with _beside(loaded, clock) as (state, log):
+        for name in loaded.policy.applications:
+            done[name] = await state.ledger.init(name, clock.now())
+            if done[name]:
+                log.tell(Event(code=Code.LEDGER_INITIALISED, application=name, facts={"cause": "command"}))
+    return done
 
 
 async def link_account(loaded: Loaded, application: str, username: str, person: Person) -> None:
@@ -155,20 +158,24 @@ async def link_account(loaded: Loaded, application: str, username: str, person: 
         PinConflictError: the account or the person is pinned otherwise.
         StateError: the gate is running, or the ledger was not initialised.
     """
-    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
-    async with open_state(loaded.config.state.directory, sealer) as state:
+    clock = SystemClock()
+    name = fold(username)
+    pin = Pin(application=application, username=name, spelling=username, person=person, created=False, at=clock.now())
+    async with _beside(loaded, clock) as (state, log):
         if not await state.ledger.usable(application):
             raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
-        await state.ledger.pin(
-            Pin(
-                application=application,
-                username=fold(username),
-                spelling=username,
-                person=person,
-                created=False,
-                at=SystemClock().now(),
-            )
-        )
+        await state.ledger.pin(pin)
+        facts = {"cause": "command", "account": username}
+        log.tell(Event(code=Code.USER_LINKED, person=person, username=name, application=application, facts=facts))
+
+
+@asynccontextmanager
+async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, AuditLog]]:
+    """State and audit trail for a command while the gate does not run."""
+    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
+    async with AsyncExitStack() as stack:
+        log = _audit_log(loaded.config, None, clock, lambda: loaded.policy.hash, Metrics(__version__), stack)
+        yield await stack.enter_async_context(open_state(loaded.config.state.directory, sealer)), log
 
 
 def _audit_log(

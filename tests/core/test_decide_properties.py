@@ -280,7 +280,7 @@ def place_of(case: Case) -> Place:
 # What holds.
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6000, deadline=None)
 @given(cases())
 def test_every_decision_is_the_oracles(case: Case) -> None:
     place = place_of(case)

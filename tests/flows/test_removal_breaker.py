@@ -40,6 +40,6 @@ async def test_a_new_session_looks_again_although_the_order_is_the_same() -> Non
     world.pin(agent(), "alice")
     order = world.order(agent())
     for session in ("one", "one", "two"):
-        await world.accounts.ensure(order, agent(), Trace(session=session))
+        await world.flow.ensure(order, agent(), Trace(session=session))
 
     assert ["read alice", "read alice"] == world.directory.diary

@@ -71,6 +71,13 @@ class World:
     customers: RunningProvider
     audit: io.StringIO
     token: str
+    folder: Path
+    gates: AsyncExitStack
+
+    async def restart(self) -> None:
+        """End the gate and start it again on the same state; everything else goes on."""
+        await self.gates.aclose()
+        self.gate = await self.gates.enter_async_context(running(self.loaded, audit=self.audit))
 
     @property
     def host(self) -> str:
@@ -172,6 +179,20 @@ class Browser:
             data = {"interaction": found[1], "person": person}
             status, then, text = await self.go(f"{issuer}/choose", "POST", data=data)
         assert status in {302, 303}, (status, text)
+        return await self.follow(then)
+
+    async def sign_out(self) -> None:
+        """Ask for the confirm page and press its button; the provider forgets the person too."""
+        status, _, text = await self.go(self.world.url + "/.lychgate/logout")
+        token = text.partition('name="token" value="')[2].partition('"')[0]
+        assert (200, True) == (status, bool(token))
+        status, _, _ = await self.go(self.world.url + "/.lychgate/logout", "POST", data={"token": token})
+        assert 303 == status
+        self.session.cookie_jar.clear(lambda morsel: morsel["domain"] == "127.0.0.1")
+
+    async def follow(self, then: str) -> tuple[int, str, str]:
+        """Go on until something is no redirect."""
+        status, text = 0, ""
         for _ in range(5):
             status, following, text = await self.go(then)
             if status not in {302, 303}:
@@ -193,11 +214,11 @@ class Browser:
 
 @asynccontextmanager
 async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
-    """Start everything; the state in *folder* outlives it, so that a second world there is a restarted one."""
+    """Start everything, with its state and secrets in *folder*."""
     site = site or Site()
     port = free_port()
     url = f"http://localhost:{port}{site.context}"
-    secret = _secret(folder, "client-secret")
+    secret = secrets.token_urlsafe(32)
     state, tools_state = JiraState.sample(), JiraState.sample()
     token = furnish(state)
     state.tokens[MACHINES] = "alice"
@@ -220,17 +241,19 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
                 proof=SharedSecret(SHARED, "X-Tools-Key"),
             )
             tools = await stack.enter_async_context(serve_jira(tools_state, config))
-        secrets_of = {"cookie-key": _secret(folder, "cookie-key"), "jira-token": token, "shared": SHARED}
-        for name, value in secrets_of.items():
-            _write(folder / name, value)
+        kept = {"client-secret": secret, "cookie-key": secrets.token_urlsafe(48), "jira-token": token, "shared": SHARED}
+        for name, value in kept.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(value, encoding="ascii")
         issuers = (staff.issuer, customers.issuer)
         text = configuration(site, folder, port, jira.origin, tools.origin if tools else "", issuers)
         path = folder / "lychgate.yaml"
         path.write_text(json.dumps(text), encoding="utf-8")
         loaded, audit = load(path, serving=True), io.StringIO()
-        gate = await stack.enter_async_context(running(loaded, audit=audit))
+        gates = await stack.enter_async_context(AsyncExitStack())
+        gate = await gates.enter_async_context(running(loaded, audit=audit))
         await remember(gate.state.ledger, "jira", staff.issuer, SystemClock().now())
-        yield World(site, port, loaded, gate, jira, tools, staff, customers, audit, token)
+        yield World(site, port, loaded, gate, jira, tools, staff, customers, audit, token, folder, gates)
 
 
 def configuration(
@@ -337,15 +360,3 @@ def _client(provider: str, url: str, secret: str) -> Client:
         post_logout_redirect_uris=tuple(f"{base}/.lychgate/signed-out" for base in bases),
     )
 
-
-def _secret(folder: Path, name: str) -> str:
-    """The same one after a restart."""
-    path = folder / name
-    if not path.exists():
-        _write(path, secrets.token_urlsafe(48))
-    return path.read_text(encoding="ascii")
-
-
-def _write(path: Path, value: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(value, encoding="ascii")
