@@ -14,7 +14,7 @@ from sidecar.domain.session import Jar
 OWN_PREFIXES = (b"__host-lychgate-", b"__secure-lychgate-", b"lychgate-")
 """Names of our own cookies, case-folded; they never reach an application (rule 71)."""
 
-_PLAIN = re.compile(rb"([!#$%&*+.^_`|~0-9A-Za-z-]+)=[^\s,\"']*")
+_PLAIN = re.compile(rb"([!#$%&*+.^_`|~0-9A-Za-z-]+)=[!#-+\--:<-\[\]-~]*")
 _WORD = re.compile(rb"[!#$%&*+.^_`|~0-9A-Za-z-]+")
 _SECONDS = re.compile(r"-?[0-9]+")
 

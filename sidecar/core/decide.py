@@ -160,7 +160,7 @@ def _at_log_in(facts: RequestFacts, place: Place, visitor: Visitor | None) -> De
 
 
 def _wanted(place: Place) -> str:
-    """The page that the product's log-in page was to lead to; never one that would lead to a log-in again."""
+    """The page that the product's log-in page was to lead to."""
     application, portal = place.application, place.portal
     product, context = application.product, application.context
     fields = parse_qs(place.query) if place.query.count("&") < 50 else {}
@@ -172,9 +172,7 @@ def _wanted(place: Place) -> str:
         return _back_to(None, place)
     if not target.startswith(context + "/"):
         target = context + target
-    below = target.partition("?")[0].removeprefix(context)
-    circle = below in product.login_paths or below in product.logout_paths
-    return _back_to(None if circle else target, place)
+    return _back_to(target, place)
 
 
 def _by_rules(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:

@@ -97,7 +97,8 @@ def _place(target: Target, application: Application, method: str) -> Place | Own
 
 def _own(target: Target, below: str, application: Application) -> Own | Deny:
     # Exact bytes only: `/%2Elychgate/logout` is not ours and is not the application's either.
-    if target.raw != application.context + below or not below.startswith(OWN_PREFIX + "/"):
+    exact = target.raw == application.context + below and not target.semicolon
+    if not exact or not below.startswith(OWN_PREFIX + "/"):
         return Deny(status=404, reason=Reason.UNKNOWN_ENDPOINT)
     return Own(application=application, endpoint=below[len(OWN_PREFIX) + 1 :], query=target.query or "")
 

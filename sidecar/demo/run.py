@@ -25,7 +25,7 @@ from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provi
 
 CONFIG = """\
 version: 1
-listen: {{public: "127.0.0.1:{port}", operations: "127.0.0.1:{operations}"}}
+listen: {{public: "127.0.0.1:{port}", operations: "127.0.0.1:0"}}
 state: file://{folder}/state
 cookie_keys: [file://{folder}/cookie-key]
 audit: {{stdout: text}}
@@ -113,7 +113,6 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
             )
             text = CONFIG.format(
                 port=port,
-                operations=_free_port(),
                 folder=folder,
                 url=url,
                 upstream=jira.origin,
@@ -184,8 +183,12 @@ def _write_secrets(folder: Path, values: Mapping[str, str]) -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """The address must be known before anything listens, so the port stays below those that systems hand out."""
+    found = (port for port in (20_000 + secrets.randbelow(12_000) for _ in range(100)) if _is_free(port))
+    port = next(found, None)
+    if port is None:
+        raise OSError("no free port was found")
+    return port
 
 
 def _is_free(port: int) -> bool:

@@ -53,11 +53,12 @@ class Forwarding:
             UpstreamError, RefusedError: see there.
         """
         serving = self._applications[decision.place.application.name]
+        # Before anything else: a public path would take a password as gladly as any other.
+        await self._check_form(visit, decision.place)
         entry = visit.entry if decision.username is not None else None
         if entry is None or decision.order is None:
             answer = Passing(visit.request, visit.record, serving.guarded, cookies=True)
             return await self._exchange(visit, serving, answer, self._anonymous(visit, serving), names)
-        await self._check_form(visit, decision.place)
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
         if decision.extends_idle:

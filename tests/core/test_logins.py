@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -134,8 +135,6 @@ def test_any_bytes_give_an_attempt_or_none(data: bytes) -> None:
     [(0, 1), (3, None), (7, "x"), (7, True), (7, 1.5), (8, 1), (8, "no"), (9, "3"), (10, None), (10, False)],
 )
 def test_an_attempt_with_a_field_of_another_kind_is_none(place: int, value: object) -> None:
-    import json
-
     fields = json.loads(attempt_to_bytes(ATTEMPT))
     fields[place] = value
     assert attempt_from_bytes(json.dumps(fields).encode()) is None

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from tests.e2e import rigs
@@ -42,6 +43,14 @@ async def node_provider_factory() -> AsyncIterator[ProviderFactory]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Run one Chromium for this test."""
+    require(rigs.chromium_path() is not None, rigs.CHROMIUM_NEEDED)
+    async with rigs.running_chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    """Run one Chromium for all tests of a module, which then share an event loop as well."""
     require(rigs.chromium_path() is not None, rigs.CHROMIUM_NEEDED)
     async with rigs.running_chromium() as running:
         yield running

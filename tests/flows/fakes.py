@@ -1,14 +1,12 @@
-"""Plain stand-ins for the outside of sessions and sign-ins: clock, chance, store, provider; and browsers that use them."""
+"""Plain stand-ins for the outside of sessions and sign-ins: clock, chance, store, provider, landing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from urllib.parse import parse_qs, urlencode, urlsplit
+from dataclasses import replace
+from urllib.parse import urlencode
 
-from sidecar.adapters.seal import CookieSigner, Sealer
-from sidecar.domain.decision import Place, StartLogin
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
 from sidecar.domain.policy import (
@@ -28,9 +26,7 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Tokens
-from sidecar.flows.sessions import Entry, Opening, Sessions, StateError
-from sidecar.flows.signin import Arrival, CookieChange, SignIn
-from sidecar.flows.signout import SignOuts
+from sidecar.flows.sessions import Opening, StateError
 from sidecar.flows.telling import Trace
 from sidecar.products.jira import JIRA
 
@@ -78,12 +74,13 @@ class ListAudit:
 
 
 class Outside:
-    """Something that answers over a wire: every call takes a few turns of the loop, is written into a diary that several
-    may share, can be held back, and fails while `down`."""
+    """Something that answers over a wire: every call takes a few turns of the loop, is written into a diary that
+    several may share, can be held back, and fails while `down` or while its verb is `broken`."""
 
     def __init__(self, diary: list[str] | None = None) -> None:
         self.diary = diary if diary is not None else []
         self.down = False
+        self.broken: set[str] = set()
         self.held: dict[str, asyncio.Event] = {}
 
     def hold(self, verb: str) -> asyncio.Event:
@@ -92,7 +89,7 @@ class Outside:
 
     async def _answer(self, verb: str, line: str = "") -> None:
         self.diary.append(f"{verb} {line}".strip())
-        if self.down:
+        if self.down or verb in self.broken:
             raise StateError("down")
         for _ in range(3):
             await asyncio.sleep(0)
@@ -313,161 +310,6 @@ def an_opening(who: str = "alice", portal: str = "agents", application: str = "j
     return Opening(
         application=application, portal=portal, identity=an_identity(who), refresh_token=None, id_token="an.id.token"
     )
-
-
-@dataclass
-class Gate:
-    """Everything of one process, with a store that outlives it."""
-
-    policy: Policy = field(default_factory=make_policy)
-    clock: FakeClock = field(default_factory=FakeClock)
-    chance: CountingChance = field(default_factory=CountingChance)
-    audit: ListAudit = field(default_factory=ListAudit)
-    diary: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store = MemorySessionStore(self.diary)
-        self.spent = MemorySpent(self.diary)
-        self.providers = {
-            name: FakeProvider(name, known.issuer, self.diary) for name, known in self.policy.providers.items()
-        }
-        self.landing = FakeLanding(self.diary)
-        self.signer = CookieSigner([KEY])
-        self.sealer = Sealer([KEY])
-        self.restart()
-
-    def restart(self) -> None:
-        """A new process: nothing is left but the store and the keys."""
-        now = lambda: self.policy  # noqa: E731
-        self.sessions = Sessions(self.store, self.signer, now, self.audit, self.clock, self.chance)
-        self.sign_in = SignIn(
-            self.providers, self.sealer, self.spent, self.sessions, now, self.audit, self.clock, self.chance
-        )
-        landings = {"jira": self.landing}
-        self.sign_outs = SignOuts(self.sessions, self.providers, landings, now, self.chance)
-
-    def application(self, name: str = "jira") -> Application:
-        return self.policy.applications[name]
-
-    async def settle(self) -> None:
-        """Let background work come to its end."""
-        for _ in range(200):
-            await asyncio.sleep(0)
-
-    async def a_session(self, who: str = "alice", portal: str = "agents", application: str = "jira") -> Entry:
-        """Opened without a dialogue."""
-        _, cookie = await self.sessions.open(an_opening(who, portal, application), None, TRACE)
-        entry = await self.sessions.find(application, cookie)
-        assert entry is not None
-        return entry
-
-
-@dataclass
-class Tab:
-    """A page on its way through the provider."""
-
-    state: str
-    back_to: str
-    provider: FakeProvider
-    query: str = ""
-
-
-class Browser:
-    """Keeps cookies as a browser does, and follows the dance."""
-
-    def __init__(self, gate: Gate, application: str = "jira") -> None:
-        self.gate = gate
-        self.name = application
-        self.cookies: dict[str, str] = {}
-        self.session: str | None = None
-        self.landed: list[str] = []
-
-    async def leave(
-        self,
-        back_to: str = "/jira/browse/ABC-1",
-        portal: str = "agents",
-        *,
-        silent: bool = False,
-        max_age: int | None = None,
-        carrying: Mapping[str, str] | None = None,
-    ) -> Tab | str:
-        """Ask for a page without a session (or silently with one): the tab at the provider, or where else it is sent.
-
-        *carrying*: the cookies of the moment at which the request went out, if not those of now.
-        """
-        application = self.gate.application(self.name)
-        home = application.portal(portal)
-        assert home is not None
-        order = StartLogin(
-            place=Place(application=application, portal=home, shared="", path=back_to, below=back_to),
-            portal=home,
-            provider=home.providers[0],
-            back_to=back_to,
-            rule="agents/default",
-            silent=silent,
-            max_age=max_age,
-        )
-        carried = self.cookies if carrying is None else carrying
-        departure = await self.gate.sign_in.start(order, dict(carried), TRACE)
-        self.keep(departure.cookies)
-        if departure.location.startswith(application.origin):
-            return departure.location
-        state = parse_qs(urlsplit(departure.location).query)["state"][0]
-        return Tab(state, back_to, self.gate.providers[order.provider])
-
-    async def at_provider(self, *args: str, who: str = "alice", **options: object) -> Tab:
-        """`leave`, and the person has signed in."""
-        tab = await self.leave(*args, **options)  # type: ignore[arg-type]
-        assert isinstance(tab, Tab)
-        tab.query = tab.provider.approves(tab.state, who)
-        return tab
-
-    async def entry(self) -> Entry | None:
-        return await self.gate.sessions.find(self.name, self.session)
-
-    async def come_back(self, tab: Tab, **changes: str) -> Arrival:
-        """The callback; its cookies are kept when its answer is there."""
-        arrival = await self.callback(tab, **changes)
-        self.receive(arrival)
-        return arrival
-
-    async def callback(self, tab: Tab, *, query: str = "", provider: str = "", application: str = "") -> Arrival:
-        """The callback as the gateway makes it, with the cookies of the moment at which the request goes out."""
-        present, cookies = await self.entry(), dict(self.cookies)
-        return await self.gate.sign_in.finish(
-            self.gate.application(application or self.name),
-            provider or tab.provider.name,
-            query or tab.query,
-            cookies,
-            present,
-            TRACE,
-        )
-
-    def receive(self, arrival: Arrival) -> None:
-        self.keep(arrival.cookies)
-        if arrival.session_cookie is not None:
-            self.session = arrival.session_cookie
-        self.landed.append(arrival.location)
-
-    async def signs_in(self, *args: str, who: str = "alice", **options: object) -> Entry:
-        """From no session to the page."""
-        await self.come_back(await self.at_provider(*args, who=who, **options))
-        entry = await self.entry()
-        assert entry is not None
-        return entry
-
-    def keep(self, changes: tuple[CookieChange, ...]) -> None:
-        for change in changes:
-            if change.value is None:
-                self.cookies.pop(change.name, None)
-            else:
-                self.cookies[change.name] = change.value
-
-    def cookie_field(self) -> str:
-        """What stands in `Cookie` on every request."""
-        prefix = self.gate.application(self.name).cookie
-        own = [f"{prefix}.{name}={value}" for name, value in self.cookies.items()]
-        return "; ".join([*own, *([f"{prefix}={self.session}"] if self.session else [])])
 
 
 def changed(policy: Policy, **changes: object) -> Policy:

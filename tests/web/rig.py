@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
+from yarl import URL
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.app import Running, running
@@ -44,7 +45,7 @@ class Site:
         proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
         agents, support, jira: Keys to change in the configuration of the portals and the application.
         upstream: Address of another application than the stand-in; accounts are then left alone.
-        top: Keys to change at the top of the file.
+        sign_out: Whether a sign-out goes on to the provider.
     """
 
     context: str = ""
@@ -54,7 +55,7 @@ class Site:
     support: Mapping[str, Any] = field(default_factory=dict)
     jira: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = ""
-    top: Mapping[str, Any] = field(default_factory=dict)
+    sign_out: bool = False
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ class Browser:
 
     async def go(self, url: str, method: str = "GET", **options: Any) -> tuple[int, str, str]:
         """One step: status, `Location` (absolute, or ""), text. Remembers every `Set-Cookie`."""
-        async with self.session.request(method, url, allow_redirects=False, **options) as answer:
+        async with self.session.request(method, URL(url, encoded=True), allow_redirects=False, **options) as answer:
             self.seen += answer.headers.getall("Set-Cookie", [])
             place = answer.headers.get("Location", "")
             return answer.status, urljoin(url, place) if place else "", await answer.text()
@@ -203,7 +204,7 @@ class Browser:
     @property
     def cookies(self) -> dict[str, str]:
         """What it would send to the gate."""
-        kept = self.session.cookie_jar.filter_cookies(aiohttp.client.URL(self.world.url + "/"))
+        kept = self.session.cookie_jar.filter_cookies(URL(self.world.url + "/"))
         return {name: morsel.value for name, morsel in kept.items()}
 
     @property
@@ -262,6 +263,8 @@ def configuration(
     """The configuration file of a world."""
     origin = f"http://localhost:{port}"
     at = {"client_id": "lychgate", "client_secret": f"file://{folder}/client-secret"}
+    if site.sign_out:
+        at["sign_out"] = "provider"
     accounts = {
         "token": f"file://{folder}/jira-token",
         "adopt": "by_username",
@@ -313,7 +316,6 @@ def configuration(
                 **site.support,
             },
         },
-        **site.top,
     }
     if site.second:
         _add_tools(file, f"{origin}/tools", tools, folder)

@@ -7,6 +7,7 @@ for the browser that got the page.
 from __future__ import annotations
 
 import secrets
+from hashlib import sha256
 
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from sidecar.demo.provider.asking import (
     read_client,
     read_request,
 )
-from sidecar.demo.provider.instance import SIGN_IN_COOKIE, Instance
+from sidecar.demo.provider.instance import Instance
 from sidecar.demo.provider.memory import (
     AuthorizationRequest,
     Grant,
@@ -29,7 +30,6 @@ from sidecar.demo.provider.memory import (
 )
 from sidecar.demo.provider.parameters import Parameters, form, query
 
-BROWSER_COOKIE = "lychgate-demo-browser"
 PAGE_SECONDS = 600
 
 
@@ -55,6 +55,10 @@ async def authorize(instance: Instance, request: web.BaseRequest) -> web.StreamR
 async def choose(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:
     """A button of the sign-in page was pressed."""
     parameters = await form(request)
+    return forget_page(_chosen(instance, request, parameters), parameters)
+
+
+def _chosen(instance: Instance, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     asked = take_interaction(instance, request, parameters)
     if not isinstance(asked, AuthorizationRequest):
         return pages.used_up()
@@ -70,10 +74,10 @@ async def choose(instance: Instance, request: web.BaseRequest) -> web.StreamResp
     if before is not None and before.sub == person.sub:
         # The same person again, perhaps for a step-up: what clients know by `sid` stays true.
         sign_in.sid, sign_in.clients = before.sid, before.clients
-    instance.memory.sign_ins.take(request.cookies.get(SIGN_IN_COOKIE))
+    instance.memory.sign_ins.take(request.cookies.get(instance.sign_in_cookie))
     response = _with_code(instance, asked, sign_in)
     key = instance.memory.sign_ins.put(sign_in)
-    response.set_cookie(SIGN_IN_COOKIE, key, httponly=True, samesite="Lax", path="/")
+    response.set_cookie(instance.sign_in_cookie, key, httponly=True, samesite="Lax", path="/")
     return response
 
 
@@ -81,7 +85,7 @@ def open_interaction(
     instance: Instance, request: web.BaseRequest, asked: AuthorizationRequest | LogoutRequest
 ) -> tuple[str, str]:
     """Keep a request until its page is answered; gives the id and the browser's own mark."""
-    browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(32)
+    browser = secrets.token_urlsafe(32)
     kept = Interaction(asked, browser, instance.now() + PAGE_SECONDS)
     return instance.memory.interactions.put(kept), browser
 
@@ -93,15 +97,25 @@ def take_interaction(
     kept = instance.memory.interactions.take(parameters.get("interaction"))
     if kept is None or kept.expires < instance.now():
         return None
-    browser = request.cookies.get(BROWSER_COOKIE, "")
+    browser = request.cookies.get(_mark(parameters.get("interaction", "")), "")
     same = secrets.compare_digest(browser.encode(), kept.browser.encode())
     return kept.request if same else None
 
 
-def remember_browser(response: web.Response, browser: str) -> web.Response:
-    """Set the mark that ties a page to its browser."""
-    response.set_cookie(BROWSER_COOKIE, browser, httponly=True, samesite="Lax", path="/")
+def remember_browser(response: web.Response, interaction: str, browser: str) -> web.Response:
+    """Set the mark that ties a page to its browser: one per page, since tabs that start together share no mark yet."""
+    response.set_cookie(_mark(interaction), browser, max_age=PAGE_SECONDS, httponly=True, samesite="Lax", path="/")
     return response
+
+
+def forget_page(response: web.Response, parameters: Parameters) -> web.Response:
+    """Take back the mark of a page that was answered."""
+    response.del_cookie(_mark(parameters.get("interaction", "")), path="/", httponly=True, samesite="Lax")
+    return response
+
+
+def _mark(interaction: str) -> str:
+    return f"lychgate-demo-page-{sha256(interaction.encode()).hexdigest()[:12]}"
 
 
 def _usable_sign_in(instance: Instance, request: web.BaseRequest, asked: AuthorizationRequest) -> SignIn | None:
@@ -134,7 +148,7 @@ def _page(instance: Instance, request: web.BaseRequest, asked: AuthorizationRequ
         hint=asked.login_hint,
         signed_in=None if now_here is None else now_here.person_key,
     )
-    return remember_browser(response, browser)
+    return remember_browser(response, interaction, browser)
 
 
 def _with_code(instance: Instance, asked: AuthorizationRequest, sign_in: SignIn) -> web.Response:

@@ -16,11 +16,12 @@ from aiohttp import web
 from sidecar.demo.provider import pages
 from sidecar.demo.provider.answers import redirect
 from sidecar.demo.provider.authorize import (
+    forget_page,
     open_interaction,
     remember_browser,
     take_interaction,
 )
-from sidecar.demo.provider.instance import SIGN_IN_COOKIE, Instance
+from sidecar.demo.provider.instance import Instance
 from sidecar.demo.provider.memory import LogoutRequest, SignIn
 from sidecar.demo.provider.minting import logout_token
 from sidecar.demo.provider.model import Client
@@ -54,12 +55,16 @@ async def end_session(instance: Instance, request: web.BaseRequest) -> web.Strea
     if hint is not None and (sign_in is None or sign_in.sub == hint.get("sub")):
         return await _signed_out(instance, sign_in, return_to)
     interaction, browser = open_interaction(instance, request, LogoutRequest(return_to))
-    return remember_browser(pages.sign_out(interaction, return_to), browser)
+    return remember_browser(pages.sign_out(interaction, return_to), interaction, browser)
 
 
 async def confirm(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:
     """A button of the sign-out page was pressed."""
     parameters = await form(request)
+    return forget_page(await _confirmed(instance, request, parameters), parameters)
+
+
+async def _confirmed(instance: Instance, request: web.BaseRequest, parameters: Parameters) -> web.Response:
     asked = take_interaction(instance, request, parameters)
     if not isinstance(asked, LogoutRequest):
         return pages.used_up()
@@ -95,7 +100,7 @@ async def _signed_out(instance: Instance, sign_in: SignIn | None, return_to: str
         if return_to is None
         else redirect(return_to, {})
     )
-    response.del_cookie(SIGN_IN_COOKIE, path="/", httponly=True, samesite="Lax")
+    response.del_cookie(instance.sign_in_cookie, path="/", httponly=True, samesite="Lax")
     return response
 
 

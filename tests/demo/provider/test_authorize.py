@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 from yarl import URL
@@ -196,17 +198,28 @@ async def test_nobody_of_that_name(party: RelyingParty) -> None:
 
 
 async def test_a_sign_in_key_is_new_each_time(party: RelyingParty) -> None:
+    name = f"lychgate-demo-sign-in-{URL(party.running.issuer).port}"
+
     def key() -> str:
-        cookies = party.http.cookie_jar.filter_cookies(URL(party.running.issuer))
-        return cookies["lychgate-demo-sign-in"].value
+        return party.http.cookie_jar.filter_cookies(URL(party.running.issuer))[name].value
+
+    async def answered(cookie: str) -> str:
+        url, params = party.running.issuer + "/authorize", party.request(prompt="none")
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+            http.get(url, params=params, headers={"Cookie": f"{name}={cookie}"}, allow_redirects=False) as answer,
+        ):
+            return answer.headers["Location"]
 
     await party.sign_in()
     first = key()
+    assert "code=" in await answered(first)
     await party.sign_in(prompt="login")
     assert key() != first
-    cookies = {"lychgate-demo-sign-in": first}
-    async with aiohttp.ClientSession(cookies=cookies) as old:
-        url = party.running.issuer + "/authorize"
-        params = party.request(prompt="none")
-        async with old.get(url, params=params, allow_redirects=False) as answer:
-            assert "error=login_required" in answer.headers["Location"]
+    assert "error=login_required" in await answered(first)
+
+
+async def test_pages_that_were_opened_together_can_all_be_used(party: RelyingParty) -> None:
+    opened = await asyncio.gather(*(party.authorize() for _ in range(5)))
+    answers = [await party.press(page, person="anna") for page in opened]
+    assert [303] * 5 == [answer.status for answer in answers]

@@ -1,0 +1,370 @@
+"""core.headers: whatever a client sends, one head with one framing and one identity goes up, and ours comes down."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.core.headers import (
+    FIXED_STRIP,
+    Names,
+    Part,
+    Passage,
+    Return,
+    answer_head,
+    guarded_set_cookies,
+    normal_name,
+    request_head,
+    stripped_names,
+)
+
+Pairs = list[tuple[bytes, bytes]]
+STRIP = frozenset({b"x-lychgate-user", b"x-site-user", b"x-site-secret"})
+GUARDED = frozenset({b"jsessionid", b"seraph.rememberme.cookie"})
+IDENTITY = ((b"X-Site-User", b"ada"), (b"X-Site-Secret", b"s3cret"))
+OURS = ((b"X-Forwarded-For", b"192.0.2.1"), (b"X-Forwarded-Proto", b"https"), (b"X-Request-Id", b"r-1"))
+PASSAGE = Passage(
+    host=b"jira.example.com", identity=IDENTITY, jar=(("JSESSIONID", "kept"),), guarded=GUARDED, forwarded=OURS
+)
+
+
+def names() -> Names:
+    return Names(STRIP)
+
+
+def head_of(fields: Pairs, passage: Passage = PASSAGE, method: str = "GET", target: str = "/x?y=z") -> list[bytes]:
+    """The lines of the request head, which must end once and properly."""
+    head = request_head(method, target, fields, names(), passage)
+    assert head.endswith(b"\r\n\r\n") and 1 == head.count(b"\r\n\r\n")
+    return head[:-4].split(b"\r\n")
+
+
+def values(lines: list[bytes], name: bytes) -> list[bytes]:
+    """All values of a field, its name compared as a lax server would."""
+    pairs = [line.partition(b": ") for line in lines[1:]]
+    return [value for key, _, value in pairs if normal_name(key) == normal_name(name)]
+
+
+def spelled(name: str) -> list[bytes]:
+    """Twelve spellings of a header name that some server folds into one."""
+    under, last = name.replace("-", "_"), "_".join(name.rsplit("-", 1))
+    mixed = "".join(ch.upper() if at % 2 else ch.lower() for at, ch in enumerate(name))
+    return [
+        text.encode()
+        for text in (
+            *(name, name.lower(), name.upper(), name.title(), name.swapcase(), mixed),
+            *(under, under.lower(), under.upper(), name.replace("-", "_", 1), last, mixed.replace("-", "_")),
+        )
+    ]
+
+
+IDENTITIES = ["Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Preferred-Username", "X-Rp-Usr"]
+IDENTITIES += ["X-Lychgate-User", "X-Lychgate-Anything", "X-Site-User", "X-Site-Secret", "X-Auth-Request-Email"]
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_an_identity_header_is_known_in_twelve_spellings(name: str) -> None:
+    spellings = spelled(name)
+    assert 12 == len(spellings) and len(set(spellings)) >= 8
+    known = names()
+    for _ in range(2):  # the second time from memory
+        assert {Part.IDENTITY} == {known.part(spelling) for spelling in spellings}
+    fields: Pairs = [(spelling, b"evil") for spelling in spellings]
+    assert (normal_name(name.encode()).decode(),) * 12 == stripped_names(fields, known)
+    assert b"evil" not in b"\n".join(head_of(fields))
+
+
+@pytest.mark.parametrize("name", sorted(FIXED_STRIP))
+def test_the_fixed_list_holds_without_a_policy(name: bytes) -> None:
+    assert Part.IDENTITY is Names(frozenset()).part(name.upper().replace(b"-", b"_"))
+
+
+def test_exactly_one_value_per_identity_header() -> None:
+    fields: Pairs = [(spelling, b"evil") for name, _ in IDENTITY for spelling in spelled(name.decode())]
+    lines = head_of([*fields, (b"Accept", b"*/*"), *fields])
+    for name, value in (*IDENTITY, *OURS):
+        assert [value] == values(lines, name)
+
+
+def test_without_a_person_the_identity_headers_are_absent() -> None:
+    fields: Pairs = [(spelling, b"evil") for name, _ in IDENTITY for spelling in spelled(name.decode())]
+    lines = head_of(fields, Passage(host=b"h"))
+    assert [b"GET /x?y=z HTTP/1.1", b"Host: h"] == lines
+
+
+FORWARDED = [
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Port",
+]
+FORWARDED += [
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Server",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Client-Cert",
+]
+FORWARDED += ["X-Forwarded-New-Thing", "X-Original-URL", "X-Original-Host", "X-Rewrite-URL", "X-Real-IP", "X-Client-IP"]
+FORWARDED += [
+    "True-Client-IP",
+    "X-Cluster-Client-Ip",
+    "X-Envoy-External-Address",
+    "X-ProxyUser-Ip",
+    "Via",
+    "X-Request-Id",
+]
+HOP = [
+    "Keep-Alive",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Connection",
+    "HTTP2-Settings",
+]
+HOP += ["Proxy-Authorization", "Proxy-Authenticate", "Content-Length", "Host", "Cookie2"]
+
+
+@pytest.mark.parametrize("name", [*FORWARDED, *HOP])
+def test_forwarded_and_hop_by_hop_headers_of_a_client_do_not_pass(name: str) -> None:
+    fields: Pairs = [(spelling, b"evil") for spelling in spelled(name)]
+    assert b"evil" not in b"\n".join(head_of(fields))
+
+
+@pytest.mark.parametrize(
+    "name", [b"Host_", b"Content_Length", b"Transfer_Encoding", b"Cookie_", b"Authorization_", b"AUTHORIZATION"]
+)
+def test_no_lax_spelling_becomes_a_framing_a_cookie_or_a_credential(name: bytes) -> None:
+    lines = head_of([(name, b"1"), (name.replace(b"_", b"-"), b"1")], Passage(host=b"h"))
+    for word in (b"content-length", b"transfer-encoding", b"authorization", b"cookie"):
+        assert [] == values(lines, word)
+
+
+def test_the_application_gets_the_judged_bytes_in_order() -> None:
+    fields: Pairs = [
+        (b"host", b"evil"),
+        (b"accept", b"*/*"),
+        (b"X-Twice", b"1"),
+        (b"X-Atlassian-Token", b"no-check"),
+        (b"x-twice", b"2"),
+        (b"Empty", b""),
+        (b"Latin", b"caf\xe9 \xc3\xa9"),
+        (b"X-Twice", b"1"),
+    ]
+    target = "/display/DS/100%25+sure%3F/%c3%A4[x]|?a=%2F..%2f&b=;//"
+    lines = head_of(fields, Passage(host=b"jira.example.com"), "PROPFIND", target)
+    assert f"PROPFIND {target} HTTP/1.1".encode() == lines[0]
+    assert b"Host: jira.example.com" == lines[1]
+    assert [name + b": " + value for name, value in fields[1:]] == lines[2:]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *["X-Site-User", "x-site-user", "x_site_user", "X-Site-Secret", "X-Forwarded-For", "x-forwarded-proto", "Host"],
+        *["Cookie", "Content-Length", "X-Request-Id", "close", "keep-alive", "transfer-encoding", "*", ""],
+    ],
+)
+@pytest.mark.parametrize("form", ["%s", "close, %s", "%s,close", " , %s ,", "Keep-Alive,\t%s\t"])
+def test_connection_cannot_name_ours(token: str, form: str) -> None:
+    fields: Pairs = [(b"Connection", (form % token).encode()), (b"Cookie", b"a=b"), (b"Content-Length", b"3")]
+    passage = Passage(
+        host=b"h", identity=IDENTITY, forwarded=OURS, length=3, guarded=GUARDED, jar=(("JSESSIONID", "kept"),)
+    )
+    lines = head_of(fields, passage, "POST")
+    for name, value in (*IDENTITY, *OURS):
+        assert [value] == values(lines, name)
+    assert [[b"h"], [b"a=b; JSESSIONID=kept"], [b"3"]] == [
+        values(lines, n) for n in (b"host", b"cookie", b"content-length")
+    ]
+    assert [] == values(lines, b"connection")
+
+
+@pytest.mark.parametrize("form", [b"X-Private", b"x-private, close", b"a,\tX-PRIVATE ,b", b"close,x-private"])
+def test_what_connection_names_of_the_clients_is_dropped(form: bytes) -> None:
+    fields: Pairs = [
+        (b"X-Private", b"1"),
+        (b"connection", b"other"),
+        (b"CONNECTION", form),
+        (b"x-private", b"2"),
+        (b"Other", b"3"),
+    ]
+    lines = head_of(fields)
+    assert [] == values(lines, b"x-private") and [] == values(lines, b"other")
+
+
+@pytest.mark.parametrize(
+    ("length", "chunked", "upgrade", "framing"),
+    [
+        (None, False, False, []),
+        (0, False, False, [b"Content-Length: 0"]),
+        (5, False, False, [b"Content-Length: 5"]),
+        (None, True, False, [b"Transfer-Encoding: chunked"]),
+        (5, True, False, [b"Transfer-Encoding: chunked"]),
+        (None, False, True, [b"Connection: Upgrade", b"Upgrade: websocket"]),
+        (5, True, True, [b"Connection: Upgrade", b"Upgrade: websocket"]),
+    ],
+)
+def test_there_is_one_framing(length: int | None, chunked: bool, upgrade: bool, framing: list[bytes]) -> None:
+    fields: Pairs = [
+        (b"Content-Length", b"7"),
+        (b"content-length", b"8"),
+        (b"Transfer-Encoding", b"gzip, chunked"),
+        (b"Upgrade", b"h2c"),
+    ]
+    passage = Passage(host=b"h", length=length, chunked=chunked, upgrade=upgrade)
+    assert framing == head_of(fields, passage)[2:]
+
+
+def test_cookies_and_credentials_pass_where_they_may() -> None:
+    fields: Pairs = [(b"Cookie", b"a=b; JSESSIONID=evil"), (b"Authorization", b"Bearer t"), (b"cookie", b"c=d")]
+    passes = Passage(host=b"h", credential=True, cookies=False, guarded=GUARDED)
+    assert [b"Authorization: Bearer t"] == head_of(fields, passes)[2:]
+    assert [b"Cookie: a=b; c=d"] == head_of(fields, Passage(host=b"h", guarded=GUARDED))[2:]
+    assert [b"Cookie: JSESSIONID=kept"] == head_of(
+        [], Passage(host=b"h", cookies=False, guarded=GUARDED, jar=(("JSESSIONID", "kept"),))
+    )[2:]
+
+
+tokens = st.sampled_from(
+    [
+        b"Remote-User",
+        b"remote_user",
+        b"X-Site-User",
+        b"x_site_user",
+        b"X-Forwarded-For",
+        b"Connection",
+        b"Cookie",
+        b"TE",
+    ]
+    + [b"Content-Length", b"Transfer-Encoding", b"Host", b"Upgrade", b"Authorization", b"Accept", b"X-A", b"x-a"]
+)
+contents = st.sampled_from(
+    [b"evil", b"X-A, Accept", b"close", b"JSESSIONID=evil", b"a=b", b"chunked", b"9", b"x-site-user"]
+)
+
+
+@given(st.lists(st.tuples(tokens, contents), max_size=12))
+def test_no_mixture_gets_through(fields: Pairs) -> None:
+    lines = head_of(fields)
+    for name, value in (*IDENTITY, *OURS):
+        assert [value] == values(lines, name)
+    assert [b"jira.example.com"] == values(lines, b"host")
+    for name in (
+        b"remote-user",
+        b"connection",
+        b"te",
+        b"content-length",
+        b"transfer-encoding",
+        b"upgrade",
+        b"authorization",
+    ):
+        assert [] == values(lines, name)
+    (cookie,) = values(lines, b"cookie")
+    assert b"JSESSIONID=evil" not in cookie and cookie.endswith(b"JSESSIONID=kept")
+    kept = [line for line in lines[2:] if line.lower().startswith((b"accept:", b"x-a:"))]
+    named = {part.strip().lower() for n, v in fields if n == b"Connection" for part in v.split(b",")}
+    assert [n + b": " + v for n, v in fields if n.lower() in {b"accept", b"x-a"} - named] == kept
+
+
+def test_the_memory_of_names_is_bounded() -> None:
+    known = names()
+    for number in range(5000):
+        assert Part.KEEP is known.part(b"x-%d" % number)
+    assert Part.KEEP is known.part(b"x" * 8000)
+    assert Part.IDENTITY is known.part(b"REMOTE_user")
+    assert 2048 == len(known._seen) and max(map(len, known._seen)) < 100
+
+
+BACK = Return(guarded=GUARDED)
+
+
+def down(fields: Pairs, back: Return = BACK, status: int = 200, extra: Pairs | None = None) -> list[bytes]:
+    """The lines of the answer's head."""
+    head = answer_head(status, b"OK", fields, back, extra or [])
+    assert head.endswith(b"\r\n\r\n") and 1 == head.count(b"\r\n\r\n")
+    return head[:-4].split(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"JSESSIONID=x; Path=/",
+        b"jsessionid=x",
+        b" JSESSIONID = x",
+        b"JSESSIONID=; Max-Age=0",
+        b"JSESSIONID",
+        b"=JSESSIONID=x",
+        b"seraph.rememberme.cookie=x",
+        b"__Host-lychgate-jira=evil; Path=/; Secure",
+        b"__HOST-LYCHGATE-x=evil",
+        b"=__Host-lychgate-jira=evil",
+        b"__Secure-lychgate-x=evil",
+        b"lychgate-jira=evil",
+    ],
+)
+def test_guarded_cookies_and_ours_do_not_come_down(value: bytes) -> None:
+    assert [b"HTTP/1.1 200 OK"] == down([(b"Set-Cookie", value), (b"SET-COOKIE", value), (b"Set-Cookie2", value)])
+
+
+def test_the_guarded_ones_stay_with_us() -> None:
+    fields: Pairs = [
+        (b"set-cookie", b"JSESSIONID=x; Path=/"),
+        (b"Set-Cookie", b"a=b"),
+        (b"Set-Cookie", b"__Host-lychgate-jira=evil"),
+        (b"X", b"JSESSIONID=x"),
+    ]
+    assert (b"JSESSIONID=x; Path=/",) == guarded_set_cookies(fields, GUARDED)
+
+
+def test_other_fields_come_down_as_they_are() -> None:
+    fields: Pairs = [
+        (b"set-cookie", b"a=b; Path=/"),
+        (b"ETag", b'W/"x"'),
+        (b"X-A", b"1"),
+        (b"x-a", b"2"),
+        (b"Set-Cookie", b"a=c"),
+        (b"E", b""),
+    ]
+    assert [b"HTTP/1.1 200 OK", *[name + b": " + value for name, value in fields]] == down(fields)
+    assert [b"ETag", b"X-A", b"x-a", b"E"] == [
+        line.partition(b":")[0] for line in down(fields, Return(guarded=GUARDED, cookies=False))[1:]
+    ]
+
+
+def test_hop_by_hop_fields_of_an_answer_end_here() -> None:
+    fields: Pairs = [
+        (name.encode(), b"x") for name in ("Connection", "Keep-Alive", "Trailer", "TE", "Upgrade", "Content-Length")
+    ]
+    fields += [
+        (b"Connection", b"X-Private, close"),
+        (b"x-private", b"1"),
+        (b"Transfer-Encoding", b"gzip"),
+        (b"Date", b"d"),
+    ]
+    assert [b"HTTP/1.1 200 OK", b"Date: d"] == down(fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "back", "framing"),
+    [
+        (200, Return(guarded=GUARDED, length=5), [b"Content-Length: 5"]),
+        (200, Return(guarded=GUARDED, length=5, chunked=True), [b"Content-Length: 5"]),
+        (200, Return(guarded=GUARDED, chunked=True), [b"Transfer-Encoding: chunked"]),
+        (200, Return(guarded=GUARDED, chunked=True, bodiless=True), []),
+        (200, Return(guarded=GUARDED, close=True), [b"Connection: close"]),
+        (304, Return(guarded=GUARDED, length=5, bodiless=True), [b"Content-Length: 5"]),
+        (304, Return(guarded=GUARDED, chunked=True), []),
+        (204, Return(guarded=GUARDED, length=0), []),
+        (204, Return(guarded=GUARDED, length=0, chunked=True), []),
+        (103, Return(guarded=GUARDED, length=0, chunked=True), []),
+        (101, Return(guarded=GUARDED, bodiless=True), []),
+    ],
+)
+def test_an_answer_has_one_framing(status: int, back: Return, framing: list[bytes]) -> None:
+    assert framing == down([(b"Content-Length", b"9"), (b"Transfer-Encoding", b"chunked")], back, status)[1:]

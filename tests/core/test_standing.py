@@ -1,0 +1,129 @@
+"""core.standing: what a session is worth under a policy; nothing, if what it came from is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sidecar.core.accounts import order_for
+from sidecar.core.standing import needed_claims, standing_of
+from sidecar.domain.account import AccountOrder
+from sidecar.domain.identity import Groups
+from sidecar.domain.policy import Answer, Condition, Policy, UsernameMapping
+from sidecar.domain.reason import Reason
+from tests.core.worlds import ADMINS, PROVIDERS, STAFF, Jira, rule, session
+
+CONTRACTORS = Condition(any_group=frozenset({"contractors"}))
+IN_IT = Condition(claims={"department": frozenset({"IT"})})
+JIRA = Jira(
+    require=STAFF,
+    support_require=IN_IT,
+    rules=(
+        rule("agents/0", Answer.ALLOW, "/a/**", condition=ADMINS),
+        rule("agents/1", Answer.DENY, "/b/**", condition=CONTRACTORS),
+        rule("agents/2", Answer.DENY, "/c/**"),
+        rule("agents/3", Answer.DENY, "/d/**", condition=IN_IT),
+    ),
+)
+
+
+def without_portal(policy: Policy, name: str) -> Policy:
+    jira = policy.applications["jira"]
+    left = tuple(portal for portal in jira.portals if portal.name != name)
+    return replace(policy, applications={"jira": replace(jira, portals=left)})
+
+
+@pytest.mark.parametrize(
+    ("groups", "require", "rules"),
+    [
+        (("staff",), Reason.OK, (Reason.NOT_IN_GROUP, Reason.NOT_IN_GROUP, Reason.OK, Reason.CLAIM_MISSING)),
+        (("admins",), Reason.NOT_IN_GROUP, (Reason.OK, Reason.NOT_IN_GROUP, Reason.OK, Reason.CLAIM_MISSING)),
+        (("contractors",), Reason.NOT_IN_GROUP, (Reason.NOT_IN_GROUP, Reason.OK, Reason.OK, Reason.CLAIM_MISSING)),
+        (None, Reason.GROUPS_UNKNOWN, (Reason.GROUPS_UNKNOWN, Reason.OK, Reason.OK, Reason.CLAIM_MISSING)),
+    ],
+)
+def test_verdicts(groups: Groups, require: Reason, rules: tuple[Reason, ...]) -> None:
+    """A ban on groups that cannot be read holds; a demand on them is not met (D5)."""
+    standing = standing_of(session("agents", groups), JIRA.policy)
+    assert standing is not None
+    assert (require, rules) == (standing.portals["agents"].require, standing.portals["agents"].rules)
+
+
+def test_every_portal_of_the_application_is_judged() -> None:
+    standing = standing_of(session(claims={"department": "IT"}), JIRA.policy)
+    assert standing is not None
+    assert {"agents", "support"} == set(standing.portals)
+    assert (Reason.OK, ()) == (standing.portals["support"].require, standing.portals["support"].rules)
+
+
+@pytest.mark.parametrize(("home", "name"), [("agents", "ada"), ("support", "cust-ada")])
+def test_name_and_order_come_from_the_home_portal(home: str, name: str) -> None:
+    who, policy = session(home), JIRA.policy
+    standing, jira = standing_of(who, policy), policy.applications["jira"]
+    portal = jira.portal(home)
+    assert standing is not None
+    assert portal is not None
+    assert ("policy-1", name, Reason.OK) == (standing.policy, standing.username, standing.refused)
+    assert order_for(who.identity, portal, jira, name) == standing.order
+
+
+def test_without_a_name_there_is_a_reason_and_no_order() -> None:
+    standing = standing_of(session(username=None), JIRA.policy)
+    assert standing is not None
+    assert (None, Reason.USERNAME_MISSING, None) == (standing.username, standing.refused, standing.order)
+
+
+def test_an_unverified_address_is_no_name_unless_the_provider_is_believed() -> None:
+    def standing(home: str) -> tuple[str | None, Reason]:
+        policy = JIRA.policy
+        jira = policy.applications["jira"]
+        portals = tuple(replace(portal, username=UsernameMapping(claims=("email",))) for portal in jira.portals)
+        who = session(home, username=None, claims={"email": "ada@example.com", "email_verified": False})
+        found = standing_of(who, replace(policy, applications={"jira": replace(jira, portals=portals)}))
+        assert found is not None
+        return found.username, found.refused
+
+    assert ("ada@example.com", Reason.OK) == standing("agents")
+    assert (None, Reason.USERNAME_INVALID) == standing("support")
+
+
+def test_a_session_whose_origin_is_gone_stands_nowhere() -> None:
+    policy, agent, customer = JIRA.policy, session("agents"), session("support")
+    assert standing_of(agent, policy) is not None
+    assert standing_of(agent, replace(policy, applications={})) is None
+    assert standing_of(agent, without_portal(policy, "agents")) is None
+    assert standing_of(agent, without_portal(policy, "support")) is not None
+    assert standing_of(customer, without_portal(policy, "support")) is None
+    assert standing_of(replace(agent, application="wiki"), policy) is None
+    assert standing_of(replace(agent, portal="elsewhere"), policy) is None
+    assert standing_of(session("agents", provider="auth0"), policy) is None
+    assert standing_of(session("support", provider="okta"), policy) is not None
+    assert standing_of(agent, replace(policy, providers={"auth0": PROVIDERS["auth0"]})) is None
+
+
+def test_a_session_of_another_issuer_under_the_same_name_stands_nowhere() -> None:
+    moved = {**PROVIDERS, "okta": replace(PROVIDERS["okta"], issuer="https://other.okta.com")}
+    assert standing_of(session("agents"), replace(JIRA.policy, providers=moved)) is None
+
+
+def test_the_order_of_somebody_at_another_portal_does_not_depend_on_that_portal() -> None:
+    orders: set[AccountOrder | None] = set()
+    for require in (STAFF, ADMINS):
+        standing = standing_of(session(), replace(JIRA, support_require=require).policy)
+        assert standing is not None
+        orders.add(standing.order)
+    assert 1 == len(orders)
+
+
+def test_needed_claims_are_those_that_anything_reads() -> None:
+    base = {"name", "email", "email_verified", "preferred_username"}
+    assert base == needed_claims(Jira().policy.applications["jira"])
+    by_rule = Jira(
+        support_rules=(rule("x", Answer.DENY, "/x", condition=Condition(claims={"cost_center": frozenset({"1"})})),)
+    )
+    assert base | {"cost_center"} == needed_claims(by_rule.policy.applications["jira"])
+    assert base | {"department"} == needed_claims(JIRA.policy.applications["jira"])
+    jira = Jira().policy.applications["jira"]
+    portals = tuple(replace(portal, username=UsernameMapping(claims=("upn",))) for portal in jira.portals)
+    assert base | {"upn"} == needed_claims(replace(jira, portals=portals))
