@@ -113,7 +113,14 @@ def _portal(name: str, portal: PortalSettings, application: ApplicationSettings,
         rules=tuple(_rule(name, number, rule, product) for number, rule in enumerate(portal.rules)),
         username=_username(username_at(portal, application)),
         groups=_groups(groups_at(portal, application), product),
+        start=_start(portal, product),
     )
+
+
+def _start(portal: PortalSettings, product: Product) -> str:
+    """The preset's start page, or the first of the portal's own prefixes."""
+    first = next(iter(portal.paths or ()), "")
+    return product.preset_starts.get(first[1:], "") if first.startswith("@") else first
 
 
 def _rule(portal: str, number: int, rule: RuleSettings, product: Product) -> Rule:

@@ -166,8 +166,8 @@ def _wanted(place: Place) -> str:
     fields = parse_qs(place.query) if place.query.count("&") < 50 else {}
     target = next((fields[name][0] for name in product.login_target if name in fields), "")
     if portal.prefixes and not target.startswith("/"):
-        # The customers' log-in page names its targets from the portal's own root; its start page is `portals`.
-        target = f"{portal.prefixes[0]}/{target or 'portals'}"
+        # The customers' log-in page names its targets from the portal's own root.
+        target = f"{portal.prefixes[0]}/{target}" if target else portal.start
     if not target:
         return _back_to(None, place)
     if not target.startswith(context + "/"):
@@ -333,9 +333,9 @@ def _no_session(facts: RequestFacts, place: Place, rule: str, back_to: str) -> D
 
 def _back_to(target: str | None, place: Place) -> str:
     """The judged target; what is not usable leads to the start of the portal, not to another portal's."""
-    application, prefixes = place.application, place.portal.prefixes
+    application, start = place.application, place.portal.start
     back = safe_return(target, application)
-    return back if back == target or not prefixes else application.context + prefixes[0]
+    return back if back == target or not start else application.context + start
 
 
 def _is_unconditional(rule: Rule) -> bool:
@@ -343,15 +343,8 @@ def _is_unconditional(rule: Rule) -> bool:
 
 
 def _is_public_to_machines(facts: RequestFacts, place: Place) -> bool:
-    """Application links ask some endpoints before they have a credential; only where their profile is declared.
-
-    The profile is looked for, not the path: `/rest/**` is a machine path of every site.
-    """
-    application = place.application
-    product = application.product
-    if _is_upgrade(facts) or not place.portal.default:
+    """Application links ask some endpoints before they have a credential; only where their profile is declared."""
+    public = place.application.api.public
+    if _is_upgrade(facts) or not public or not place.portal.default:
         return False
-    if not all(path in product.machine_public for path in _readings(place)):
-        return False
-    declared = frozenset(application.api.paths.patterns)
-    return declared.issuperset(product.machine_profiles["applinks"])
+    return all(path in public for path in _readings(place))

@@ -188,6 +188,7 @@ class Portal:
         accepts: Home portals whose sessions are let in (design, section 5, R3).
         require: Demand on everybody who comes in.
         rules: The portal's own rules, in order.
+        start: Where its visitors begin, below the context path; "" = the product's start page.
     """
 
     name: str
@@ -201,6 +202,7 @@ class Portal:
     rules: tuple[Rule, ...]
     username: UsernameMapping
     groups: GroupPolicy
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

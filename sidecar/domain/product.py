@@ -18,6 +18,7 @@ class Product:
         path_sets: Named path sets without "@": `admin`, `password_login`, `setup`, `tokens`, `machine`, `polling`,
             `customer`, `static`, `closed`, …
         presets: Named portal prefixes: `jsm`.
+        preset_starts: The page where visitors of such a portal begin.
         machine_profiles: What `machine: [applinks, gadgets]` stands for: further machine paths.
         machine_public: The part of them that is open to everybody, without any identity, once its profile is declared.
         session_cookies: Kept in our custody, never seen by a browser (exact names, compared case-folded).
@@ -39,6 +40,7 @@ class Product:
     title: str
     path_sets: Mapping[str, PathSet]
     presets: Mapping[str, tuple[str, ...]]
+    preset_starts: Mapping[str, str]
     machine_profiles: Mapping[str, tuple[str, ...]]
     machine_public: PathSet
     session_cookies: frozenset[str]

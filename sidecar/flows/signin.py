@@ -132,7 +132,7 @@ class SignIn:
             circles=circles if order.silent else circles_of(finished, circles, now),
         )
         try:
-            if attempt.circles >= LOOP_BOUND and not attempt.silent:
+            if attempt.circles >= LOOP_BOUND:
                 raise LoginError(Reason.LOGIN_LOOP, f"{attempt.circles} sign-ins in a row did not last")
             location = await self._location(application, attempt)
         except LoginError as error:

@@ -57,6 +57,7 @@ CONFLUENCE = Product(
         "closed": path_set(*common.CLOSED, "setup*.action"),
     },
     presets={},
+    preset_starts={},
     machine_profiles={**common.MACHINE_PROFILES, "webdav": ("/plugins/servlet/confluence/**",)},
     machine_public=path_set(*common.MACHINE_PUBLIC),
     session_cookies=common.SESSION_COOKIES,

@@ -100,6 +100,7 @@ JIRA = Product(
             "/plugins/servlet/servicedesk/customer",
         )
     },
+    preset_starts={"jsm": "/servicedesk/customer/portals"},
     machine_profiles={**common.MACHINE_PROFILES, "mobile": ("/rest/nativemobile/**", "/rest/mobile/**")},
     machine_public=path_set(*common.MACHINE_PUBLIC),
     session_cookies=common.SESSION_COOKIES,

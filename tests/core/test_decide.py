@@ -236,8 +236,8 @@ def test_no_reading_hides_another(method: str, one: str, other: str, expected: s
         ("/login.jsp?" + "a=b&" * 50 + "os_destination=/browse/A-1", "/secure/Dashboard.jspa"),
         ("/servicedesk/customer/user/login?destination=portal%2F1", "/servicedesk/customer/portal/1"),
         ("/servicedesk/customer/user/login", "/servicedesk/customer/portals"),
-        ("/servicedesk/customer/user/login?destination=//evil.example/", "/servicedesk/customer"),
-        ("/servicedesk/customer/portals?" + "x" * 2048, "/servicedesk/customer"),
+        ("/servicedesk/customer/user/login?destination=//evil.example/", "/servicedesk/customer/portals"),
+        ("/servicedesk/customer/portals?" + "x" * 2048, "/servicedesk/customer/portals"),
     ],
 )
 @pytest.mark.parametrize("context", ["", "/jira"])

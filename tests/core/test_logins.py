@@ -224,5 +224,10 @@ def test_the_newest_attempts_stay_and_fit_together_with_the_coming_one(
         assert len(kept) + 1 >= MAX_ATTEMPTS or sum(s for _, _, s in kept) + newest[2] + coming > MAX_ATTEMPT_BYTES
 
 
+def test_never_more_than_so_many_however_small() -> None:
+    carried = [(UnixSeconds(n), f"{n:012x}", 50) for n in range(30)]
+    assert len(carried) - len(too_many(carried, 50)) == MAX_ATTEMPTS - 1
+
+
 def test_ten_ordinary_attempts_fit() -> None:
     assert too_many([(UnixSeconds(n), f"{n:012x}", 350) for n in range(9)], 350) == ()

@@ -14,7 +14,7 @@ from sidecar.core.routing import locate
 from sidecar.core.standing import standing_of
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, SignOut, StartLogin
 from sidecar.domain.identity import Claim, Groups, Identity, Person, UnixSeconds
-from sidecar.domain.paths import path_set
+from sidecar.domain.paths import NO_PATHS, path_set
 from sidecar.domain.policy import (
     AccountPolicy,
     Answer,
@@ -131,6 +131,7 @@ class Jira:
                 paths=path_set(
                     *sets["machine"].patterns, *(p for name in self.machine for p in JIRA.machine_profiles[name])
                 ),
+                public=JIRA.machine_public if "applinks" in self.machine else NO_PATHS,
             ),
             static=sets["static"],
             customer=sets["customer"],
@@ -165,6 +166,7 @@ class Jira:
             rules=rules,
             username=UsernameMapping(prefix="cust-" if prefixes else ""),
             groups=GroupPolicy(),
+            start="/servicedesk/customer/portals" if prefixes else "",
         )
 
     def ask(

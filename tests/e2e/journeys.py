@@ -27,6 +27,7 @@ from sidecar.app import Running, running
 from sidecar.config.load import Loaded, load
 from sidecar.demo.cast import furnish
 from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, SharedSecret, serve_jira
+from sidecar.flows.telling import Clock
 
 SHARED = secrets.token_urlsafe(32)
 CLIENT_SECRET = secrets.token_urlsafe(32)
@@ -304,9 +305,11 @@ class Ground:
         return {"client_id": "gate", "client_secret": secret, **settings}
 
     @asynccontextmanager
-    async def serving(self, loaded: Loaded, story: io.StringIO | None = None) -> AsyncIterator[Running]:
+    async def serving(
+        self, loaded: Loaded, story: io.StringIO | None = None, clock: Clock | None = None
+    ) -> AsyncIterator[Running]:
         """The gate itself."""
-        async with running(loaded, audit=story or io.StringIO()) as gate:
+        async with running(loaded, audit=io.StringIO() if story is None else story, clock=clock) as gate:
             yield gate
 
 

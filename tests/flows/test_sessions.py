@@ -182,6 +182,26 @@ async def test_a_session_that_ends_while_it_is_read_does_not_come_back(gate: Gat
     assert await gate.sessions.find("jira", cookie) is None
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_whoever_waited_for_a_read_never_gets_an_ended_session(gate: Gate, turns: int) -> None:
+    cookie = await cookie_of(gate)
+    key = next(iter(gate.store.kept))
+    gate.restart()
+    held = gate.store.hold("get")
+
+    async def got_an_ended_one() -> bool:
+        entry = await gate.sessions.find("jira", cookie)
+        return entry is not None and entry.ended
+
+    reading = asyncio.create_task(got_an_ended_one())
+    await gate.settle()
+    held.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await gate.sessions.end(key, "user")
+    assert not await reading
+
+
 async def test_a_session_read_while_the_store_is_ending_it_does_not_stay(gate: Gate) -> None:
     cookie = await cookie_of(gate)
     held = gate.store.hold("end")

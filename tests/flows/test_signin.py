@@ -228,13 +228,14 @@ async def test_a_return_path_is_judged_again_at_the_end(gate: Gate, browser: Bro
     assert arrival.location == START
 
 
-async def test_every_sign_in_has_a_fresh_key(gate: Gate, browser: Browser) -> None:
+@pytest.mark.parametrize(("portal", "who"), [("partners", "victim"), ("agents", "victim"), ("agents", "alice")])
+async def test_every_sign_in_has_a_fresh_key(gate: Gate, browser: Browser, portal: str, who: str) -> None:
     first = await browser.signs_in()
     planted = browser.session
     gate.clock.time += 100
     victim = Browser(gate)
     victim.session = planted
-    tab = await victim.at_provider(portal="partners", who="victim")
+    tab = await victim.at_provider(portal=portal, who=who)
     await victim.come_back(tab)
     assert victim.session != planted
     # What the one who planted it holds is worth nothing now.
@@ -275,6 +276,7 @@ async def test_a_failure_whose_browser_is_gone_is_told_and_no_more(
     await gate.settle()
     request.cancel()
     await gate.settle()
+    del request
     with caplog.at_level(logging.ERROR):
         held.set()
         await gate.settle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
 from sidecar.flows.signin import LOOP
 from tests.flows.browsers import Browser, Gate, Tab
+from tests.flows.fakes import changed
 
 JAR = (("JSESSIONID", "one"),)
 START = "https://jira.example.com/jira/secure/Dashboard.jspa"
@@ -33,6 +35,7 @@ async def test_ten_tabs_one_after_the_other_all_end_on_their_own_page(gate: Gate
     for tab in tabs:
         await browser.come_back(tab)
     assert browser.landed == ["https://jira.example.com" + page for page in pages]
+    assert gate.diary.count("redeem") == 1
     assert len(gate.store.kept) == 1
     assert await browser.entry() is not None
     assert set(browser.cookies) == {LOOP}
@@ -106,6 +109,15 @@ async def test_a_session_is_shared_with_the_same_browser_only(gate: Gate, browse
     assert arrival.session_cookie is not None
 
 
+async def test_a_session_is_shared_at_the_same_portal_only(gate: Gate, browser: Browser) -> None:
+    agents, partners = await browser.at_provider(), await browser.at_provider(portal="partners")
+    for arrival in await asyncio.gather(browser.callback(agents), browser.callback(partners)):
+        browser.receive(arrival)
+    entry = await browser.entry()
+    assert entry is not None
+    assert (entry.session.portal, browser.landed[-1]) == ("partners", "https://jira.example.com/jira/browse/ABC-1")
+
+
 async def test_a_session_is_not_shared_for_long(gate: Gate, browser: Browser) -> None:
     first, second = await browser.at_provider(), await browser.at_provider()
     await browser.callback(first)
@@ -139,6 +151,16 @@ async def test_attempt_cookies_are_few_and_small(gate: Gate, browser: Browser, p
     assert kept == names[-len(kept) :]
     assert 1 <= len(kept) <= 12
     assert entry.session.portal == "agents"
+
+
+async def test_a_long_name_of_the_application_counts(gate: Gate, browser: Browser) -> None:
+    jira = replace(gate.application(), cookie="__Host-lychgate-" + "j" * 60)
+    gate.policy = changed(gate.policy, applications={"jira": jira})
+    await browser.signs_in()
+    for _ in range(30):
+        gate.clock.time += 1
+        await browser.leave()
+        assert len(browser.cookie_field()) < 4096
 
 
 async def test_dead_attempts_are_taken_back_and_other_cookies_left_alone(gate: Gate, browser: Browser) -> None:

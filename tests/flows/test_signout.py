@@ -104,6 +104,13 @@ async def test_the_provider_hears_of_it_only_where_the_site_wants_it(
     assert ("end_session" in gate.diary) is sign_out
 
 
+async def test_the_wish_for_one_provider_is_none_for_another(gate: Gate, browser: Browser) -> None:
+    staff = replace(gate.policy.providers["staff"], sign_out=False)
+    gate.policy = changed(gate.policy, providers={**gate.policy.providers, "staff": staff})
+    entry = await browser.signs_in("/jira/servicedesk/customer/portals", "support", who="carol")
+    assert await signed_out(gate, entry) is not None
+
+
 async def test_a_provider_without_such_an_endpoint_is_no_hindrance(gate: Gate, browser: Browser) -> None:
     gate.providers["staff"].signs_out = False
     assert await signed_out(gate, await browser.signs_in()) is None
