@@ -107,11 +107,11 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(sign_in.close)
         applications = _applications(config, policy, keys, accounts, stack)
         landings = {name: serving.landing for name, serving in applications.items()}
+        sign_outs = SignOuts(sessions, providers, landings, current, chance)
+        stack.push_async_callback(sign_outs.close)
         tunnels = Tunnels()
         replies = Replies(Pages(nonce=lambda: chance.token(16)))
-        own = OwnEndpoints(
-            sessions, sign_in, SignOuts(sessions, providers, landings, current, chance), signer, applications, replies
-        )
+        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies)
         gateway = Gateway(
             current,
             sessions,

@@ -187,6 +187,22 @@ async def test_a_customer_gets_nothing_of_an_account_that_was_made_with_the_pref
         assert ({USERS}, 0) == (place.jira.state.users[f"cust-{name}"].groups, place.jira.count(None, "/servicedesk/"))
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("admin", "account_reserved"), ("Root", "account_reserved"), ("alice", "account_not_adopted"),
+     ("ada", "account_not_adopted"), ("lychgate", "account_protected")],
+)  # fmt: skip
+async def test_a_provider_that_is_not_believed_gives_nobodys_account_away(tmp_path: Path, name: str, code: str) -> None:
+    async with ground(tmp_path) as place, provider_of(place, "customers", [customer(name)]) as customers:
+        door = {"application": "jira", "default": True, "provider": "customers"}
+        loaded = place.write({"customers": {"issuer": customers.issuer}}, {"door": door}, adopt="by_username")
+        async with place.serving(loaded) as gate, walking(place.url) as walker:
+            await gate.state.ledger.init("jira", 1)
+            status, _, text = await walker.ask(await walker.sign_in("/browse/KEY-1", "carl"))
+        assert (403, code) == (status, code_on(text))
+        assert (0, []) == (place.jira.count(None, "/browse/"), place.jira.matching("POST"))
+
+
 @asynccontextmanager
 async def provider_alone() -> AsyncIterator[RunningProvider]:
     async with serve_provider(Provider(people(STAFF), [])) as running:

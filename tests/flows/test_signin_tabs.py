@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from sidecar.adapters.state.sqlite import open_state
 from sidecar.core.logins import ATTEMPT_LIFE, LOOP_WINDOW, attempt_name
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
@@ -63,6 +64,21 @@ async def test_ten_tabs_at_once_share_one_session(gate: Gate, browser: Browser, 
     assert gate.store.sessions == [entry.session]
     assert len(gate.audit.of(Code.LOGIN_SUCCEEDED)) == 1
     assert set(browser.cookies) == {LOOP}
+
+
+async def test_ten_tabs_at_once_with_the_real_store(gate: Gate, browser: Browser) -> None:
+    async with open_state(None, gate.sealer) as state:
+        gate.sessions._store, gate.sign_in._spent = state.sessions, state.spent
+        tabs = await ten_tabs(browser)
+        for arrival in await asyncio.gather(*(browser.callback(tab) for tab in tabs)):
+            browser.receive(arrival)
+        entry = await browser.entry()
+        assert entry is not None
+        gate.sessions.keep_jar(entry, "", (("JSESSIONID", "one"),))
+        await gate.sessions.close()
+        person = entry.session.identity.person
+        assert await state.sessions.of_person("jira", person) == (entry.session.key,)
+        assert await state.sessions.get(entry.session.key) == (entry.session, entry.seen)
 
 
 async def test_a_tab_whose_callback_left_before_the_first_answer_arrived_shares_too(
