@@ -100,9 +100,7 @@ class Names:
             b"connection": Part.CONNECTION,
             b"upgrade": Part.UPGRADE,
         }
-        known = plain.get(normal, Part.KEEP)
-        # `Content_Length` is no framing of ours and must not become somebody else's.
-        return Part.DROP if known is not Part.KEEP and b"_" in name else known
+        return plain.get(normal, Part.KEEP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,6 +164,8 @@ class Forwarding:
         if outcome.tunnel is not None:
             entry = visit.entry
             closers = entry.closers if entry is not None else set()
+            # From here on the session's end says good-bye with a close frame; a reset would overtake it.
+            closers.discard(answer.sink.abort)
             await self._tunnels.run(request, outcome.tunnel, handshake.sink, closers, self._typed(entry))
             return Written(101, keep_alive=False)
         return Written(record.status, keep_alive=answer.keep_alive)

@@ -78,9 +78,9 @@ class Gateway:
 
     async def _serve(self, visit: Visit, names: Names) -> web.StreamResponse:
         if visit.head.size > MAX_HEAD:
-            return self._deny(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
+            return self._unreadable(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
         if visit.head.twice or framing_fault(visit.request, visit.head):
-            return self._deny(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
+            return self._unreadable(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
         found = locate(visit.facts, visit.policy)
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
@@ -127,6 +127,12 @@ class Gateway:
                 return self._deny(visit, decision)
             case _:
                 assert_never(decision)
+
+    def _unreadable(self, visit: Visit, decision: Deny) -> web.Response:
+        """Whoever sends this may hide another request behind it, so the connection ends (rule 19)."""
+        response = self._deny(visit, decision)
+        response.force_close()
+        return response
 
     def _deny(self, visit: Visit, decision: Deny) -> web.Response:
         visit.record.outcome = "denied"

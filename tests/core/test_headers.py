@@ -232,17 +232,12 @@ def test_cookies_and_credentials_pass_where_they_may() -> None:
 
 
 tokens = st.sampled_from(
-    [
-        b"Remote-User",
-        b"remote_user",
-        b"X-Site-User",
-        b"x_site_user",
-        b"X-Forwarded-For",
-        b"Connection",
-        b"Cookie",
-        b"TE",
-    ]
-    + [b"Content-Length", b"Transfer-Encoding", b"Host", b"Upgrade", b"Authorization", b"Accept", b"X-A", b"x-a"]
+    (
+        "Remote-User remote_user X-Site-User x_site_user X-Forwarded-For Connection Cookie TE Content-Length "
+        "Transfer-Encoding Host Upgrade Authorization Accept X-A x-a"
+    )
+    .encode()
+    .split()
 )
 contents = st.sampled_from(
     [b"evil", b"X-A, Accept", b"close", b"JSESSIONID=evil", b"a=b", b"chunked", b"9", b"x-site-user"]
@@ -274,9 +269,9 @@ def test_no_mixture_gets_through(fields: Pairs) -> None:
 
 def test_the_memory_of_names_is_bounded() -> None:
     known = names()
+    assert Part.KEEP is known.part(b"x" * 8000)
     for number in range(5000):
         assert Part.KEEP is known.part(b"x-%d" % number)
-    assert Part.KEEP is known.part(b"x" * 8000)
     assert Part.IDENTITY is known.part(b"REMOTE_user")
     assert 2048 == len(known._seen) and max(map(len, known._seen)) < 100
 

@@ -74,6 +74,11 @@ def test_deep_links_survive_byte_for_byte(app: Application, target: str) -> None
     assert app.context + target == safe_return(app.context + target, app)
 
 
+@pytest.mark.parametrize("target", ["/browse//A-1", "/browse/A-1;x", "/browse/A-1;jsessionid=1", "/browse/a%2F/b"])
+def test_what_would_be_refused_or_sent_elsewhere_leads_to_the_start_page(target: str) -> None:
+    assert START == safe_return(target, AT_ROOT)
+
+
 @pytest.mark.parametrize("target", [None, "", "/x" * 1025, "/x?" + "a" * MAX_TARGET])
 def test_nothing_and_too_much_lead_to_the_start_page(target: str | None) -> None:
     assert START == safe_return(target, AT_ROOT)

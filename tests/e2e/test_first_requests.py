@@ -187,15 +187,27 @@ async def test_a_customer_gets_nothing_of_an_account_that_was_made_with_the_pref
         assert ({USERS}, 0) == (place.jira.state.users[f"cust-{name}"].groups, place.jira.count(None, "/servicedesk/"))
 
 
+BELIEVED: dict[str, Any] = {"usernames": "authoritative"}
+
+
 @pytest.mark.parametrize(
-    ("name", "code"),
-    [("admin", "account_reserved"), ("Root", "account_reserved"), ("alice", "account_not_adopted"),
-     ("ada", "account_not_adopted"), ("lychgate", "account_protected")],
-)  # fmt: skip
-async def test_a_provider_that_is_not_believed_gives_nobodys_account_away(tmp_path: Path, name: str, code: str) -> None:
+    ("provider", "adopt", "name", "code"),
+    [
+        ({}, "never", "admin", "account_reserved"),
+        ({}, "never", "Root", "account_reserved"),
+        ({}, "never", "alice", "account_not_adopted"),
+        (BELIEVED, "never", "alice", "account_not_adopted"),
+        (BELIEVED, "by_username", "admin", "account_reserved"),
+        (BELIEVED, "by_username", "ada", "account_protected"),
+        (BELIEVED, "by_username", "lychgate", "account_reserved"),
+    ],
+)
+async def test_a_name_alone_gives_nobodys_account_away(
+    tmp_path: Path, provider: dict[str, Any], adopt: str, name: str, code: str
+) -> None:
     async with ground(tmp_path) as place, provider_of(place, "customers", [customer(name)]) as customers:
         door = {"application": "jira", "default": True, "provider": "customers"}
-        loaded = place.write({"customers": {"issuer": customers.issuer}}, {"door": door}, adopt="by_username")
+        loaded = place.write({"customers": {"issuer": customers.issuer, **provider}}, {"door": door}, adopt=adopt)
         async with place.serving(loaded) as gate, walking(place.url) as walker:
             await gate.state.ledger.init("jira", 1)
             status, _, text = await walker.ask(await walker.sign_in("/browse/KEY-1", "carl"))

@@ -164,3 +164,17 @@ async def test_fifty_tabs_closed_at_once(worlds: Worlds, caplog: pytest.LogCaptu
     assert 200 == (await world.page("/browse/KEY-1", cookie)).status
     _quiet(caplog)
 
+
+
+async def test_the_end_of_a_session_ends_its_downloads(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
+    world = await worlds()
+    async with world.browser() as browser:
+        await browser.sign_in("ada")
+        async with world.wire() as wire:
+            wire.request("GET", "/secure/attachment/big?bytes=4000000000", browser.cookie)
+            assert "4000000000" == (await wire.head()).header("Content-Length")
+            await browser.sign_out()
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                while True:
+                    await wire.reader.readexactly(65_536)
+    _quiet(caplog)
