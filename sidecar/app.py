@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,7 @@ from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Pin
 from sidecar.domain.policy import Policy
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
+from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
@@ -52,7 +54,24 @@ from sidecar.web.teller import Teller
 from sidecar.web.tunnel import Tunnels
 from sidecar.web.visit import Serving
 
+LOG = logging.getLogger(__name__)
 SWEEP_EVERY = 60.0
+
+
+@dataclass(slots=True)
+class Health:
+    """What readiness tells: whether the state answered when it was last asked, and whether the end has begun."""
+
+    state: bool = True
+    stopping: bool = False
+
+    def ready(self) -> bool:
+        """Whether new requests are welcome."""
+        return self.state and not self.stopping
+
+    def stop(self) -> None:
+        """The process is about to end."""
+        self.stopping = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +115,12 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
 
     async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
-        log = _audit_log(config, audit, time, lambda: policy.hash, metrics, stack)
+        log = _audit_log(loaded, audit, time, metrics, sealer, stack)
         state = await stack.enter_async_context(open_state(config.state.directory, sealer))
+        if config.state.directory is None:
+            # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
+            for name in policy.applications:
+                await state.ledger.init(name, time.now())
         accounts = Accounts(current, await _reach(config, policy, time, stack), state.ledger, log, time, metrics)
         stack.push_async_callback(accounts.close)
         providers = await _providers(config, policy, time, stack)
@@ -105,6 +128,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(sessions.close)
         sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
         stack.push_async_callback(sign_in.close)
+        recheck = Recheck(providers, sessions, current, log, time)
+        stack.push_async_callback(recheck.close)
         applications = _applications(config, policy, keys, accounts, stack)
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, providers, landings, current, chance)
@@ -119,15 +144,18 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
             own,
             replies,
             Teller(log, metrics, time, chance),
+            recheck,
         )
         metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
         metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
-        sweeper = asyncio.create_task(_sweep(sessions))
+        health = Health()
+        sweeper = asyncio.create_task(_sweep(sessions, health))
         stack.push_async_callback(_cancelled, sweeper)
         public = await _open(Listener(gateway), config.listen.public, stack)
-        operations = await _open(Listener(Operations(metrics.render, lambda: True)), config.listen.operations, stack)
+        operations = await _open(Listener(Operations(metrics.render, health.ready)), config.listen.operations, stack)
         stack.callback(tunnels.close_all)
+        stack.callback(health.stop)
         yield Running(
             public=public, operations=operations, policy=policy, state=state, metrics=metrics, sessions=sessions
         )
@@ -174,26 +202,30 @@ async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, Au
     """State and audit trail for a command while the gate does not run."""
     sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
     async with AsyncExitStack() as stack:
-        log = _audit_log(loaded.config, None, clock, lambda: loaded.policy.hash, Metrics(__version__), stack)
+        log = _audit_log(loaded, None, clock, Metrics(__version__), sealer, stack)
         yield await stack.enter_async_context(open_state(loaded.config.state.directory, sealer)), log
 
 
 def _audit_log(
-    config: Config,
-    audit: TextIO | None,
-    clock: Clock,
-    config_hash: Callable[[], str],
-    metrics: Metrics,
-    stack: AsyncExitStack,
+    loaded: Loaded, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
 ) -> AuditLog:
-    sinks: list[tuple[TextIO, Line]] = []
-    if config.audit.stdout != "off":
-        sinks.append((audit or sys.stdout, json_line if config.audit.stdout == "json" else text_line))
-    if config.audit.file is not None:
-        stream = Path(config.audit.file).open("a", encoding="ascii")  # noqa: SIM115  # the stack closes it
+    settings, sinks = loaded.config.audit, list[tuple[TextIO, Line]]()
+    if settings.stdout != "off":
+        sinks.append((audit or sys.stdout, json_line if settings.stdout == "json" else text_line))
+    if settings.file is not None:
+        stream = Path(settings.file).open("a", encoding="ascii")  # noqa: SIM115  # the stack closes it
         sinks.append((stack.enter_context(stream), json_line))
-    instance = f"{socket.gethostname()}-{secrets.token_hex(3)}"
-    return AuditLog(clock, instance, __version__, config_hash, tuple(sinks), (metrics.event,))
+    log = AuditLog(
+        clock,
+        f"{socket.gethostname()}-{secrets.token_hex(3)}",
+        __version__,
+        lambda: loaded.policy.hash,
+        tuple(sinks),
+        (metrics.event,),
+        sealer.keyed_hash,
+    )
+    metrics.gauge("lychgate_audit_lost", "Audit lines that a sink did not take.", "sink", lambda: {"all": log.failures})
+    return log
 
 
 async def _providers(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, OidcProvider]:
@@ -259,10 +291,16 @@ async def _open(listener: Listener, address: str, stack: AsyncExitStack) -> int:
     return listener.port
 
 
-async def _sweep(sessions: Sessions) -> None:
+async def _sweep(sessions: Sessions, health: Health) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY)
-        await sessions.sweep()
+        try:
+            await sessions.sweep()
+        except StateError as error:
+            LOG.error("the state could not be swept: %s", error)
+            health.state = False
+        else:
+            health.state = True
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -6,6 +6,7 @@ The envelope keeps its names (design, section 7). Chains, checkpoints and furthe
 from __future__ import annotations
 
 import json
+import logging
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from sidecar.domain.events import Event
 from sidecar.domain.reason import Reason
 from sidecar.flows.telling import Clock
 
+LOG = logging.getLogger(__name__)
 SCHEMA = 1
 
 Line = Callable[[dict[str, object]], str]
@@ -29,6 +31,8 @@ class AuditLog:
     Attributes:
         sinks: Streams with the way lines are written to each; flushed at every line.
         listeners: Called with every event: the metrics count them.
+        session_mark: Makes the keyed hash by which a session is shown; its store key stays inside.
+        failures: Lines that a sink did not take.
     """
 
     clock: Clock
@@ -37,17 +41,23 @@ class AuditLog:
     config_hash: Callable[[], str]
     sinks: tuple[tuple[TextIO, Line], ...]
     listeners: tuple[Callable[[Event], None], ...] = ()
+    session_mark: Callable[[str], str] = str
+    failures: int = field(default=0, init=False)
     sequence: int = field(default=0, init=False)
 
     def tell(self, event: Event) -> None:
-        """Write the event to every sink; a sink that fails is the next issue's matter and must not stop a request."""
+        """Write the event to every sink. One that fails is counted and told on standard error; the request goes on."""
         for listener in self.listeners:
             listener(event)
         self.sequence += 1
         record = self.record(event)
         for stream, line in self.sinks:
-            stream.write(line(record) + "\n")
-            stream.flush()
+            try:
+                stream.write(line(record) + "\n")
+                stream.flush()
+            except (OSError, ValueError) as error:
+                self.failures += 1
+                LOG.error("an audit event was lost (%s): %s", event.code.value, error)
 
     def record(self, event: Event) -> dict[str, object]:
         """The envelope: what, when, where, who, outcome, and under which policy (NIST SP 800-53r5, AU-3)."""
@@ -65,11 +75,13 @@ class AuditLog:
             record["reason"] = event.reason.value
         if event.person is not None:
             record["person"] = {"iss": event.person.issuer, "sub": event.person.subject}
-        named = ("username", "application", "portal", "provider", "rule", "session", "request", "source")
+        named = ("username", "application", "portal", "provider", "rule", "request", "source")
         record.update({name: getattr(event, name) for name in named if getattr(event, name)})
         record.update(
             {name: list(value) for name in ("before", "after") if (value := getattr(event, name)) is not None}
         )
+        if event.session:
+            record["session"] = self.session_mark(event.session)
         if event.facts:
             record["facts"] = dict(event.facts)
         return record

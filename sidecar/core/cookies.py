@@ -61,8 +61,14 @@ def _names_any(piece: bytes, guarded: frozenset[bytes]) -> bool:
     # A reader that takes a comma, a blank or a quote for a separator (RFC 2109 and older) must not find a guarded name
     # behind one, so a piece that is not plainly one pair is searched word by word.
     plain = _PLAIN.fullmatch(piece)
-    words = (plain[1],) if plain is not None else _WORD.findall(piece)
-    return any(word in guarded or word.startswith(OWN_PREFIXES) for word in map(bytes.lower, words))
+    if plain is not None:
+        return _is_named(plain[1], guarded)
+    return any(_is_named(word, guarded) for word in _WORD.findall(piece))
+
+
+def _is_named(word: bytes, guarded: frozenset[bytes]) -> bool:
+    name = word.lower()
+    return name in guarded or name.startswith(OWN_PREFIXES)
 
 
 def set_cookie_name(field: bytes) -> bytes:

@@ -98,6 +98,8 @@ def product_readings(below: str, product: Product) -> tuple[str, ...]:
 
 
 def _forwarded(below: str, product: Product) -> list[str]:
+    if all(below[: len(prefix)].lower() != prefix for prefix, _ in product.forwards):
+        return [below]
     done: list[str] = []
     seen, todo = {below}, [below]
     while todo:

@@ -16,7 +16,6 @@ class Code(StrEnum):
     LOGIN_STARTED = "login.start"
     LOGIN_SUCCEEDED = "login.success"
     LOGIN_FAILED = "login.error"
-    LOGIN_DENIED = "login.denied"
     SESSION_CREATED = "session.created"
     SESSION_REFRESHED = "session.refreshed"
     SESSION_ENDED = "session.ended"
@@ -48,7 +47,7 @@ class Event:
     Attributes:
         request: Request id, or "".
         source: Client address as far as it is believed.
-        session: Keyed hash of the session, or "".
+        session: The first 16 characters of the session's key, or ""; the sink shows a keyed hash of them.
         before, after: Sets of groups or attributes where something changed.
         facts: Further fields of the code, plain JSON values. Never tokens, codes, cookies, secrets or query values.
     """

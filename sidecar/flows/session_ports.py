@@ -103,6 +103,7 @@ class Entry:
         noted: Last use as the store knows it.
         standing: Under `standing.policy`; None until first asked for.
         renewal_tried: When a silent renewal was last begun.
+        recheck_after: Before then a provider that did not answer is not asked again.
         closers: Called when the session ends. A renewed session takes over those of the one before.
         writing: The write of the jars that is under way, or the last one.
         ended: Whether it is over; whoever still holds the entry must not build on it.
@@ -113,6 +114,7 @@ class Entry:
     noted: UnixSeconds
     standing: Standing | None = None
     renewal_tried: int = 0
+    recheck_after: int = 0
     closers: Closers = field(default_factory=Closers)
     writing: asyncio.Task[None] | None = None
     ended: bool = False

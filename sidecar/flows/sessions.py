@@ -136,6 +136,24 @@ class Sessions:
         if entry.writing is None or entry.writing.done():
             entry.writing = self._owned(_quietly(self._write_jars(entry)))
 
+    async def change(self, entry: Entry, change: Callable[[Session], Session]) -> bool:
+        """Write a changed record, compare-and-set: what ended meanwhile stays ended, and False comes back.
+
+        Raises:
+            StateError: the store did not take it.
+        """
+        for _ in range(WRITES):
+            stored = await self._store.get(entry.session.key)
+            if stored is None or entry.ended:
+                return False
+            ready = replace(change(stored[0]), version=stored[0].version + 1)
+            if await self._store.replace(ready):
+                # The jars in memory may be ahead of the store's; their own write follows.
+                entry.session = replace(ready, jars=entry.session.jars)
+                entry.standing = None
+                return not entry.ended
+        raise StateError("a session could not be changed: others write all the time")
+
     async def sweep(self) -> None:
         """Remove what is dead. Called every minute by the owner of the process.
 

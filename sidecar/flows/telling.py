@@ -45,7 +45,7 @@ class Trace:
     Attributes:
         request: Request id.
         source: Client address as far as it is believed.
-        session: Keyed hash of the session, or "".
+        session: The first 16 characters of the session's key, or "".
     """
 
     request: str = ""

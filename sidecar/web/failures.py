@@ -15,10 +15,14 @@ from sidecar.flows.streaming import UpstreamError
 from sidecar.web.forwarding import RefusedError
 from sidecar.web.pages import Action
 from sidecar.web.replies import Refusal
+from sidecar.web.texts import TEXTS
 from sidecar.web.visit import Visit
 
 OutsideError = LoginError | AccountError | LandingError | StateError | UpstreamError | RefusedError
 """What flows raise when the outside failed, a sign-in is unusable or an account is not ready."""
+
+RETRY = 10
+"""Seconds after which a page tries again by itself."""
 
 _UPSTREAM = {"connect": Reason.UPSTREAM_UNREACHABLE, "timeout": Reason.UPSTREAM_TIMEOUT}
 _SWITCHABLE = frozenset(
@@ -42,55 +46,45 @@ _SWITCHABLE = frozenset(
         Reason.PRODUCT_REFUSED,
     }
 )
-_STATUS = {
-    Reason.LOGIN_LOOP: 400,
-    Reason.PROVIDER_UNREACHABLE: 502,
-    Reason.PROVIDER_MISCONFIGURED: 502,
-    Reason.STRANGER: 403,
-    Reason.PASSWORD_LOGIN: 403,
-    Reason.LANDING_FAILED: 502,
-    Reason.LANDING_MISMATCH: 502,
-    Reason.PRODUCT_REFUSED: 403,
-    Reason.UPSTREAM_BROKEN: 502,
-    Reason.UPSTREAM_UNREACHABLE: 502,
-    Reason.UPSTREAM_TIMEOUT: 504,
-    Reason.STATE_UNAVAILABLE: 503,
-    Reason.INTERNAL: 500,
-}
 
 
 def from_decision(deny: Deny, visit: Visit) -> Refusal:
     """A refusal by the rules."""
-    return _refusal(visit, deny.status, deny.reason, ())
+    return _refusal(visit, deny.reason, (), status=deny.status)
 
 
 def from_error(error: OutsideError, visit: Visit) -> Refusal:
     """A failure; every kind has its status and says whether trying again can help."""
     match error:
         case LoginError():
-            return _refusal(visit, _STATUS.get(error.reason, 400), error.reason, (_again(visit),))
-        case AccountError() if error.retry:
-            return _refusal(visit, 503, error.reason, (_again(visit),), retry_after=10)
+            return _refusal(visit, error.reason, (_again(visit),))
+        case AccountError(retry=True):
+            return _refusal(visit, error.reason, (_again(visit),), retry_after=RETRY)
         case AccountError():
-            return _refusal(visit, 403, error.reason, ())
+            return _refusal(visit, error.reason, ())
         case LandingError():
-            return _refusal(visit, 502, Reason.LANDING_FAILED, (_again(visit),))
+            return _refusal(visit, Reason.LANDING_FAILED, (_again(visit),))
         case StateError():
-            return _refusal(visit, 503, Reason.STATE_UNAVAILABLE, (_again(visit),), retry_after=10)
+            return _refusal(visit, Reason.STATE_UNAVAILABLE, (_again(visit),), retry_after=RETRY)
         case UpstreamError():
             reason = _UPSTREAM.get(error.stage, Reason.UPSTREAM_BROKEN)
-            return _refusal(visit, _STATUS[reason], reason, (_again(visit),), retry_after=10)
+            return _refusal(visit, reason, (_again(visit),), retry_after=RETRY)
         case RefusedError():
-            return _refusal(visit, _STATUS.get(error.reason, 502), error.reason, ())
+            return _refusal(visit, error.reason, ())
 
 
 def unexpected(visit: Visit) -> Refusal:
     """A fault of ours."""
-    return _refusal(visit, 500, Reason.INTERNAL, (_again(visit),))
+    return _refusal(visit, Reason.INTERNAL, (_again(visit),))
 
 
 def _refusal(
-    visit: Visit, status: int, reason: Reason, actions: tuple[Action | None, ...], retry_after: int | None = None
+    visit: Visit,
+    reason: Reason,
+    actions: tuple[Action | None, ...],
+    *,
+    status: int | None = None,
+    retry_after: int | None = None,
 ) -> Refusal:
     application = visit.application
     standing = visit.entry.standing if visit.entry is not None else None
@@ -98,7 +92,7 @@ def _refusal(
     if application is not None and visit.entry is not None and reason in _SWITCHABLE:
         offered.append(_switch(application, visit))
     return Refusal(
-        status=status,
+        status=status or TEXTS[reason].status,
         reason=reason,
         kind=visit.facts.kind,
         application=application,

@@ -18,7 +18,8 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import LoginError
-from sidecar.flows.sessions import Sessions, StateError
+from sidecar.flows.recheck import Recheck
+from sidecar.flows.sessions import Entry, Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.web.failures import from_decision, from_error, unexpected
 from sidecar.web.forwarding import Forwarding, RefusedError
@@ -42,6 +43,7 @@ class Gateway:
         own: OwnEndpoints,
         replies: Replies,
         teller: Teller,
+        recheck: Recheck,
     ) -> None:
         self._policy = policy
         self._sessions = sessions
@@ -49,6 +51,7 @@ class Gateway:
         self._own = own
         self._replies = replies
         self._teller = teller
+        self._recheck = recheck
         self._names = Names(policy().strip)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -94,13 +97,21 @@ class Gateway:
     async def _decide(self, visit: Visit, place: Place) -> Decision:
         # With a credential the session is not read (D6), and a portal that is off has none (D13).
         if visit.facts.authorization is None and place.portal.mode is not Mode.OFF:
-            visit.entry = await self._own.session_of(visit, place.application)
+            visit.entry = await self._session(visit, place)
         entry = visit.entry
         visitor = None
         if entry is not None and entry.standing is not None:
             visitor = Visitor(entry.session, entry.standing, self._sessions.wants_renewal(entry))
         trying = place.portal.mode is Mode.OBSERVE and self._own.is_trying(visit, place.application)
         return decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
+
+    async def _session(self, visit: Visit, place: Place) -> Entry | None:
+        """The live session, its claims no older than the site allows."""
+        entry = await self._own.session_of(visit, place.application)
+        if entry is None or not self._recheck.is_due(entry):
+            return entry
+        await self._recheck.confirm(entry, visit.trace)
+        return await self._own.session_of(visit, place.application)
 
     async def _do(self, visit: Visit, decision: Decision, names: Names) -> web.StreamResponse:
         record = visit.record

@@ -66,6 +66,8 @@ class Teller:
             self._denied(visit, decision, Code.ACCESS_DENIED)
         elif isinstance(decision, PassThrough) and isinstance(decision.observed, Deny):
             self._denied(visit, decision.observed, Code.ACCESS_OBSERVED)
+        elif isinstance(decision, PassThrough) and not decision.transparent:
+            self._passed(visit, decision)
         elif isinstance(decision, Forward) and decision.username is not None:
             self._crossed(visit)
 
@@ -78,6 +80,12 @@ class Teller:
             # Whoever opens a log-in page with a live session has met D14's circle: that is a failed landing.
             told = Code.LANDING_FAILED if deny.reason is Reason.LANDING_FAILED else code
             self._tell(visit, told, "failure", deny.reason, deny.rule, {"path": _path(visit)})
+
+    def _passed(self, visit: Visit, decision: PassThrough) -> None:
+        """Machines call all day: told once a minute for each client and kind of credential."""
+        if self._is_new(Code.API_PASSTHROUGH, visit, decision.credential, visit.record.portal):
+            facts: dict[str, str | int | bool | tuple[str, ...]] = {"credential": decision.credential}
+            self._tell(visit, Code.API_PASSTHROUGH, "success", Reason.OK, decision.rule, facts)
 
     def _crossed(self, visit: Visit) -> None:
         entry, place = visit.entry, visit.place

@@ -32,6 +32,7 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
     """Adoption, neighbours on one host, audiences."""
     for name, application in config.applications.items():
         yield from _adoption(("applications", name), application, config, name)
+        yield from _unreachable_accounts(("applications", name), application, config, name)
     yield from _neighbours(config)
     yield from _audiences(config)
 
@@ -82,6 +83,12 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
                 "write https://; for a closed network only: allow_http: true at the application",
             )
     if accounts.token is not None:
+        if application.product != "jira":
+            yield Finding(
+                (*at, "accounts", "token"),
+                f"accounts of {application.product} cannot be managed yet",
+                "remove accounts; its people need accounts there already, and an authoritative provider",
+            )
         return
     asked = {
         "create": accounts.create,
@@ -95,6 +102,22 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             "needs a token with which to work at the application",
             "add accounts.token: file:///absolute/path of an administrator's personal access token",
         )
+
+
+def _unreachable_accounts(at: At, application: ApplicationSettings, config: Config, name: str) -> Iterator[Finding]:
+    """Without a token nobody can look whose account a name is, so only authoritative names are believed (D4)."""
+    if application.accounts.token is not None:
+        return
+    for portal_name, portal in portals_of(config, name).items():
+        known = [config.providers[provider] for provider in portal.provider if provider in config.providers]
+        if any(provider.usernames != "authoritative" for provider in known):
+            yield Finding(
+                at,
+                f"has no accounts.token, and the provider of {portal_name} is not authoritative: "
+                "there only people linked by hand get in",
+                "write usernames: authoritative at the provider, or add accounts.token",
+                Severity.WARNING,
+            )
 
 
 def _adoption(at: At, application: ApplicationSettings, config: Config, name: str) -> Iterator[Finding]:

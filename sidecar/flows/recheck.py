@@ -1,0 +1,151 @@
+"""Claims confirmed while a session lives: once they are older than `recheck`, one call asks the provider again.
+
+Called by the gateway before a decision. One call per session however many requests wait; a request that goes away does
+not stop it. What the provider refuses ends the session; what the network loses is forgiven for a bounded while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from sidecar.core.claims import identity_from, is_stranger
+from sidecar.core.standing import needed_claims
+from sidecar.core.tokens import TokenFault
+from sidecar.domain.events import Code, Event
+from sidecar.domain.identity import Identity
+from sidecar.domain.policy import Policy
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Session
+from sidecar.flows.login import LoginError, Provider, Tokens
+from sidecar.flows.sessions import Entry, Sessions
+from sidecar.flows.telling import Audit, Clock, Trace
+
+LOG = logging.getLogger(__name__)
+GRACE = 600
+"""Seconds beyond `recheck` for which a provider that does not answer is forgiven."""
+
+PAUSE = 30
+"""Seconds between two tries while it does not answer."""
+
+_NO_ANSWER = frozenset({Reason.PROVIDER_UNREACHABLE, Reason.PROVIDER_MISCONFIGURED, Reason.PROVIDER_REFUSED})
+
+
+class Recheck:
+    """Keeps claims from growing old, for sessions with a refresh token."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        sessions: Sessions,
+        policy: Callable[[], Policy],
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._providers = providers
+        self._sessions = sessions
+        self._policy = policy
+        self._audit = audit
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[bool]] = {}
+
+    def is_due(self, entry: Entry) -> bool:
+        """Whether the claims are older than the site allows and can be confirmed."""
+        session, now = entry.session, self._clock.now()
+        if session.refresh_token is None or now < session.checked_at + self._policy().limits.recheck:
+            return False
+        return now >= entry.recheck_after
+
+    async def confirm(self, entry: Entry, trace: Trace) -> bool:
+        """Confirm the claims of a session that is due; False if the session is over.
+
+        Raises:
+            StateError: the store did not take the confirmed claims.
+        """
+        key = entry.session.key
+        task = self._tasks.get(key)
+        if task is None:
+            task = self._tasks[key] = asyncio.create_task(self._work(entry, trace))
+            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Let what was begun come to its end: a spent refresh token must not be lost."""
+        while self._tasks:
+            _ = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _work(self, entry: Entry, trace: Trace) -> bool:
+        session, now = entry.session, self._clock.now()
+        provider = self._providers.get(session.identity.provider)
+        if provider is None or session.refresh_token is None:
+            return True
+        try:
+            tokens = await provider.refresh(session.refresh_token, session.identity.person, now)
+            identity = self._identity(session, tokens)
+        except LoginError as error:
+            return await self._failed(entry, error, trace)
+
+        def confirmed(stored: Session) -> Session:
+            return replace(
+                stored,
+                identity=identity,
+                checked_at=self._clock.now(),
+                refresh_token=tokens.refresh_token or stored.refresh_token,
+                id_token=tokens.id_token if stored.id_token is not None and tokens.id_token else stored.id_token,
+            )
+
+        if not await self._sessions.change(entry, confirmed):
+            return False
+        self._tell(entry.session, Reason.OK, "", trace)
+        return True
+
+    def _identity(self, session: Session, tokens: Tokens) -> Identity:
+        policy, old = self._policy(), session.identity
+        known, application = policy.providers.get(old.provider), policy.applications.get(session.application)
+        if known is None or application is None:
+            raise LoginError(Reason.CODE_REFUSED, "the provider or the application is no longer configured")
+        if is_stranger(tokens.claims, known):
+            raise LoginError(Reason.STRANGER, "the person belongs to none of the organisations let in any more")
+        try:
+            new = identity_from(tokens.claims, known, needed_claims(application))
+        except TokenFault as fault:
+            raise LoginError(Reason.TOKEN_INVALID, str(fault)) from fault
+        if new.person != old.person:
+            raise LoginError(Reason.TOKEN_INVALID, "the provider confirmed somebody else")
+        # A refreshed answer need not repeat how somebody signed in (OpenID Connect Core 1.0, section 12.2).
+        return replace(
+            new,
+            sid=new.sid or old.sid,
+            acr=new.acr or old.acr,
+            auth_time=new.auth_time if new.auth_time is not None else old.auth_time,
+        )
+
+    async def _failed(self, entry: Entry, error: LoginError, trace: Trace) -> bool:
+        session, now = entry.session, self._clock.now()
+        oldest = session.checked_at + self._policy().limits.recheck + GRACE
+        if error.reason in _NO_ANSWER and now < oldest:
+            entry.recheck_after = now + PAUSE
+            LOG.warning("the claims of a session could not be confirmed: %s", error.detail)
+            return True
+        self._tell(session, error.reason, error.detail, trace)
+        _ = await self._sessions.end(session.key, "recheck", trace)
+        return False
+
+    def _tell(self, session: Session, reason: Reason, detail: str, trace: Trace) -> None:
+        self._audit.tell(
+            Event(
+                code=Code.SESSION_REFRESHED,
+                outcome="success" if reason is Reason.OK else "failure",
+                reason=reason,
+                request=trace.request,
+                source=trace.source,
+                person=session.identity.person,
+                application=session.application,
+                portal=session.portal,
+                provider=session.identity.provider,
+                session=session.key[:16],
+                facts={"detail": detail} if detail else {},
+            )
+        )
