@@ -80,7 +80,9 @@ class SessionSettings(Settings):
         default=86_400, description="A session ends when it is so old, used or not."
     )
     recheck: Annotated[Seconds, AfterValidator(between(30, 86_400))] = Field(
-        default=900, description="How old claims may grow before the provider is asked again."
+        default=900,
+        description="How old claims may grow before the provider is asked again. Needs a refresh token; without one "
+        "claims are confirmed at the next sign-in or renewal.",
     )
     per_person: int = Field(
         default=20, ge=1, le=1000, description="Most sessions of one person at one application; the oldest gives way."

@@ -8,7 +8,7 @@ A path with several readings is judged once for each, and the strictest answer c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from sidecar.core.credentials import credential_kind
 from sidecar.core.passwords import query_has
@@ -172,7 +172,8 @@ def _wanted(place: Place) -> str:
         return _back_to(None, place)
     if not target.startswith(context + "/"):
         target = context + target
-    return _back_to(target, place)
+    # `parse_qs` has decoded it once; what a request line cannot carry is encoded again.
+    return _back_to(quote(target, safe="/?&=%:@!$'()*+,;~#[]"), place)
 
 
 def _by_rules(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:

@@ -34,7 +34,7 @@ CONFLUENCE = Product(
             *_actions("viewsecurityconfig", "editsecurityconfig", "systeminfo", "license", "backup"),
         ),
         "password_login": path_set(
-            *_actions("login", "dologin", "authenticate", "doauthenticate", "dosignup"),
+            *_actions("login", "dologin", "dosignup"),
             *_actions("forgotuserpassword", "doforgotuserpassword"),
             "signup*.action",
             "resetuserpassword*.action",

@@ -66,7 +66,6 @@ JIRA = Product(
             "Signup*.jspa",
             "ForgotLoginDetails*.jspa",
             "ResetPassword*.jspa",
-            "WebSudoAuthenticate*.jspa",
         ),
         "setup": path_set("/setup/**", "/bootstrap/**", "Setup*.jspa"),
         "tokens": path_set("/rest/pat/**", "/secure/ViewPersonalAccessTokens.jspa", "ViewPersonalAccessTokens*.jspa"),

@@ -22,7 +22,7 @@ from sidecar.web.tunnel import Handshake, Tunnels
 from sidecar.web.visit import NODE, Serving, Visit
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORMS = ("application/x-www-form-urlencoded", "multipart/")
 
 
 class RefusedError(Exception):
@@ -217,7 +217,7 @@ class Forwarding:
 
     async def _check_form(self, visit: Visit, place: Place) -> None:
         """D12: Seraph takes credentials from a form on any URL outside the REST module."""
-        kind = visit.head.get(b"content-type").lower()
+        kind = visit.head.get(b"content-type").strip().lower()
         if not visit.request.body_exists or not kind.startswith(_FORMS) or place.below.startswith("/rest/"):
             return
         if visit.head.get(b"expect").lower() == "100-continue":

@@ -76,8 +76,7 @@ class OwnEndpoints:
     async def session_of(self, visit: Visit, application: Application) -> Entry | None:
         """The browser's live session for an application."""
         name = application.cookie.encode()
-        values = [value for value in (find_cookie(field, name) for field in visit.head.cookies) if value is not None]
-        return await self._sessions.find(application.name, values[0]) if len(values) == 1 else None
+        return await self._sessions.find(application.name, find_cookie(b"; ".join(visit.head.cookies), name))
 
     def is_trying(self, visit: Visit, application: Application) -> bool:
         """Whether the browser asked for enforcement of observed portals."""

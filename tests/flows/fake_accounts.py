@@ -39,8 +39,8 @@ from sidecar.domain.policy import (
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, PinConflictError
 from sidecar.flows.provisioning import Accounts, BoundHook, Memory, Reach
-from sidecar.flows.telling import Trace
 from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import Trace
 from sidecar.products.jira import JIRA
 
 TRACE = Trace(request="r-1", source="192.0.2.7", session="s-1")

@@ -35,7 +35,7 @@ async def test_removals_across_people_stop_at_the_limit_and_go_on_an_hour_later(
 
 
 async def test_a_new_session_looks_again_although_the_order_is_the_same() -> None:
-    """What an administrator changed by hand meanwhile is noticed at the next sign-in, not a quarter of an hour later."""
+    """What an administrator changed by hand meanwhile is noticed at the next sign-in, not much later."""
     world = World(Directory(account("alice", "jira-users")))
     world.pin(agent(), "alice")
     order = world.order(agent())
