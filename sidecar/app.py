@@ -31,10 +31,7 @@ from sidecar.adapters.state.sqlite import State, open_state
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, header_landing, provider_config
-from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import Person
-from sidecar.domain.ledger import Pin
 from sidecar.domain.policy import Policy
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
 from sidecar.flows.recheck import Recheck
@@ -115,12 +112,11 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
 
     async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
-        log = _audit_log(loaded, audit, time, metrics, sealer, stack)
+        log = audit_log(loaded, audit, time, metrics, sealer, stack)
         state = await stack.enter_async_context(open_state(config.state.directory, sealer))
         if config.state.directory is None:
             # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
-            for name in policy.applications:
-                await state.ledger.init(name, time.now())
+            _ = [await state.ledger.init(name, time.now()) for name in policy.applications]
         accounts = Accounts(current, await _reach(config, policy, time, stack), state.ledger, log, time, metrics)
         stack.push_async_callback(accounts.close)
         providers = await _providers(config, policy, time, stack)
@@ -137,78 +133,23 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         tunnels = Tunnels()
         replies = Replies(Pages(nonce=lambda: chance.token(16)))
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies)
-        gateway = Gateway(
-            current,
-            sessions,
-            Forwarding(applications, sessions, tunnels, log, time),
-            own,
-            replies,
-            Teller(log, metrics, time, chance),
-            recheck,
-        )
+        forwarding = Forwarding(applications, sessions, tunnels, log, time)
+        teller = Teller(log, metrics, time, chance)
+        gateway = Gateway(current, sessions, forwarding, own, replies, teller, recheck)
         metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
         metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
-        health = Health()
-        sweeper = asyncio.create_task(_sweep(sessions, health))
-        stack.push_async_callback(_cancelled, sweeper)
-        public = await _open(Listener(gateway), config.listen.public, stack)
-        operations = await _open(Listener(Operations(metrics.render, health.ready)), config.listen.operations, stack)
+        public, operations = await _listen(config, gateway, metrics, sessions, stack)
         stack.callback(tunnels.close_all)
-        stack.callback(health.stop)
         yield Running(
             public=public, operations=operations, policy=policy, state=state, metrics=metrics, sessions=sessions
         )
 
 
-async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
-    """Declare the ledger in the configured state to be the right one, for every application.
-
-    Returns:
-        By application: whether it was done just now.
-
-    Raises:
-        StateError: the gate is running, or the state cannot be opened.
-    """
-    clock, done = SystemClock(), {}
-    async with _beside(loaded, clock) as (state, log):
-        for name in loaded.policy.applications:
-            done[name] = await state.ledger.init(name, clock.now())
-            if done[name]:
-                log.tell(Event(code=Code.LEDGER_INITIALISED, application=name, facts={"cause": "command"}))
-    return done
-
-
-async def link_account(loaded: Loaded, application: str, username: str, person: Person) -> None:
-    """Pin an account to a person by hand (D4).
-
-    Raises:
-        PinConflictError: the account or the person is pinned otherwise.
-        StateError: the gate is running, or the ledger was not initialised.
-    """
-    clock = SystemClock()
-    name = fold(username)
-    pin = Pin(application=application, username=name, spelling=username, person=person, created=False, at=clock.now())
-    async with _beside(loaded, clock) as (state, log):
-        if not await state.ledger.usable(application):
-            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
-        await state.ledger.pin(pin)
-        facts = {"cause": "command", "account": username}
-        log.tell(Event(code=Code.USER_LINKED, person=person, username=name, application=application, facts=facts))
-
-
-@asynccontextmanager
-async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, AuditLog]]:
-    """State and audit trail for a command while the gate does not run."""
-    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
-    async with AsyncExitStack() as stack:
-        log = _audit_log(loaded, None, clock, Metrics(__version__), sealer, stack)
-        yield await stack.enter_async_context(open_state(loaded.config.state.directory, sealer)), log
-
-
-def _audit_log(
+def audit_log(
     loaded: Loaded, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
 ) -> AuditLog:
+    """The audit trail as the configuration wants it; its file is closed with *stack*."""
     settings, sinks = loaded.config.audit, list[tuple[TextIO, Line]]()
     if settings.stdout != "off":
         sinks.append((audit or sys.stdout, json_line if settings.stdout == "json" else text_line))
@@ -282,6 +223,19 @@ def _upstream(address: str) -> Client:
     secure = parts.scheme == "https"
     tls = ssl.create_default_context() if secure else None
     return Client(connect_to(parts.hostname or "", parts.port or (443 if secure else 80), tls))
+
+
+async def _listen(
+    config: Config, gateway: Gateway, metrics: Metrics, sessions: Sessions, stack: AsyncExitStack
+) -> tuple[int, int]:
+    """Open both ports; the state is swept and readiness told as long as they are open."""
+    health = Health()
+    sweeper = asyncio.create_task(_sweep(sessions, health))
+    stack.push_async_callback(_cancelled, sweeper)
+    public = await _open(Listener(gateway), config.listen.public, stack)
+    operations = await _open(Listener(Operations(metrics.render, health.ready)), config.listen.operations, stack)
+    stack.callback(health.stop)
+    return public, operations
 
 
 async def _open(listener: Listener, address: str, stack: AsyncExitStack) -> int:

@@ -14,7 +14,8 @@ import click
 
 from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
-from sidecar.app import initialise_ledger, link_account, running
+from sidecar.app import running
+from sidecar.commands import initialise_ledger, link_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
 from sidecar.config.schema import json_schema

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote
 from sidecar.core.credentials import credential_kind
 from sidecar.core.passwords import query_has
 from sidecar.core.redirects import safe_return
+from sidecar.core.traits import is_unconditional
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, SignOut, StartLogin
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Answer, Mode, Policy, Portal, Rule
@@ -79,10 +80,6 @@ def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Po
     return _by_rules(facts, place, visitor, policy, now)
 
 
-def _readings(place: Place) -> tuple[str, ...]:
-    return (place.below, *place.readings)
-
-
 def _is_upgrade(facts: RequestFacts) -> bool:
     """Only this one is ever forwarded; to other values of `Upgrade` the request is an ordinary one (D7)."""
     return facts.upgrade is not None and facts.upgrade.lower() == "websocket"
@@ -90,29 +87,30 @@ def _is_upgrade(facts: RequestFacts) -> bool:
 
 def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
     """What is refused, or ours, whoever asks."""
-    product = place.application.product
-    if any(place.application.closed.holds_folded(path) for path in _readings(place)):
+    if place.traits.closed:
         return Deny(status=403, reason=Reason.CLOSED_PATH, place=place, rule="product/closed")
-    if query_has(place.query, product.password_fields):
+    if query_has(facts.query, place.application.product.password_fields):
         return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
-    if any(path in product.logout_paths for path in _readings(place)):
+    if place.traits.logout:
         return SignOut(place=place)
-    if facts.method not in {"GET", "HEAD", "DELETE"}:
-        logins = product.path_sets["password_login"]
-        if any(logins.holds_folded(path) for path in _readings(place)):
-            return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
-    closed = (_closed_by_rule(facts, place, path) for path in _readings(place))
-    return next((denial for denial in closed if denial is not None), None)
+    if place.traits.password and facts.method not in {"GET", "HEAD", "DELETE"}:
+        return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
+    for matching in place.traits.matching:
+        denial = _closed_by_rule(facts, place, matching)
+        if denial is not None:
+            return denial
+    return None
 
 
-def _closed_by_rule(facts: RequestFacts, place: Place, path: str) -> Decision | None:
+def _closed_by_rule(facts: RequestFacts, place: Place, matching: tuple[int, ...]) -> Decision | None:
     """A denial that asks nothing of the person holds for machines and strangers too."""
-    for rule in place.portal.rules:
-        if not _matches(rule, facts, path):
+    for number in matching:
+        rule = place.portal.rules[number]
+        if not _takes(rule, facts):
             continue
         if rule.answer is not Answer.DENY:
             return None
-        if _is_unconditional(rule) or facts.authorization is not None:
+        if is_unconditional(rule) or facts.authorization is not None:
             # A credential shows no claims: whom a ban is meant for cannot be told, so it holds.
             return Deny(status=403, reason=Reason.RULE_DENIED, place=place, rule=rule.id)
     return None
@@ -136,7 +134,7 @@ def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decisio
         return Deny(status=401, reason=Reason.CREDENTIAL_UNKNOWN, place=place, rule="api")
     if kind == "jwt_of_provider":
         return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api")
-    if not all(path in place.application.api.paths for path in _readings(place)):
+    if not place.traits.machine:
         return Deny(status=401, reason=Reason.CREDENTIAL_NOT_HERE, place=place, rule="api")
     if kind not in place.application.api.passes:
         return Deny(status=401, reason=Reason.CREDENTIAL_DENIED, place=place, rule=f"api/{kind}")
@@ -145,25 +143,24 @@ def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decisio
 
 def _at_log_in(facts: RequestFacts, place: Place, visitor: Visitor | None) -> Decision | None:
     """The product's own log-in page is turned into our sign-in (D12), and never into a circle (D14)."""
-    if facts.method not in {"GET", "HEAD"}:
+    traits = place.traits
+    if not (traits.login or traits.password) or facts.method not in {"GET", "HEAD"}:
         return None
-    product, readings = place.application.product, _readings(place)
-    if not any(path in product.login_paths for path in readings):
-        pages = product.path_sets["password_login"]
-        if facts.kind in _PAGES and any(path in pages for path in readings):
+    if not traits.login:
+        if facts.kind in _PAGES:
             return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
         return None
     if visitor is None:
-        return _no_session(facts, place, "product/log-in", _wanted(place))
+        return _no_session(facts, place, "product/log-in", _wanted(facts, place))
     reason = Reason.LANDING_FAILED if _is_let_in(place, visitor.session) else Reason.OTHER_PORTAL
     return Deny(status=403, reason=reason, place=place, rule="product/log-in")
 
 
-def _wanted(place: Place) -> str:
+def _wanted(facts: RequestFacts, place: Place) -> str:
     """The page that the product's log-in page was to lead to."""
     application, portal = place.application, place.portal
     product, context = application.product, application.context
-    fields = parse_qs(place.query) if place.query.count("&") < 50 else {}
+    fields = parse_qs(facts.query) if facts.query.count("&") < 50 else {}
     target = next((fields[name][0] for name in product.login_target if name in fields), "")
     if portal.prefixes and not target.startswith("/"):
         # The customers' log-in page names its targets from the portal's own root.
@@ -177,13 +174,16 @@ def _wanted(place: Place) -> str:
 
 
 def _by_rules(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
-    if _is_public_to_machines(facts, place):
+    if place.traits.public and not _is_upgrade(facts):
+        # Application links ask some endpoints before they have a credential; only where their profile is declared.
         return Forward(place=place, username=None, order=None, rule="machine/public", extends_idle=False)
     if visitor is not None and visitor.standing.policy != policy.hash:
         # The policy was replaced while the session was being found: its verdicts belong to other rules.
         return Deny(status=503, reason=Reason.INTERNAL, place=place)
-    found = [_by_reading(facts, place, path, visitor, now) for path in _readings(place)]
-    return max(found, key=_strictness)
+    matching = place.traits.matching
+    if len(matching) == 1:
+        return _by_reading(facts, place, matching[0], visitor, now)
+    return max((_by_reading(facts, place, numbers, visitor, now) for numbers in matching), key=_strictness)
 
 
 def _strictness(decision: Decision) -> int:
@@ -200,10 +200,12 @@ def _strictness(decision: Decision) -> int:
             return 4
 
 
-def _by_reading(facts: RequestFacts, place: Place, path: str, visitor: Visitor | None, now: UnixSeconds) -> Decision:
-    """The answer to one reading of the path."""
+def _by_reading(
+    facts: RequestFacts, place: Place, matching: tuple[int, ...], visitor: Visitor | None, now: UnixSeconds
+) -> Decision:
+    """The answer to one reading of the path; *matching* are the rules whose paths it matches."""
     admission = visitor.standing.portals.get(place.portal.name) if visitor is not None else None
-    number = _rule_for(facts, place.portal, path, admission)
+    number = _rule_for(facts, place.portal, matching, admission)
     rule = place.portal.rules[number] if number is not None else None
     rule_id = rule.id if rule is not None else f"{place.portal.name}/default"
     if rule is not None and rule.answer is Answer.PUBLIC and not _is_upgrade(facts):
@@ -216,10 +218,13 @@ def _by_reading(facts: RequestFacts, place: Place, path: str, visitor: Visitor |
     return _by_session(facts, place, visitor, number, now)
 
 
-def _rule_for(facts: RequestFacts, portal: Portal, path: str, admission: Admission | None) -> int | None:
+def _rule_for(
+    facts: RequestFacts, portal: Portal, matching: tuple[int, ...], admission: Admission | None
+) -> int | None:
     """Number of the first rule that matches; a denial counts only for those whom its condition meets."""
-    for number, rule in enumerate(portal.rules):
-        if not _matches(rule, facts, path):
+    for number in matching:
+        rule = portal.rules[number]
+        if not _takes(rule, facts):
             continue
         if rule.answer is Answer.DENY and (admission is None or admission.rules[number] is not Reason.OK):
             continue
@@ -227,16 +232,11 @@ def _rule_for(facts: RequestFacts, portal: Portal, path: str, admission: Admissi
     return None
 
 
-def _matches(rule: Rule, facts: RequestFacts, path: str) -> bool:
-    """A rule that denies or demands holds in any letter case (rule 17). `GET` in a rule means `HEAD` as well: it is
-    the same request without the content (RFC 9110, section 9.3.2)."""
+def _takes(rule: Rule, facts: RequestFacts) -> bool:
+    """Whether the rule speaks of the method. `GET` in a rule means `HEAD` as well: it is the same request without the
+    content (RFC 9110, section 9.3.2)."""
     methods = rule.methods
-    if methods is not None and facts.method not in methods and not (facts.method == "HEAD" and "GET" in methods):
-        return False
-    demands = rule.answer is Answer.ALLOW and (rule.fresh is not None or not _is_unconditional(rule))
-    if rule.answer is Answer.DENY or demands:
-        return rule.paths.holds_folded(path)
-    return path in rule.paths
+    return methods is None or facts.method in methods or (facts.method == "HEAD" and "GET" in methods)
 
 
 def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int | None, now: UnixSeconds) -> Decision:
@@ -254,8 +254,13 @@ def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int
         return _step_up(facts, place, rule, session)
     if visitor.renew and facts.kind is Kind.NAVIGATION and facts.method == "GET":
         return _again(facts, place, rule_id, session, silent=True)
-    extends = not any(path in place.application.product.path_sets["polling"] for path in _readings(place))
-    return Forward(place=place, username=standing.username, order=standing.order, rule=rule_id, extends_idle=extends)
+    return Forward(
+        place=place,
+        username=standing.username,
+        order=standing.order,
+        rule=rule_id,
+        extends_idle=not place.traits.polling,
+    )
 
 
 def _is_let_in(place: Place, session: Session) -> bool:
@@ -337,15 +342,3 @@ def _back_to(target: str | None, place: Place) -> str:
     application, start = place.application, place.portal.start
     back = safe_return(target, application)
     return back if back == target or not start else application.context + start
-
-
-def _is_unconditional(rule: Rule) -> bool:
-    return not rule.condition.asks_groups and not rule.condition.claims
-
-
-def _is_public_to_machines(facts: RequestFacts, place: Place) -> bool:
-    """Application links ask some endpoints before they have a credential; only where their profile is declared."""
-    public = place.application.api.public
-    if _is_upgrade(facts) or not public or not place.portal.default:
-        return False
-    return all(path in public for path in _readings(place))

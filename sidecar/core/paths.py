@@ -54,7 +54,7 @@ def read_target(target: str) -> Target | None:
     """
     raw, mark, rest = target.partition("?")
     query = rest if mark else None
-    if not raw.startswith("/") or "#" in target or not target.isascii() or not _is_visible(target):
+    if not raw.startswith("/") or not _is_plain(raw) or not is_plain_query(rest):
         return None
     if _PLAIN.match(raw) is not None:
         return Target(raw, raw, query)
@@ -69,6 +69,11 @@ def read_target(target: str) -> Target | None:
     if not _is_clean(probe) or not _is_flat(probe) or (encoded_slash and "//" in probe):
         return None
     return Target("%2F".join(pieces), raw, query, "//" in probe, ";" in probe, encoded_slash)
+
+
+def is_plain_query(query: str) -> bool:
+    """Whether a query holds nothing that may stand in no target: it is not judged otherwise."""
+    return _is_plain(query)
 
 
 def single_slashes(path: str) -> str:
@@ -148,8 +153,8 @@ def _homes(path: str, product: Product) -> tuple[str, ...]:
     return home + path[path.rindex("/") :], path
 
 
-def _is_visible(text: str) -> bool:
-    return text.isprintable() and " " not in text
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and "#" not in text
 
 
 def _is_clean(path: str) -> bool:

@@ -12,11 +12,13 @@ from itertools import chain
 from sidecar.core.paths import (
     Target,
     collapsed,
+    is_plain_query,
     product_readings,
     read_target,
     single_slashes,
     without_parameters,
 )
+from sidecar.core.traits import traits_of
 from sidecar.domain.decision import Deny, Own, Place, Relocate, RequestFacts
 from sidecar.domain.policy import Application, Policy, Portal
 from sidecar.domain.reason import Reason
@@ -29,6 +31,10 @@ METHODS = frozenset(
     | {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"}
 )
 """What Jira and Confluence understand, WebDAV's included (RFC 4918). `TRACE` and `CONNECT` are not among them."""
+
+REMEMBERED_PATHS = 8192
+REMEMBERED_LENGTH = 512
+"""Bounds of what a locator remembers; longer paths are judged each time."""
 
 _HOST = re.compile(
     r"(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?P<dot>\.?)(?::(?P<port>[0-9]{1,5}))?"
@@ -45,6 +51,31 @@ def canonical_host(host: str) -> str | None:
         return None
     port = found["port"]
     return found["name"] if port in (None, "80", "443") else f"{found['name']}:{int(port)}"
+
+
+class Locator:
+    """Finds places under one policy, and remembers those of the paths that were asked for: a page asks for the same
+    hundred again and again. Refusals are not remembered."""
+
+    __slots__ = ("_places", "_policy")
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._places: dict[tuple[bool, str, str], Place] = {}
+
+    def locate(self, facts: RequestFacts) -> Place | Own | Relocate | Deny:
+        """As `locate`; the query, which is not judged, is looked at anew for what may stand in no target."""
+        path, _, query = facts.target.partition("?")
+        key = (facts.method in {"GET", "HEAD"}, facts.host, path)
+        known = self._places.get(key)
+        if known is not None and facts.method in METHODS and is_plain_query(query):
+            return known
+        found = locate(facts, self._policy)
+        if isinstance(found, Place) and len(path) <= REMEMBERED_LENGTH:
+            if len(self._places) >= REMEMBERED_PATHS:
+                self._places.clear()
+            self._places[key] = found
+        return found
 
 
 def locate(facts: RequestFacts, policy: Policy) -> Place | Own | Relocate | Deny:
@@ -91,7 +122,7 @@ def _place(target: Target, application: Application, method: str) -> Place | Own
         path=application.context + readings[0],
         below=readings[0],
         readings=readings[1:],
-        query=target.query or "",
+        traits=traits_of(application, portal, readings),
     )
 
 

@@ -46,6 +46,35 @@ class RequestFacts:
     websocket: bool = False
     has_body: bool = False
 
+    @property
+    def query(self) -> str:
+        """The raw query without "?", neither judged nor rewritten."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What product knowledge and rules say of a path; where it has several readings, the strictest counts.
+
+    Attributes:
+        closed: Denied whatever the rules say.
+        logout, login: The product ends its session there, or shows its own log-in page.
+        password: The product takes or hands out passwords there.
+        polling: Open tabs ask it by themselves: nobody's presence is proved.
+        machine: Machine credentials may pass.
+        public: Open to everybody, anonymously, because a machine profile is declared.
+        matching: For each reading, the numbers of the portal's rules whose paths match, in order.
+    """
+
+    closed: bool
+    logout: bool
+    login: bool
+    password: bool
+    polling: bool
+    machine: bool
+    public: bool
+    matching: tuple[tuple[int, ...], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -58,7 +87,7 @@ class Place:
         path: The canonical path below the host, product rewrites applied: what the rules see.
         below: *path* below the context path; begins with "/".
         readings: Further meanings that the application may find in the path; every one is judged, the strictest wins.
-        query: The raw query without "?", neither judged nor rewritten.
+        traits: See there.
     """
 
     application: Application
@@ -66,8 +95,8 @@ class Place:
     shared: str
     path: str
     below: str
+    traits: Traits
     readings: tuple[str, ...] = ()
-    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

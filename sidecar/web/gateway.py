@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sidecar.core.decide import Visitor, decide
 from sidecar.core.headers import Names
-from sidecar.core.routing import locate
+from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
 from sidecar.domain.policy import Mode, Policy
 from sidecar.domain.reason import Reason
@@ -52,13 +52,15 @@ class Gateway:
         self._replies = replies
         self._teller = teller
         self._recheck = recheck
-        self._names = Names(policy().strip)
+        self._policy_seen = policy()
+        self._names = Names(self._policy_seen.strip)
+        self._locator = Locator(self._policy_seen)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request. Never raises but for a client that is gone."""
         policy = self._policy()
-        if self._names.strip is not policy.strip:
-            self._names = Names(policy.strip)
+        if self._policy_seen is not policy:
+            self._policy_seen, self._names, self._locator = policy, Names(policy.strip), Locator(policy)
         names = self._names
         head = read_head(request, names)
         visit = self._teller.began(request, head, policy)
@@ -84,7 +86,7 @@ class Gateway:
             return self._unreadable(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
         if visit.head.twice or framing_fault(visit.request, visit.head):
             return self._unreadable(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
-        found = locate(visit.facts, visit.policy)
+        found = self._locator.locate(visit.facts)
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
             decision = await self._decide(visit, found)

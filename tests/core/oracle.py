@@ -54,7 +54,7 @@ def for_nobody(case: Case, place: Place, ways: tuple[str, ...]) -> str:
     passwords = any(holds(app.product.path_sets["password_login"], way, any_case=True) for way in ways)
     if any(holds(app.closed, way, any_case=True) for way in ways):
         return "403 closed_path"
-    if "os_password" in place.query:
+    if "os_password" in case.request.query:
         return "403 password_login"
     if any(holds(app.product.logout_paths, way) for way in ways):
         return "signs out"

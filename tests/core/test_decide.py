@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.core.decide import Visitor, decide
 from sidecar.core.routing import locate
+from sidecar.core.traits import traits_of
 from sidecar.domain.decision import Deny, Forward, Kind, PassThrough, Place, RequestFacts, StartLogin
 from sidecar.domain.policy import Answer, Condition, Mode
 from sidecar.domain.session import Session
@@ -215,7 +216,9 @@ def test_no_reading_hides_another(method: str, one: str, other: str, expected: s
     place, ada = locate(request, policy), visitor_of(ADA, policy)
     assert isinstance(place, Place)
     for below, reading in ((one, other), (other, one)):
-        there = replace(place, below=below, readings=(reading,))
+        ways = (below, reading)
+        traits = traits_of(place.application, place.portal, ways)
+        there = replace(place, below=below, readings=ways[1:], traits=traits)
         assert expected == told(decide(request, there, ada, policy, NOW))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from sidecar.adapters.seal import CookieSigner, Sealer
+from sidecar.core.traits import traits_of
 from sidecar.domain.decision import Place, StartLogin
 from sidecar.domain.policy import (
     Application,
@@ -115,7 +116,14 @@ class Browser:
         home = application.portal(portal)
         assert home is not None
         order = StartLogin(
-            place=Place(application=application, portal=home, shared="", path=back_to, below=back_to),
+            place=Place(
+                application=application,
+                portal=home,
+                shared="",
+                path=back_to,
+                below=back_to,
+                traits=traits_of(application, home, (back_to,)),
+            ),
             portal=home,
             provider=home.providers[0],
             back_to=back_to,

@@ -1,0 +1,67 @@
+"""What commands do beside the gate, while it does not run: initialise the ledger, link an account. Each is audited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sidecar import __version__
+from sidecar.adapters.audit import AuditLog
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.app import audit_log
+from sidecar.config.load import Loaded
+from sidecar.config.outside import cookie_keys
+from sidecar.core.usernames import fold
+from sidecar.domain.events import Code, Event
+from sidecar.domain.identity import Person
+from sidecar.domain.ledger import Pin
+from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import Clock
+
+
+async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
+    """Declare the ledger in the configured state to be the right one, for every application.
+
+    Returns:
+        By application: whether it was done just now.
+
+    Raises:
+        StateError: the gate is running, or the state cannot be opened.
+    """
+    clock, done = SystemClock(), {}
+    async with _beside(loaded, clock) as (state, log):
+        for name in loaded.policy.applications:
+            done[name] = await state.ledger.init(name, clock.now())
+            if done[name]:
+                log.tell(Event(code=Code.LEDGER_INITIALISED, application=name, facts={"cause": "command"}))
+    return done
+
+
+async def link_account(loaded: Loaded, application: str, username: str, person: Person) -> None:
+    """Pin an account to a person by hand (D4).
+
+    Raises:
+        PinConflictError: the account or the person is pinned otherwise.
+        StateError: the gate is running, or the ledger was not initialised.
+    """
+    clock = SystemClock()
+    name = fold(username)
+    pin = Pin(application=application, username=name, spelling=username, person=person, created=False, at=clock.now())
+    async with _beside(loaded, clock) as (state, log):
+        if not await state.ledger.usable(application):
+            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await state.ledger.pin(pin)
+        facts = {"cause": "command", "account": username}
+        log.tell(Event(code=Code.USER_LINKED, person=person, username=name, application=application, facts=facts))
+
+
+@asynccontextmanager
+async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, AuditLog]]:
+    """State and audit trail for a command while the gate does not run."""
+    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
+    async with AsyncExitStack() as stack:
+        log = audit_log(loaded, None, clock, Metrics(__version__), sealer, stack)
+        yield await stack.enter_async_context(open_state(loaded.config.state.directory, sealer)), log
