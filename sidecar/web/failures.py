@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from urllib.parse import quote
 
 from sidecar.domain.decision import Deny, Kind
@@ -58,7 +59,7 @@ def from_error(error: OutsideError, visit: Visit) -> Refusal:
     match error:
         case LoginError():
             return _refusal(visit, error.reason, (_again(visit),))
-        case AccountError(retry=True):
+        case AccountError() if error.retry or TEXTS[error.reason].status == HTTPStatus.SERVICE_UNAVAILABLE:
             return _refusal(visit, error.reason, (_again(visit),), retry_after=RETRY)
         case AccountError():
             return _refusal(visit, error.reason, ())

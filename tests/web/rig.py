@@ -151,7 +151,7 @@ class World:
 
 @dataclass(slots=True)
 class Browser:
-    """A browser at a world, as far as tests need one: a cookie jar that follows the rules, and no redirects by itself."""
+    """A browser at a world, as far as tests need one: a cookie jar that follows the rules, no redirects by itself."""
 
     world: World
     session: aiohttp.ClientSession
@@ -227,7 +227,9 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
     if site.proof == "assertion":
         proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
     async with AsyncExitStack() as stack:
-        staff = await stack.enter_async_context(serve_provider(Provider(people(STAFF), [_client("staff", url, secret)])))
+        staff = await stack.enter_async_context(
+            serve_provider(Provider(people(STAFF), [_client("staff", url, secret)]))
+        )
         customers = await stack.enter_async_context(
             serve_provider(Provider(people(CUSTOMERS), [_client("customers", url, secret)]))
         )
@@ -257,9 +259,7 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
         yield World(site, port, loaded, gate, jira, tools, staff, customers, audit, token, folder, gates)
 
 
-def configuration(
-    site: Site, folder: Path, port: int, jira: str, tools: str, issuers: Sequence[str]
-) -> dict[str, Any]:
+def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, issuers: Sequence[str]) -> dict[str, Any]:
     """The configuration file of a world."""
     origin = f"http://localhost:{port}"
     at = {"client_id": "lychgate", "client_secret": f"file://{folder}/client-secret"}
@@ -361,4 +361,3 @@ def _client(provider: str, url: str, secret: str) -> Client:
         redirect_uris=tuple(f"{base}/.lychgate/callback/{provider}" for base in bases),
         post_logout_redirect_uris=tuple(f"{base}/.lychgate/signed-out" for base in bases),
     )
-

@@ -101,9 +101,7 @@ async def test_a_handler_that_fails_answers_without_a_word_of_why(caplog: pytest
         (b"GET /?" + b"s3cr3t" * 8000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
     ],
 )
-async def test_handle_error_neither_echoes_nor_logs(
-    caplog: pytest.LogCaptureFixture, data: bytes, status: int
-) -> None:
+async def test_handle_error_neither_echoes_nor_logs(caplog: pytest.LogCaptureFixture, data: bytes, status: int) -> None:
     caplog.set_level(logging.DEBUG)
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
@@ -214,7 +212,17 @@ async def test_a_reader_that_is_behind_pauses_the_writer() -> None:
             await drained.wait()
 
 
-ABSENT = ("sidecar.demo", "asyncpg", "opentelemetry", "playwright", "pytest", "httpx", "httpx2", "requests", "sqlalchemy")
+ABSENT = (
+    "sidecar.demo",
+    "asyncpg",
+    "opentelemetry",
+    "playwright",
+    "pytest",
+    "httpx",
+    "httpx2",
+    "requests",
+    "sqlalchemy",
+)
 """A default instance loads none of these."""
 
 PROGRAM = """

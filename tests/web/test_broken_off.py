@@ -14,6 +14,7 @@ from sidecar.upstream.limits import Limits
 from tests.upstream.scripted import ScriptedServer, answering, until
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, free_port
+from tests.web.wire import Wire
 
 PATH = "/public/x"
 
@@ -165,6 +166,11 @@ async def test_fifty_tabs_closed_at_once(worlds: Worlds, caplog: pytest.LogCaptu
     _quiet(caplog)
 
 
+async def _read_on(wire: Wire) -> None:
+    """Take bytes, keep none, until the connection ends."""
+    while True:
+        await wire.reader.readexactly(65_536)
+
 
 async def test_the_end_of_a_session_ends_its_downloads(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
     world = await worlds()
@@ -175,6 +181,5 @@ async def test_the_end_of_a_session_ends_its_downloads(worlds: Worlds, caplog: p
             assert "4000000000" == (await wire.head()).header("Content-Length")
             await browser.sign_out()
             with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-                while True:
-                    await wire.reader.readexactly(65_536)
+                await _read_on(wire)
     _quiet(caplog)

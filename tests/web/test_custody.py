@@ -82,7 +82,11 @@ async def test_a_session_in_the_path_is_refused(worlds: Worlds) -> None:
     stolen = await _foreign_session(world)
     cookie = await world.sign_in("ada")
     world.forget()
-    for path in (f"/browse/KEY-1;jsessionid={stolen}", f"/browse/KEY-1;JSESSIONID={stolen}", f"/browse%3Bjsessionid={stolen}"):
+    for path in (
+        f"/browse/KEY-1;jsessionid={stolen}",
+        f"/browse/KEY-1;JSESSIONID={stolen}",
+        f"/browse%3Bjsessionid={stolen}",
+    ):
         assert 400 == (await world.page(path, cookie)).status
     assert [] == world.arrived
 
@@ -205,4 +209,3 @@ def _session(call: Call) -> str:
     found = [part.partition("=")[2] for part in _cookies(call).split("; ") if part.startswith("JSESSIONID=")]
     assert 1 == len(found), call.headers
     return found[0]
-

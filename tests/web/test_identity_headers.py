@@ -138,7 +138,13 @@ async def test_no_forged_header_reaches_an_application_and_ours_stands_there_onc
             assert 1 == len(call.header_values(second)) and 2 == len(identity)
             told.add(call.target.removeprefix("/jira"))
     # The person really was told of, on every path where the session counts.
-    assert {"/browse/KEY-1", "/public/page", "/nowhere", "/servicedesk/customer/portals", "/rest/live/1.0/socket"} < told
+    assert {
+        "/browse/KEY-1",
+        "/public/page",
+        "/nowhere",
+        "/servicedesk/customer/portals",
+        "/rest/live/1.0/socket",
+    } < told
     assert not told & {"/images/icon.png", "/tools/images/icon.png", "/tools/rest/api/2/serverInfo"}
     assert 24 == len([call for call in world.arrived if call.target == "/jira/public/page" and call.method == "GET"])
     assert world.told("header.spoof_stripped")

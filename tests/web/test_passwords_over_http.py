@@ -36,7 +36,13 @@ async def test_not_in_the_query(worlds: Worlds) -> None:
     cookie = await world.sign_in("ada")
     world.forget()
     for query in QUERIES:
-        for path in ("/browse/KEY-1", "/rest/api/2/myself", "/images/icon.png", "/public/x", "/servicedesk/customer/portals"):
+        for path in (
+            "/browse/KEY-1",
+            "/rest/api/2/myself",
+            "/images/icon.png",
+            "/public/x",
+            "/servicedesk/customer/portals",
+        ):
             for fields in ((), (cookie,), (PAT,)):
                 answer = await world.ask("GET", f"{path}?{query}", *fields)
                 assert (403, "password_login") == (answer.status, answer.error), (path, query)
@@ -63,7 +69,9 @@ async def test_not_in_a_form(worlds: Worlds, body: str, framing: str) -> None:
     async with world.wire() as wire:
         if framing == "chunked":
             pieces = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in _pieces(data, 4000))
-            wire.request("POST", "/secure/X.jspa", cookie, kind, ("Transfer-Encoding", "chunked"), body=pieces + b"0\r\n\r\n")
+            wire.request(
+                "POST", "/secure/X.jspa", cookie, kind, ("Transfer-Encoding", "chunked"), body=pieces + b"0\r\n\r\n"
+            )
         elif framing == "expect":
             length = ("Content-Length", str(len(data)))
             wire.request("POST", "/secure/X.jspa", cookie, kind, length, ("Expect", "100-continue"))
@@ -119,7 +127,9 @@ async def test_the_products_password_services_are_closed(worlds: Worlds) -> None
 
 
 @pytest.mark.parametrize("context", ["", "/jira"])
-async def test_a_log_in_page_becomes_our_sign_in_and_leads_where_it_would_have_led(worlds: Worlds, context: str) -> None:
+async def test_a_log_in_page_becomes_our_sign_in_and_leads_where_it_would_have_led(
+    worlds: Worlds, context: str
+) -> None:
     world = await worlds(context=context)
     for asked, then in (
         ("/login.jsp?os_destination=%2Fbrowse%2FKEY-1%3Fa%3Db&x=1", "/browse/KEY-1?a=b"),

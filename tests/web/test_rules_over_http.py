@@ -99,7 +99,9 @@ async def test_static_files_pass_anonymously_for_get_and_head_only(worlds: World
     assert 2 == len(world.arrived)
 
 
-async def test_r2_customers_paths_take_any_session_and_r3_lets_agents_in_but_never_customers_out(worlds: Worlds) -> None:
+async def test_r2_customers_paths_take_any_session_and_r3_lets_agents_in_but_never_customers_out(
+    worlds: Worlds,
+) -> None:
     world = await worlds()
     agent, customer = await world.sign_in("ada"), await world.sign_in("carl", PORTALS)
     world.forget()
@@ -233,7 +235,12 @@ async def test_the_application_gets_exactly_the_judged_bytes(worlds: Worlds) -> 
     world = await worlds()
     cookie = await world.sign_in("ada")
     world.forget()
-    targets = ["/display/A+B/%C3%A4%20100%25?q=%2F%2e%2e%00&x=//;&", "/browse/KEY-1?", "/~ada/(x)!$&'*,=:@", "/%62rowse/KEY-1"]
+    targets = [
+        "/display/A+B/%C3%A4%20100%25?q=%2F%2e%2e%00&x=//;&",
+        "/browse/KEY-1?",
+        "/~ada/(x)!$&'*,=:@",
+        "/%62rowse/KEY-1",
+    ]
     for target in targets:
         await world.page(target, cookie)
     assert targets == [call.target for call in world.arrived]

@@ -119,7 +119,7 @@ async def test_a_long_cookie_of_other_products_passes(worlds: Worlds) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        b"Transfer-Encoding: chunked\r\n\r\n1;x=\"y\"\r\nx\r\n0\r\nX-Lychgate-User: admin\r\n\r\n",
+        b'Transfer-Encoding: chunked\r\n\r\n1;x="y"\r\nx\r\n0\r\nX-Lychgate-User: admin\r\n\r\n',
         b"Content-Length: 1\r\nX_Content-Length: 9\r\nContent_Length: 9\r\nTransfer_Encoding: chunked\r\n\r\nx",
         b"Transfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
         b"Content-Length: 1\r\nConnection: Content-Length\r\n\r\nx",

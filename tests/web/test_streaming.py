@@ -76,7 +76,8 @@ async def test_answers_without_a_body_keep_their_length_and_the_connection(
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnine byte",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnine\r\n5;x=y\r\n byte\r\n0\r\nTrailer: gone\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"4\r\nnine\r\n5;x=y\r\n byte\r\n0\r\nTrailer: gone\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nnine byte",
         b"HTTP/1.0 200 OK\r\n\r\nnine byte",
     ],
@@ -97,9 +98,9 @@ async def test_every_framing_reaches_every_client(gate: Gate, answer: bytes, ver
 async def test_head_and_body_pass_byte_for_byte(gate: Gate) -> None:
     body = gzip.compress(b"packed" * 100, mtime=0)
     fields = (
-        b"Content-Disposition: attachment; filename=\"\xe4\xf6.txt\"\r\n"
+        b'Content-Disposition: attachment; filename="\xe4\xf6.txt"\r\n'
         b"Set-Cookie: a=1; Path=/\r\nX-Empty:\r\nset-cookie: b=2; Expires=Thu, 01 Jan 2030 00:00:00 GMT\r\n"
-        b"Content-Encoding: gzip\r\nETag: W/\"x\"\r\nVary: Accept, Cookie\r\nvary: X\r\n"
+        b'Content-Encoding: gzip\r\nETag: W/"x"\r\nVary: Accept, Cookie\r\nvary: X\r\n'
     )
     head = b"HTTP/1.1 299 Quite All Right\r\n" + fields + b"Content-Length: %d\r\n\r\n" % len(body)
     async with _wire_to(gate, head + body) as (wire, _):
@@ -116,7 +117,9 @@ async def test_head_and_body_pass_byte_for_byte(gate: Gate) -> None:
 async def test_request_fields_pass_byte_for_byte_but_for_what_ends_here(gate: Gate) -> None:
     async with _wire_to(gate, OK) as (wire, server):
         wire.send(
-            b"GET /public/x?q=%C3%A4 HTTP/1.1\r\nHost: " + wire._host.encode() + b"\r\nX-Latin: caf\xe9\r\nx-odd: a\r\nX-Odd: b\r\n"
+            b"GET /public/x?q=%C3%A4 HTTP/1.1\r\nHost: "
+            + wire._host.encode()
+            + b"\r\nX-Latin: caf\xe9\r\nx-odd: a\r\nX-Odd: b\r\n"
             b"Connection: keep-alive, X-Mine\r\nX-Mine: gone\r\nKeep-Alive: 5\r\nTE: trailers\r\nUpgrade: h2c\r\n"
             b"HTTP2-Settings: AAA\r\nProxy-Authorization: Basic x\r\nUser-Agent: \xfc\r\n\r\n"
         )

@@ -41,7 +41,11 @@ def _fields(world: World, cookie: Field | None, **changes: str | None) -> list[F
 def _frame(code: int, payload: bytes = b"", *, fin: bool = True) -> bytes:
     """A client's frame, masked (RFC 6455, section 5.3)."""
     mask, size = os.urandom(4), len(payload)
-    length = bytes([0x80 | size]) if size < 126 else (b"\xfe" + struct.pack("!H", size) if size < 65_536 else b"\xff" + struct.pack("!Q", size))
+    length = (
+        bytes([0x80 | size])
+        if size < 126
+        else (b"\xfe" + struct.pack("!H", size) if size < 65_536 else b"\xff" + struct.pack("!Q", size))
+    )
     return bytes([(0x80 if fin else 0) | code]) + length + mask + _masked(payload, mask)
 
 
@@ -77,7 +81,13 @@ async def test_text_binary_ping_and_close_pass_both_ways(worlds: Worlds) -> None
     world = await worlds()
     async with _open(world, await world.sign_in("ada")) as wire:
         big = os.urandom(1 << 20)
-        for code, payload in ((TEXT, b"hello"), (BINARY, b""), (BINARY, b"x" * 126), (BINARY, b"x" * 70_000), (BINARY, big)):
+        for code, payload in (
+            (TEXT, b"hello"),
+            (BINARY, b""),
+            (BINARY, b"x" * 126),
+            (BINARY, b"x" * 70_000),
+            (BINARY, big),
+        ):
             wire.send(_frame(code, payload))
             assert (code, payload) == await _read(wire)
         wire.send(_frame(PING, b"still there?"))
@@ -116,9 +126,7 @@ async def test_the_application_closes(worlds: Worlds) -> None:
         assert await wire.is_over()
 
 
-async def test_a_client_that_goes_ends_the_applications_side(
-    worlds: Worlds, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_client_that_goes_ends_the_applications_side(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
     world = await worlds()
     async with _open(world, await world.sign_in("ada")):
         assert 1 == len(world.jira._site.sockets)
@@ -177,7 +185,8 @@ async def test_an_upgrade_that_connection_does_not_name_is_none(worlds: Worlds) 
 
 
 ANSWERS = {
-    "wrong accept": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n\x81\x01x",
+    "wrong accept": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: x\r\n\r\n\x81\x01x",
     "no accept": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x01x",
 }
 
