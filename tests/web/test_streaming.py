@@ -76,8 +76,10 @@ async def test_answers_without_a_body_keep_their_length_and_the_connection(
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnine byte",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"4\r\nnine\r\n5;x=y\r\n byte\r\n0\r\nTrailer: gone\r\n\r\n",
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"4\r\nnine\r\n5;x=y\r\n byte\r\n0\r\nTrailer: gone\r\n\r\n"
+        ),
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nnine byte",
         b"HTTP/1.0 200 OK\r\n\r\nnine byte",
     ],
