@@ -32,12 +32,13 @@ from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, header_landing, provider_config
 from sidecar.domain.events import Code, Event
-from sidecar.domain.policy import Policy
+from sidecar.domain.policy import Application, Policy
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
+from sidecar.flows.streaming import Fields
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to
 from sidecar.web.forwarding import Forwarding
@@ -214,8 +215,21 @@ def _applications(
             landing=header_landing(application, config, keys),
             accounts=accounts,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
+            host=application.host.encode(),
+            forwarded=_forwarded(application),
         )
     return found
+
+
+def _forwarded(application: Application) -> Fields:
+    """What the application needs to know of its own public address; the same for every request."""
+    scheme = application.origin.partition("://")[0]
+    port = application.host.rpartition("]")[2].partition(":")[2] or ("443" if scheme == "https" else "80")
+    return (
+        (b"X-Forwarded-Proto", scheme.encode()),
+        (b"X-Forwarded-Host", application.host.encode()),
+        (b"X-Forwarded-Port", port.encode()),
+    )
 
 
 def _upstream(address: str) -> Client:

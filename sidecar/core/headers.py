@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from sidecar.core.cookies import OWN_PREFIXES, cookies_up, set_cookie_name
 from sidecar.domain.session import Jar
@@ -37,6 +38,9 @@ _FORWARDED_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-envoy
 _FORWARDED = frozenset(
     {b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip", b"via"} | {b"x-request-id"}
 )
+_OVERRIDES = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+"""Would let a POST be another method behind rules that speak of methods."""
+
 _HOP = frozenset(
     {b"keep-alive", b"proxy-connection", b"te", b"trailer", b"trailers", b"proxy-authenticate", b"proxy-authorization"}
     | {b"http2-settings"}
@@ -57,6 +61,10 @@ class Part(IntEnum):
     FRAMING = 6
     CONNECTION = 7
     UPGRADE = 8
+
+
+# Looking a member up on its class costs more than the comparison.
+_KEEP, _COOKIE, _CREDENTIAL, _CONNECTION = Part.KEEP, Part.COOKIE, Part.CREDENTIAL, Part.CONNECTION
 
 
 def normal_name(name: bytes) -> bytes:
@@ -88,7 +96,9 @@ class Names:
         normal = normal_name(name)
         if normal in self.strip or normal in FIXED_STRIP or normal.startswith(_STRIP_PREFIXES):
             return Part.IDENTITY
-        if normal in _FORWARDED or normal.startswith(_FORWARDED_PREFIXES) or normal in _HOP:
+        if normal in _FORWARDED or normal.startswith(_FORWARDED_PREFIXES):
+            return Part.DROP
+        if normal in _HOP or normal in _OVERRIDES:
             return Part.DROP
         plain = {
             b"host": Part.HOST,
@@ -140,25 +150,40 @@ def stripped_names(fields: Fields, names: Names) -> tuple[str, ...]:
 def request_head(method: str, target: str, fields: Fields, names: Names, passage: Passage) -> bytes:
     """The head for the application (RFC 9110, section 7.6.1: hop-by-hop first, then ours, so that no client can name
     ours in its `Connection`)."""
-    fields = tuple(fields)
-    named = _named_by_connection(fields, names)
-    lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host]
+    part_of = names.part
+    kept: list[tuple[bytes, bytes]] = []
     cookies: list[bytes] = []
-    for name, value in fields:
-        part = names.part(name)
-        if part is Part.KEEP:
-            if not named or name.lower() not in named:
-                lines.append(name + b": " + value)
-        elif part is Part.COOKIE:
-            cookies.append(value)
-        elif part is Part.CREDENTIAL and passage.credential:
-            lines.append(name + b": " + value)
+    named: frozenset[bytes] = frozenset()
+    for entry in fields:
+        part = part_of(entry[0])
+        if part is _KEEP or (part is _CREDENTIAL and passage.credential):
+            kept.append(entry)
+        elif part is _COOKIE:
+            cookies.append(entry[1])
+        elif part is _CONNECTION:
+            named |= _connection_tokens(entry[1])
+    if named:
+        kept = [entry for entry in kept if entry[0].lower() not in named or part_of(entry[0]) is _CREDENTIAL]
+    lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host]
+    lines.extend([name + b": " + value for name, value in kept])
     cookie = cookies_up(cookies if passage.cookies else (), passage.guarded, passage.jar)
     if cookie is not None:
         lines.append(b"Cookie: " + cookie)
-    lines.extend(name + b": " + value for name, value in (*passage.forwarded, *passage.identity))
-    lines.append(_framing(passage))
-    return b"\r\n".join([line for line in lines if line]) + b"\r\n\r\n"
+    lines.extend([name + b": " + value for name, value in (*passage.forwarded, *passage.identity)])
+    framing = _framing(passage)
+    if framing:
+        lines.append(framing)
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+def _connection_tokens(value: bytes) -> frozenset[bytes]:
+    """Names that a client wants removed at this hop; those that belong to the hop itself are no names."""
+    return _tokens(value) - {b"close", b"keep-alive", b"upgrade"}
+
+
+def _tokens(value: bytes) -> frozenset[bytes]:
+    return frozenset(token.strip(b" \t").lower() for token in value.split(b",")) - {b""}
 
 
 def _framing(passage: Passage) -> bytes:
@@ -169,20 +194,24 @@ def _framing(passage: Passage) -> bytes:
     return b"" if passage.length is None else b"Content-Length: %d" % passage.length
 
 
-def _named_by_connection(fields: Fields, names: Names) -> frozenset[bytes]:
-    named = {
-        token.strip(b" \t").lower()
-        for name, value in fields
-        if names.part(name) is Part.CONNECTION
-        for token in value.split(b",")
-    }
-    return frozenset(named - {b"", b"close", b"keep-alive", b"upgrade"})
-
-
 _ANSWER_DROP = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"te", b"trailer", b"upgrade"}
     | {b"proxy-authenticate", b"content-length", b"set-cookie2"}
 )
+
+
+_PLAIN, _DROPPED, _SET_COOKIE, _HOPS = range(4)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _answer_part(name: bytes) -> int:
+    """What is done with an answer's field of this name; applications use the same few dozen."""
+    low = name.lower()
+    if low == b"set-cookie":
+        return _SET_COOKIE
+    if low == b"connection":
+        return _HOPS
+    return _DROPPED if low in _ANSWER_DROP else _PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,22 +237,19 @@ class Return:
 
 def answer_head(status: int, reason: bytes, fields: Fields, back: Return, extra: Fields = ()) -> bytes:
     """The client's head: the application's fields in their order, hop-by-hop ones and guarded cookies removed."""
-    fields = tuple(fields)
-    named = frozenset(
-        token.strip(b" \t").lower()
-        for name, value in fields
-        if name.lower() == b"connection"
-        for token in value.split(b",")
-    )
-    lines = [b"HTTP/1.1 %d %s" % (status, reason)]
-    for name, value in fields:
-        low = name.lower()
-        if low == b"set-cookie":
-            if back.cookies and not _is_guarded(value, back.guarded):
-                lines.append(name + b": " + value)
-        elif low not in _ANSWER_DROP and low not in named:
-            lines.append(name + b": " + value)
-    lines.extend(name + b": " + value for name, value in extra)
+    kept: list[tuple[bytes, bytes]] = []
+    named: frozenset[bytes] = frozenset()
+    for entry in fields:
+        part = _answer_part(entry[0])
+        if part == _PLAIN or (part == _SET_COOKIE and back.cookies and not _is_guarded(entry[1], back.guarded)):
+            kept.append(entry)
+        elif part == _HOPS:
+            named |= _tokens(entry[1])
+    if named:
+        kept = [entry for entry in kept if entry[0].lower() not in named or _answer_part(entry[0]) == _SET_COOKIE]
+    lines = [b"HTTP/1.1 %d %b" % (status, reason)]
+    lines.extend([name + b": " + value for name, value in kept])
+    lines.extend([name + b": " + value for name, value in extra])
     framed = status >= 200 and status != 204
     if back.length is not None and framed:
         lines.append(b"Content-Length: %d" % back.length)
@@ -231,7 +257,8 @@ def answer_head(status: int, reason: bytes, fields: Fields, back: Return, extra:
         lines.append(b"Transfer-Encoding: chunked")
     if back.close:
         lines.append(b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
 
 
 def _is_guarded(value: bytes, guarded: frozenset[bytes]) -> bool:
@@ -241,4 +268,6 @@ def _is_guarded(value: bytes, guarded: frozenset[bytes]) -> bool:
 
 def guarded_set_cookies(fields: Fields, guarded: frozenset[bytes]) -> tuple[bytes, ...]:
     """The `Set-Cookie` values that stay with us."""
-    return tuple(value for name, value in fields if name.lower() == b"set-cookie" and set_cookie_name(value) in guarded)
+    return tuple(
+        [value for name, value in fields if _answer_part(name) == _SET_COOKIE and set_cookie_name(value) in guarded]
+    )

@@ -6,6 +6,8 @@ application link and mobile app (D6).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sidecar.domain.decision import Kind
 
 _FRAMES = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
@@ -34,6 +36,12 @@ def kind_of(
     """
     if websocket:
         return Kind.UPGRADE
+    asked = (mode, dest, accept, requested_with, agent, purpose)
+    # A browser says the same with every request; what is longer than any browser's is not worth remembering.
+    return _remembered(*asked) if sum(map(len, asked)) <= _LONGEST_REMEMBERED else _judge(*asked)
+
+
+def _judge(mode: str, dest: str, accept: str, requested_with: str, agent: str, purpose: str) -> Kind:
     low = agent.lower()
     if any(word in low for word in _OFFICE):
         return Kind.PREVIEW
@@ -44,3 +52,7 @@ def kind_of(
             return Kind.API
         return Kind.FRAME if dest in _FRAMES else Kind.NAVIGATION
     return Kind.NAVIGATION if "text/html" in accept.lower() else Kind.API
+
+
+_LONGEST_REMEMBERED = 1024
+_remembered = lru_cache(maxsize=1024)(_judge)

@@ -105,6 +105,10 @@ class Answer(Protocol):
         """The answer is complete. Not called for an answer that broke off, nor for a 101."""
         ...
 
+    def flush(self) -> None:
+        """All that came with one read was handed over: head, body and end may go out in one write."""
+        ...
+
 
 class Tunnel(Protocol):
     """The upstream's half of a connection after a 101."""

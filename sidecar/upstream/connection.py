@@ -240,6 +240,8 @@ class Connection(asyncio.BufferedProtocol):
         except UpstreamError as error:
             self._fail(error)
             return
+        if parser.begun:
+            self._answer.flush()
         if parser.phase in _OVER:
             self._settle()
         elif parser.begun and self._answer.sink.writing_paused and self._catching_up is None:
@@ -256,6 +258,7 @@ class Connection(asyncio.BufferedProtocol):
         except UpstreamError as error:
             self._end_early(error)
         else:
+            self._answer.flush()
             self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -13,7 +13,7 @@ from sidecar.domain.decision import Forward, PassThrough, Place
 from sidecar.domain.events import Code, Event
 from sidecar.domain.reason import Reason
 from sidecar.flows.sessions import Entry, Sessions
-from sidecar.flows.streaming import Answer, AnswerHead, Fields, Outgoing
+from sidecar.flows.streaming import AnswerHead, Fields, Outgoing
 from sidecar.flows.telling import Audit, Clock
 from sidecar.web.answer import Passing, leads_to_log_in
 from sidecar.web.head import websocket_accept
@@ -94,19 +94,22 @@ class Forwarding:
             frozenset() if decision.transparent else serving.guarded,
             cookies=decision.transparent,
         )
-        passage = self._passage(visit, guarded=frozenset(), cookies=decision.transparent, credential=True)
+        passage = self._passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
         return await self._exchange(visit, serving, answer, passage, names)
 
     def _anonymous(self, visit: Visit, serving: Serving) -> Passage:
-        return self._passage(visit, guarded=serving.guarded, cookies=True, credential=False)
+        return self._passage(visit, serving, guarded=serving.guarded, cookies=True, credential=False)
 
     def _as_person(self, visit: Visit, serving: Serving, entry: Entry, identity: Fields) -> Passage:
         jar = entry.session.jars.get(NODE, ())
-        return self._passage(visit, guarded=serving.guarded, cookies=True, credential=False, identity=identity, jar=jar)
+        return self._passage(
+            visit, serving, guarded=serving.guarded, cookies=True, credential=False, identity=identity, jar=jar
+        )
 
     def _passage(
         self,
         visit: Visit,
+        serving: Serving,
         *,
         guarded: frozenset[bytes],
         cookies: bool,
@@ -114,14 +117,9 @@ class Forwarding:
         identity: Fields = (),
         jar: tuple[tuple[str, str], ...] = (),
     ) -> Passage:
-        application = visit.application
-        if application is None:
-            raise RefusedError(Reason.INTERNAL)
         length = visit.head.noted.get(b"content-length")
-        scheme, _, _ = application.origin.partition("://")
-        port = application.host.partition(":")[2]
         return Passage(
-            host=application.host.encode(),
+            host=serving.host,
             identity=identity,
             jar=jar,
             guarded=guarded,
@@ -129,9 +127,7 @@ class Forwarding:
             credential=credential,
             forwarded=(
                 (b"X-Forwarded-For", visit.forwarded_for.encode()),
-                (b"X-Forwarded-Proto", scheme.encode()),
-                (b"X-Forwarded-Host", application.host.encode()),
-                (b"X-Forwarded-Port", (port or ("443" if scheme == "https" else "80")).encode()),
+                *serving.forwarded,
                 (b"X-Request-Id", visit.record.request.encode()),
             ),
             length=int(length) if length is not None else None,
@@ -143,8 +139,10 @@ class Forwarding:
         self, visit: Visit, serving: Serving, answer: Passing, passage: Passage, names: Names
     ) -> web.StreamResponse:
         request, record = visit.request, visit.record
-        handshake = Handshake(answer, request, record, websocket_accept(visit.head.get(b"sec-websocket-key")))
-        receiver: Answer = handshake if passage.upgrade else answer
+        handshake = None
+        if passage.upgrade:
+            accept = websocket_accept(visit.head.get(b"sec-websocket-key"))
+            handshake = Handshake(answer, record, accept)
         outgoing = Outgoing(
             method=request.method,
             head=request_head(request.method, request.raw_path, visit.head.fields, names, passage),
@@ -154,14 +152,16 @@ class Forwarding:
         )
         began = self._clock.monotonic()
         try:
-            outcome = await serving.upstream.exchange(outgoing, receiver)
+            outcome = await serving.upstream.exchange(outgoing, handshake or answer)
         finally:
             record.waited += self._clock.monotonic() - began
-            record.sent = answer.sink.sent + handshake.sink.sent
+            record.sent = answer.sink.sent
         record.first_byte = outcome.first_byte
         if outcome.state == "refused":
-            raise RefusedError(handshake.refused if handshake.refused is not Reason.OK else answer.refused)
-        if outcome.tunnel is not None:
+            if handshake is not None and handshake.refused is not Reason.OK:
+                raise RefusedError(handshake.refused)
+            raise RefusedError(answer.refused)
+        if outcome.tunnel is not None and handshake is not None:
             entry = visit.entry
             closers = entry.closers if entry is not None else set()
             # From here on the session's end says good-bye with a close frame; a reset would overtake it.

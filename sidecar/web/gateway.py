@@ -159,9 +159,9 @@ class Gateway:
         record = visit.record
         record.outcome = "failed"
         LOG.info("request %s: %s", record.request, error)
-        if visit.request.writer.output_size > 0:
-            # Bytes are on the wire: a second head would end up inside the body. The upstream has aborted already.
-            transport = visit.request.transport
+        transport = visit.request.transport
+        if transport is None or transport.is_closing() or visit.request.writer.output_size > 0:
+            # Bytes are on the wire, or were about to be: a second head would end up inside the body.
             if transport is not None:
                 transport.abort()
             raise ConnectionResetError("the answer broke off")

@@ -95,8 +95,7 @@ def read_head(request: web.BaseRequest, names: Names) -> Head:
 
 def facts_of(request: web.BaseRequest, head: Head) -> RequestFacts:
     """What decisions may know of the request."""
-    tokens = {token.strip().lower() for token in head.get(b"connection").split(",")}
-    upgrade = head.get(b"upgrade").strip() if "upgrade" in tokens else ""
+    upgrade = _upgrade(head) if b"upgrade" in head.noted else ""
     websocket = upgrade.lower() == "websocket"
     return RequestFacts(
         method=request.method,
@@ -117,6 +116,12 @@ def facts_of(request: web.BaseRequest, head: Head) -> RequestFacts:
         websocket=websocket and _is_handshake(request, head),
         has_body=request.body_exists,
     )
+
+
+def _upgrade(head: Head) -> str:
+    """An upgrade is asked for only where `Connection` names it (RFC 9110, section 7.8)."""
+    tokens = {token.strip().lower() for token in head.get(b"connection").split(",")}
+    return head.get(b"upgrade").strip() if "upgrade" in tokens else ""
 
 
 def _is_handshake(request: web.BaseRequest, head: Head) -> bool:

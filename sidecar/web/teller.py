@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import MutableMapping
 from ipaddress import ip_network
+from itertools import count
 
 from aiohttp import web
 from cachetools import TTLCache
@@ -30,7 +31,9 @@ class Teller:
         self._audit = audit
         self._meter = meter
         self._clock = clock
-        self._chance = chance
+        # Unique over processes and restarts; nobody need be unable to guess it.
+        self._instance = chance.token(9).translate({ord("_"): "0", ord("-"): "1"})
+        self._count = count(1)
         self._clients = Clients(())
         self._proxies: tuple[str, ...] = ()
         self._told: MutableMapping[tuple[str, ...], bool] = TTLCache(4096, _REPEATED, timer=clock.monotonic)
@@ -45,7 +48,7 @@ class Teller:
         given = head.get(b"x-request-id")
         believed = source != peer and _REQUEST_ID.fullmatch(given) is not None
         record = RequestRecord(
-            request=given if believed else self._chance.token(12),
+            request=given if believed else f"{self._instance}-{next(self._count):x}",
             started=self._clock.monotonic(),
             source=source,
             method=request.method,

@@ -11,8 +11,7 @@ from sidecar.core.frames import FrameWatch
 from sidecar.core.headers import Return, answer_head
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
-from sidecar.flows.streaming import Answer, AnswerHead, Tunnel
-from sidecar.web.sink import TransportSink
+from sidecar.flows.streaming import Answer, AnswerHead, Sink, Tunnel
 
 GOING_AWAY = b"\x88\x02\x03\xe9"
 POLICY_VIOLATION = b"\x88\x02\x03\xf0"
@@ -23,8 +22,8 @@ class Handshake:
     """Implements `flows.streaming.Answer`: only a 101 with the matching key opens a tunnel; any other answer passes as
     the plain one that it is."""
 
-    def __init__(self, plain: Answer, request: web.BaseRequest, record: RequestRecord, accept: bytes) -> None:
-        self.sink = TransportSink(request)
+    def __init__(self, plain: Answer, record: RequestRecord, accept: bytes) -> None:
+        self.sink = plain.sink
         self.refused = Reason.OK
         self._plain = plain
         self._record = record
@@ -54,6 +53,10 @@ class Handshake:
     def end(self) -> None:
         """See `body`."""
         self._plain.end()
+
+    def flush(self) -> None:
+        """See `body`."""
+        self._plain.flush()
 
 
 class _FromClient:
@@ -103,7 +106,7 @@ class Tunnels:
         self,
         request: web.BaseRequest,
         tunnel: Tunnel,
-        sink: TransportSink,
+        sink: Sink,
         closers: set[Callable[[], None]],
         typed: Callable[[], None],
     ) -> None:

@@ -13,7 +13,7 @@ from sidecar.domain.record import RequestRecord
 from sidecar.flows.landing import Landing
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
-from sidecar.flows.streaming import Upstream
+from sidecar.flows.streaming import Fields, Upstream
 from sidecar.flows.telling import Trace
 from sidecar.web.head import Head
 
@@ -52,9 +52,17 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """The moving parts of one application."""
+    """The moving parts of one application, and what is the same for all its requests.
+
+    Attributes:
+        guarded: Case-folded names of the product's session and remember-me cookies.
+        host: What the application sees as `Host`.
+        forwarded: `X-Forwarded-Proto`, `-Host` and `-Port`.
+    """
 
     upstream: Upstream
     landing: Landing
     accounts: Accounts
     guarded: frozenset[bytes] = field(default_factory=frozenset)
+    host: bytes = b""
+    forwarded: Fields = ()

@@ -38,7 +38,7 @@ def oracle(case: Case, place: Place) -> str:
     if reads and any(holds(product.login_paths, way) for way in ways):
         known = who is not None and who.portal in {door.name, *door.accepts}
         return (sign_in or "401 no_session") if who is None else f"403 {'landing_failed' if known else 'other_portal'}"
-    if page and any(holds(product.path_sets["password_login"], way) for way in ways):
+    if page and any(holds(product.path_sets["password_login"], way, any_case=True) for way in ways):
         return "403 password_login"
     links = "applinks" in case.jira.machine and door.default and all(holds(product.machine_public, w) for w in ways)
     if request.upgrade != "websocket" and (place.shared == "static" or links):

@@ -166,7 +166,8 @@ def test_a_further_denial_opens_nothing(case: Case, denial: Rule, at: int, of_su
     new = (*old[:at], denial, *old[at:])
     jira = replace(case.jira, support_rules=new) if of_support else replace(case.jira, rules=new)
     before, after = told(decision_on(case)), told(decision_on(replace(case, jira=jira)))
-    assert after in {before, "403 rule_denied"}
+    # Somebody whom the denial keeps from a public page may meet another refusal first, never an opening.
+    assert after == before or after.startswith("403 ")
 
 
 @settings(max_examples=300, deadline=None)

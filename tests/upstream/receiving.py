@@ -82,6 +82,9 @@ class RecordingAnswer:
     def end(self) -> None:
         self.ends += 1
 
+    def flush(self) -> None:
+        """Everything is taken at once anyway."""
+
     @property
     def head(self) -> AnswerHead:
         (head,) = self.heads
