@@ -35,14 +35,14 @@ providers:
     label: Staff
     issuer: {staff}
     client_id: lychgate
-    client_secret: file://{folder}/client-secret
+    client_secret: file://{folder}/staff-secret
     usernames: authoritative
     sign_out: provider
   customers:
     label: Customers
     issuer: {customers}
     client_id: lychgate
-    client_secret: file://{folder}/client-secret
+    client_secret: file://{folder}/customers-secret
     sign_out: provider
 applications:
   jira:
@@ -98,19 +98,24 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
     """Start the whole scene; *port* 0 takes any free one."""
     port = port or _free_port()
     url = f"http://localhost:{port}"
-    secret, state = secrets.token_urlsafe(32), JiraState.sample()
-    token = furnish(state)
+    state = JiraState.sample()
+    kept = {
+        "cookie-key": secrets.token_urlsafe(48),
+        "staff-secret": secrets.token_urlsafe(32),
+        "customers-secret": secrets.token_urlsafe(32),
+        "jira-token": furnish(state),
+    }
     proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
     with tempfile.TemporaryDirectory(prefix="lychgate-demo-") as name:
         folder = Path(name)
         async with (
-            serve_provider(Provider(people(STAFF), [_client("staff", url, secret)])) as staff,
-            serve_provider(Provider(people(CUSTOMERS), [_client("customers", url, secret)])) as customers,
+            serve_provider(Provider(people(STAFF), [_client("staff", url, kept["staff-secret"])])) as staff,
+            serve_provider(
+                Provider(people(CUSTOMERS), [_client("customers", url, kept["customers-secret"])])
+            ) as customers,
             serve_jira(state, JiraConfig(base_url=url, proof=proof)) as jira,
         ):
-            _write_secrets(
-                folder, {"cookie-key": secrets.token_urlsafe(48), "client-secret": secret, "jira-token": token}
-            )
+            _write_secrets(folder, kept)
             text = CONFIG.format(
                 port=port,
                 folder=folder,

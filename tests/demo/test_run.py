@@ -112,7 +112,7 @@ def test_the_secrets_of_the_demo_are_its_own(tmp_path: Path) -> None:
         (folder,) = tmp_path.glob("lychgate-demo-*")
         modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()}
         assert 0o700 == folder.stat().st_mode & 0o777
-    assert {0o600} == {modes[name] for name in ("cookie-key", "client-secret", "jira-token")}
+    assert {0o600} == {modes[name] for name in ("cookie-key", "staff-secret", "customers-secret", "jira-token")}
 
 
 def test_a_taken_port_is_said_and_another_one_is_used(tmp_path: Path) -> None:
