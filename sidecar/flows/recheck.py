@@ -14,12 +14,13 @@ from dataclasses import replace
 from sidecar.core.claims import identity_from, is_stranger
 from sidecar.core.standing import needed_claims
 from sidecar.core.tokens import TokenFault
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.login import LoginError, Provider, Tokens
+from sidecar.flows.session_events import about
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.telling import Audit, Clock, Trace
 
@@ -134,18 +135,5 @@ class Recheck:
         return False
 
     def _tell(self, session: Session, reason: Reason, detail: str, trace: Trace) -> None:
-        self._audit.tell(
-            Event(
-                code=Code.SESSION_REFRESHED,
-                outcome="success" if reason is Reason.OK else "failure",
-                reason=reason,
-                request=trace.request,
-                source=trace.source,
-                person=session.identity.person,
-                application=session.application,
-                portal=session.portal,
-                provider=session.identity.provider,
-                session=session.key[:16],
-                facts={"detail": detail} if detail else {},
-            )
-        )
+        facts = {"detail": detail} if detail else None
+        self._audit.tell(about(session, Code.SESSION_REFRESHED, trace, reason=reason, facts=facts))

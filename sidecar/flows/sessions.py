@@ -14,10 +14,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from sidecar.core.standing import standing_of
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.session import Jar, Session
+from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
@@ -267,19 +268,7 @@ class Sessions:
                     del self._entries[key]
 
     def _tell(self, code: Code, session: Session, cause: str, trace: Trace) -> None:
-        self._audit.tell(
-            Event(
-                code=code,
-                request=trace.request,
-                source=trace.source,
-                person=session.identity.person,
-                application=session.application,
-                portal=session.portal,
-                provider=session.identity.provider,
-                session=session.key[:16],
-                facts={"cause": cause} if cause else {},
-            )
-        )
+        self._audit.tell(about(session, code, trace, facts={"cause": cause} if cause else None))
 
     def _owned(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

@@ -10,8 +10,9 @@ from sidecar.core.cookies import jar_after
 from sidecar.core.headers import Names, Passage, request_head
 from sidecar.core.passwords import FORM_HEAD, form_has
 from sidecar.domain.decision import Forward, PassThrough, Place
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
+from sidecar.flows.session_events import about
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import AnswerHead, Fields, Outgoing
 from sidecar.flows.telling import Audit, Clock
@@ -200,20 +201,7 @@ class Forwarding:
         return Reason.OK
 
     def _alarm(self, visit: Visit, entry: Entry, code: Code, reason: Reason, username: str) -> None:
-        self._audit.tell(
-            Event(
-                code=code,
-                outcome="failure",
-                reason=reason,
-                request=visit.record.request,
-                source=visit.record.source,
-                person=entry.session.identity.person,
-                username=username,
-                application=entry.session.application,
-                portal=entry.session.portal,
-                session=entry.session.key[:16],
-            )
-        )
+        self._audit.tell(about(entry.session, code, visit.trace, reason=reason, username=username))
 
     async def _check_form(self, visit: Visit, place: Place) -> None:
         """D12: Seraph takes credentials from a form on any URL outside the REST module."""
