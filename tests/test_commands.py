@@ -1,0 +1,145 @@
+"""cli and commands: what an administrator does beside the gate, told plainly and written into the audit trail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.files import held
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.cli import main
+from sidecar.domain.identity import Person
+
+CONFIG = """\
+version: 1
+state: file://{folder}/state
+cookie_keys: [file://{folder}/cookie-key]
+providers:
+  staff:
+    issuer: https://id.example.com
+    client_id: jira
+    client_secret: file://{folder}/client
+    usernames: authoritative
+applications:
+  jira:
+    product: jira
+    url: https://jira.example.com
+    upstream: http://127.0.0.1:8081
+    landing: {{header: X-Lychgate-User, proof: assertion}}
+portals:
+  agents: {{application: jira, default: true, provider: staff, require: {{any_group: [users]}}}}
+"""
+
+
+class Site:
+    """A configuration with its secrets in a folder, and the command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = secrets.token_urlsafe(48)
+        self.path = folder / "lychgate.yaml"
+        self.path.write_text(CONFIG.format(folder=folder), encoding="utf-8")
+        for name, value in (("cookie-key", self.key), ("client", secrets.token_urlsafe(32))):
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(value, encoding="ascii")
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(main, [*words, "-c", str(self.path)])
+
+    def link(self, username: str, subject: str = "7", application: str = "jira") -> Result:
+        return self.run(
+            "accounts", "link", "--application", application, "--username", username,
+            "--issuer", "https://id.example.com", "--subject", subject,
+        )  # fmt: skip
+
+    def pinned(self, username: str) -> Person | None:
+        async def ask() -> Person | None:
+            async with open_state(self.folder / "state", Sealer([self.key.encode()])) as state:
+                pin = await state.ledger.pin_on("jira", username)
+                return pin.person if pin is not None else None
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def events(result: Result) -> list[dict[str, object]]:
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+
+def test_the_ledger_is_initialised_once_and_says_so(site: Site) -> None:
+    first, second = site.run("ledger", "init"), site.run("ledger", "init")
+
+    assert (0, 0) == (first.exit_code, second.exit_code)
+    assert "jira: initialised" in first.stdout
+    assert "nothing changed" in second.stdout
+    assert [["ledger.initialised"], []] == [[event["code"] for event in events(done)] for done in (first, second)]
+
+
+def test_a_reserved_account_is_tied_to_a_person_by_hand_only(site: Site) -> None:
+    site.run("ledger", "init")
+    done = site.link("Admin")
+
+    assert 0 == done.exit_code
+    assert "jira: Admin is tied to subject 7 at https://id.example.com" in done.stdout
+    assert Person("https://id.example.com", "7") == site.pinned("admin")
+    assert ["user.linked"] == [event["code"] for event in events(done)]
+
+
+def test_a_link_takes_nobody_s_account_away(site: Site) -> None:
+    site.run("ledger", "init")
+    site.link("admin")
+    other = site.link("admin", subject="8")
+
+    assert 1 == other.exit_code
+    assert "admin is tied to subject 7 at https://id.example.com already" in other.stderr
+    assert Person("https://id.example.com", "7") == site.pinned("admin")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [({"application": "wiki"}, "no application wiki"), ({}, "run `lychgate ledger init` first")],
+)
+def test_a_link_that_cannot_be_made_says_why(site: Site, words: dict[str, str], said: str) -> None:
+    done = site.link("admin", **words)
+
+    assert 1 == done.exit_code
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_commands_do_not_touch_the_state_of_a_running_gate(site: Site) -> None:
+    site.run("ledger", "init")
+    with held(site.folder / "state"):
+        done = site.run("ledger", "init")
+
+    assert 1 == done.exit_code
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_check_names_the_portals_and_faults_end_it(site: Site) -> None:
+    good = CliRunner().invoke(main, ["check", str(site.path)])
+    site.path.write_text(site.path.read_text(encoding="utf-8").replace("provider: staff", "provider: stuff"))
+    bad = CliRunner().invoke(main, ["check", str(site.path)])
+
+    assert (0, 1) == (good.exit_code, bad.exit_code)
+    assert "Portals: agents" in good.stdout
+    assert f"{site.path}:17: error: portals.agents.provider" in bad.stderr
+    assert "staff" in bad.stderr
+
+
+def test_schema_is_json_and_version_a_line() -> None:
+    schema, version = (CliRunner().invoke(main, [word]) for word in ("schema", "version"))
+
+    assert "cookie_keys" in json.loads(schema.stdout)["properties"]
+    assert version.stdout.startswith("lychgate ")
