@@ -246,3 +246,13 @@ async def test_typing_extends_the_session_and_heartbeats_do_not(worlds: Worlds) 
             while (await _read(wire)) != (PONG, b"end"):
                 pass
             assert (code, payload, extends) == (code, payload, entry.seen > long_ago)
+
+
+async def test_a_transparent_portal_passes_it_with_the_clients_own_credential(worlds: Worlds) -> None:
+    world = await worlds(agents={"mode": "off"})
+    async with world.wire() as wire:
+        wire.request("GET", PATH, *_fields(world, None, Authorization=f"Bearer {MACHINES}"))
+        assert 101 == (await wire.head()).status
+        assert (TEXT, b'{"event": "hello", "username": "alice"}') == await _read(wire)
+        wire.send(_frame(TEXT, b"hello"))
+        assert (TEXT, b"hello") == await _read(wire)
