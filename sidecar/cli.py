@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, schema, demo, ledger, version."""
+"""The command `lychgate`: serve, check, schema, demo, ledger, accounts, version."""
 
 from __future__ import annotations
 
