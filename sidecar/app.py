@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 from urllib.parse import urlsplit
 
 from sidecar import __version__
@@ -139,8 +139,9 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(current, sessions, forwarding, own, replies, teller, recheck)
         metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
         metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
-        log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
+        await _look_at_ledger(state, policy, metrics)
         public, operations = await _listen(config, gateway, metrics, sessions, stack)
+        log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
         yield Running(
             public=public, operations=operations, policy=policy, state=state, metrics=metrics, sessions=sessions
@@ -155,8 +156,7 @@ def audit_log(
     if settings.stdout != "off":
         sinks.append((audit or sys.stdout, json_line if settings.stdout == "json" else text_line))
     if settings.file is not None:
-        stream = Path(settings.file).open("a", encoding="ascii")  # noqa: SIM115  # the stack closes it
-        sinks.append((stack.enter_context(stream), json_line))
+        sinks.append((stack.enter_context(_opened(settings.file)), json_line))
     log = AuditLog(
         clock,
         f"{socket.gethostname()}-{secrets.token_hex(3)}",
@@ -168,6 +168,13 @@ def audit_log(
     )
     metrics.gauge("lychgate_audit_lost", "Audit lines that a sink did not take.", "sink", lambda: {"all": log.failures})
     return log
+
+
+def _opened(path: str) -> TextIO:
+    try:
+        return Path(path).open("a", encoding="ascii")
+    except OSError as error:
+        raise OSError(f"audit.file: {path} cannot be opened ({error.strerror}); make its folder writable") from None
 
 
 async def _providers(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, OidcProvider]:
@@ -246,15 +253,32 @@ async def _listen(
     health = Health()
     sweeper = asyncio.create_task(_sweep(sessions, health))
     stack.push_async_callback(_cancelled, sweeper)
-    public = await _open(Listener(gateway), config.listen.public, stack)
-    operations = await _open(Listener(Operations(metrics.render, health.ready)), config.listen.operations, stack)
+    # Opened first, so that it closes last: probes and Prometheus see the end coming.
+    operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
+    public = await _open(Listener(gateway), "public", config, stack)
     stack.callback(health.stop)
     return public, operations
 
 
-async def _open(listener: Listener, address: str, stack: AsyncExitStack) -> int:
+async def _look_at_ledger(state: State, policy: Policy, metrics: Metrics) -> None:
+    """An empty ledger refuses whoever is new; better said at the start than by the first person."""
+    usable = {name: int(await state.ledger.usable(name)) for name in policy.applications}
+    for name in (name for name, answer in usable.items() if not answer):
+        LOG.error("the ledger of %s was not initialised: nobody new gets in before `lychgate ledger init`", name)
+    metrics.gauge(
+        "lychgate_ledger_usable", "Whether the ledger was initialised, at the start.", "application", lambda: usable
+    )
+
+
+async def _open(
+    listener: Listener, name: Literal["public", "operations"], config: Config, stack: AsyncExitStack
+) -> int:
+    address = config.listen.public if name == "public" else config.listen.operations
     host, _, port = address.rpartition(":")
-    await listener.open(host.strip("[]"), int(port))
+    try:
+        await listener.open(host.strip("[]"), int(port))
+    except OSError as error:
+        raise OSError(f"listen.{name}: {address} cannot be had ({error.strerror}); free it or choose another") from None
     stack.push_async_callback(listener.close)
     return listener.port
 

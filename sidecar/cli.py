@@ -15,11 +15,12 @@ import click
 from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
 from sidecar.app import running
-from sidecar.commands import initialise_ledger, link_account
+from sidecar.commands import initialise_ledger, link_account, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
 from sidecar.config.schema import json_schema
 from sidecar.domain.identity import Person
+from sidecar.domain.policy import Application
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
 
@@ -35,7 +36,7 @@ def main() -> None:
 @click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
 def serve(config: Path) -> None:
     """Run the gate until it is told to stop (SIGTERM or SIGINT)."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     loaded = _loaded(config, serving=True)
     _run(_serve(loaded))
 
@@ -57,7 +58,13 @@ def schema() -> None:
 
 
 @main.command()
-@click.option("--port", default=8080, show_default=True, help="Port of the gate on localhost; 0 takes any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="Port of the gate on localhost; 0 takes any free one.",
+)
 def demo(port: int) -> None:
     """Run everything on this machine: the gate, an OpenID provider and a stand-in Jira, with a link to click."""
     # Only this command may need the folder: the production image leaves it out.
@@ -95,15 +102,36 @@ def accounts() -> None:
 def accounts_link(config: Path, application: str, username: str, issuer: str, subject: str) -> None:
     """Tie an account to a person: the only way to reserved and protected accounts. The gate must not run."""
     loaded = _loaded(config)
-    if application not in loaded.policy.applications:
-        raise click.ClickException(f"the configuration has no application {application}")
+    known = _application(loaded, application)
+    issuers = {loaded.policy.providers[name].issuer for portal in known.portals for name in portal.providers}
+    if issuer not in issuers:
+        raise click.ClickException(f"no provider of {application} is {issuer}; there is {', '.join(sorted(issuers))}")
     _run(_link(loaded, application, username, Person(issuer, subject)))
+
+
+@accounts.command("unlink")
+@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--username", required=True, help="The account.")
+def accounts_unlink(config: Path, application: str, username: str) -> None:
+    """Untie an account from its person: after a mistake, or when a name passes to somebody else. The gate must not
+    run."""
+    loaded = _loaded(config)
+    _application(loaded, application)
+    _run(_unlink(loaded, application, username))
 
 
 @main.command()
 def version() -> None:
     """Print the version."""
     click.echo(f"lychgate {__version__}")
+
+
+def _application(loaded: Loaded, name: str) -> Application:
+    known = loaded.policy.applications.get(name)
+    if known is None:
+        raise click.ClickException(f"the configuration has no application {name}")
+    return known
 
 
 def _loaded(path: Path, *, secrets: bool = True, serving: bool = False) -> Loaded:
@@ -138,6 +166,7 @@ async def _serve(loaded: Loaded) -> None:
     async with running(loaded) as gate:
         logging.getLogger("lychgate").info("serving on port %s, operations on port %s", gate.public, gate.operations)
         await stop.wait()
+        logging.getLogger("lychgate").info("told to stop")
 
 
 async def _link(loaded: Loaded, application: str, username: str, person: Person) -> None:
@@ -149,6 +178,13 @@ async def _link(loaded: Loaded, application: str, username: str, person: Person)
             f"{holder.username} is tied to subject {holder.person.subject} at {holder.person.issuer} already"
         ) from None
     click.echo(f"{application}: {username} is tied to subject {person.subject} at {person.issuer}")
+
+
+async def _unlink(loaded: Loaded, application: str, username: str) -> None:
+    person = await unlink_account(loaded, application, username)
+    if person is None:
+        raise click.ClickException(f"{application}: {username} is tied to nobody")
+    click.echo(f"{application}: {username} is no longer tied to subject {person.subject} at {person.issuer}")
 
 
 async def _init(loaded: Loaded) -> None:

@@ -58,6 +58,23 @@ async def link_account(loaded: Loaded, application: str, username: str, person: 
         log.tell(Event(code=Code.USER_LINKED, person=person, username=name, application=application, facts=facts))
 
 
+async def unlink_account(loaded: Loaded, application: str, username: str) -> Person | None:
+    """Take a pin away by hand; the person whose it was, or None.
+
+    Raises:
+        StateError: the gate is running.
+    """
+    clock, name = SystemClock(), fold(username)
+    async with _beside(loaded, clock) as (state, log):
+        pin = await state.ledger.pin_on(application, name)
+        if pin is None:
+            return None
+        await state.ledger.unpin(application, name)
+        facts = {"cause": "command", "account": pin.spelling}
+        log.tell(Event(code=Code.USER_UNLINKED, person=pin.person, username=name, application=application, facts=facts))
+        return pin.person
+
+
 @asynccontextmanager
 async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, AuditLog]]:
     """State and audit trail for a command while the gate does not run."""

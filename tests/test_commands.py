@@ -143,3 +143,27 @@ def test_schema_is_json_and_version_a_line() -> None:
 
     assert "cookie_keys" in json.loads(schema.stdout)["properties"]
     assert version.stdout.startswith("lychgate ")
+
+
+def test_a_mistaken_link_can_be_undone(site: Site) -> None:
+    site.run("ledger", "init")
+    site.link("admin")
+    words = ("accounts", "unlink", "--application", "jira", "--username", "ADMIN")
+    undone, again = site.run(*words), site.run(*words)
+
+    assert (0, 1) == (undone.exit_code, again.exit_code)
+    assert ["user.unlinked"] == [event["code"] for event in events(undone)]
+    assert "tied to nobody" in again.stderr
+    assert site.pinned("admin") is None
+    assert 0 == site.link("admin", subject="8").exit_code
+
+
+def test_a_link_names_an_issuer_that_exists(site: Site) -> None:
+    site.run("ledger", "init")
+    done = site.run(
+        "accounts", "link", "--application", "jira", "--username", "admin", "--issuer", "typo", "--subject", "7"
+    )
+
+    assert 1 == done.exit_code
+    assert "https://id.example.com" in done.stderr
+    assert site.pinned("admin") is None

@@ -12,11 +12,24 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sidecar"
 FILES = sorted(PACKAGE.rglob("*.py"))
-FORBIDDEN = {"utils", "helpers", "common_utils", "misc"}
+FORBIDDEN = {"utils", "helpers", "common", "common_utils", "misc"}
+TESTS = Path(__file__).parent
+TEST_FILES = sorted(TESTS.rglob("*.py"))
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _long_functions(tree: ast.AST) -> list[str]:
+    return [node.name for node in _functions(tree) if (node.end_lineno or 0) - node.lineno >= 60]
+
+
+def _locations(tree: ast.AST) -> list[ast.Constant]:
+    """The header's name wherever it stands, but for a comparison, which only reads."""
+    compared = {id(name) for node in ast.walk(tree) if isinstance(node, ast.Compare) for name in ast.walk(node)}
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in compared]
+    return [node for node in names if str(node.value).lower() in {"location", "b'location'"}]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -26,9 +39,31 @@ def test_a_file_is_small_and_says_what_it_is(path: Path) -> None:
     tree = ast.parse(text)
 
     assert text.count("\n") <= 400
-    assert [] == [node.name for node in _functions(tree) if (node.end_lineno or 0) - node.lineno >= 60]
+    assert [] == _long_functions(tree)
     assert ast.get_docstring(tree)
     assert path.stem not in FORBIDDEN
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_a_file_of_tests_is_small_too(path: Path) -> None:
+    """The same sizes, and no room for odds and ends either."""
+    text = path.read_text(encoding="utf-8")
+
+    assert text.count("\n") <= 400
+    assert [] == _long_functions(ast.parse(text))
+    assert path.stem not in FORBIDDEN
+
+
+def test_one_place_writes_where_a_redirect_leads() -> None:
+    """Rule 23: what goes into `Location` passes one function, outside of the demo's own servers."""
+    found = [
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if path.relative_to(PACKAGE).parts[0] != "demo"
+        for _ in _locations(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    assert ["web/replies.py"] == found
 
 
 def test_import_contracts_hold() -> None:

@@ -21,6 +21,9 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 """Upper bounds of the histograms in seconds."""
 
 
+SWITCHED = 101
+
+
 class Histogram:
     """Counts of one label set: one slot per bound and one beyond."""
 
@@ -75,6 +78,9 @@ class Metrics(Collector):
         self._in_flight -= 1
         portal = record.portal
         self._requests[record.application, portal, record.outcome, f"{record.status // 100}xx"] += 1
+        if record.status == SWITCHED:
+            # A tunnel lives as long as its page; its length says nothing of speed.
+            return
         self._took[portal].add(took)
         if record.first_byte:
             self._first_byte[portal].add(record.first_byte)

@@ -270,20 +270,26 @@ def _is_let_in(place: Place, session: Session) -> bool:
 
 
 def _admitted(place: Place, visitor: Visitor, number: int | None) -> Reason:
+    """`ok`, or the first demand that is not met: the rule's, the home portal's, the portal's own.
+
+    Whom the home portal keeps out is no guest elsewhere: acceptance is of its people, not of everybody who can sign in
+    at its provider (R3).
+    """
     session, portals = visitor.session, visitor.standing.portals
-    own = portals.get(place.portal.name)
-    judge = portals.get(session.portal) if place.shared == "customer" else own
-    if own is None or judge is None:
+    own, home = portals.get(place.portal.name), portals.get(session.portal)
+    if own is None or home is None:
         return Reason.INTERNAL
+    answer = Answer.ALLOW
     if number is not None:
         answer, verdict = place.portal.rules[number].answer, own.rules[number]
         if answer is Answer.DENY:
             return Reason.RULE_DENIED
         if answer is not Answer.PUBLIC and verdict is not Reason.OK:
             return verdict
-        if answer is Answer.LOGIN:
-            return Reason.OK
-    return judge.require
+    at_home = session.portal == place.portal.name
+    if not (at_home and answer is Answer.LOGIN) and home.require is not Reason.OK:
+        return home.require
+    return Reason.OK if place.shared == "customer" or answer is Answer.LOGIN else own.require
 
 
 def _is_fresh(session: Session, limit: int, now: UnixSeconds) -> bool:

@@ -11,7 +11,20 @@ from functools import lru_cache
 from sidecar.domain.decision import Kind
 
 _FRAMES = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
-_OFFICE = ("ms-office", "microsoft office", "msoffice", "ms frontpage", "microsoft-webdav-miniredir")
+_OFFICE = (
+    "ms-office",
+    "microsoft office",
+    "msoffice",
+    "ms frontpage",
+    "microsoft-webdav",
+    "microsoft data access internet publishing provider",
+)
+_OFFICE_PROGRAMS = tuple(
+    f"{before}{name}{mark}"
+    for name in ("word", "excel", "powerpoint")
+    for before, mark in (("", "/"), ("microsoft ", "/"), ("microsoft ", " "))
+)
+"""How the programs name themselves at the beginning; further behind, the name may be that of a browser inside one."""
 
 
 def kind_of(
@@ -43,7 +56,7 @@ def kind_of(
 
 def _judge(mode: str, dest: str, accept: str, requested_with: str, agent: str, purpose: str) -> Kind:
     low = agent.lower()
-    if any(word in low for word in _OFFICE):
+    if low.startswith(_OFFICE_PROGRAMS) or any(word in low for word in _OFFICE):
         return Kind.PREVIEW
     if "prefetch" in purpose.lower() or requested_with.lower() == "xmlhttprequest":
         return Kind.API

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from sidecar.domain.identity import Claim, Identity
 from sidecar.domain.policy import UsernameMapping
 from sidecar.domain.reason import Reason
-from sidecar.products.common import RESERVED_NAMES
+from sidecar.products.atlassian import RESERVED_NAMES
 
 LONGEST = 255
 """Characters that the products store of a username."""

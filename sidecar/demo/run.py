@@ -23,6 +23,8 @@ from sidecar.demo.cast import CUSTOMERS, STAFF, Role, furnish, people, remember
 from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, SignedAssertion, serve_jira
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
 
+HTTP = 80
+
 CONFIG = """\
 version: 1
 listen: {{public: "127.0.0.1:{port}", operations: "127.0.0.1:0"}}
@@ -97,7 +99,8 @@ class Demo:
 async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[Demo]:
     """Start the whole scene; *port* 0 takes any free one."""
     port = port or _free_port()
-    url = f"http://localhost:{port}"
+    # Browsers leave the default port out, and the registered addresses are compared to the letter.
+    url = "http://localhost" if port == HTTP else f"http://localhost:{port}"
     state = JiraState.sample()
     kept = {
         "cookie-key": secrets.token_urlsafe(48),

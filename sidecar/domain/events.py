@@ -25,6 +25,7 @@ class Code(StrEnum):
     API_PASSTHROUGH = "api.passthrough"
     HEADER_STRIPPED = "header.spoof_stripped"
     USER_LINKED = "user.linked"
+    USER_UNLINKED = "user.unlinked"
     USER_CREATED = "user.created"
     USER_REACTIVATED = "user.reactivated"
     USER_UPDATED = "user.updated"

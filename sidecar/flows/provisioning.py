@@ -201,7 +201,7 @@ class Accounts:
                 await self._note_seen(order)
         except AccountError as error:
             self._meter.step(order.application, "ensure", error.reason.value)
-            teller.tell(Code.ACCOUNT_REFUSED, outcome="refused", reason=error.reason, facts={"detail": error.detail})
+            teller.tell(Code.ACCOUNT_REFUSED, outcome="failure", reason=error.reason, facts={"detail": error.detail})
             raise
         self._meter.step(order.application, "ensure", "done" if complete else "unfinished")
         lasts = self._memory.ready if complete else self._memory.unfinished

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.domain.paths import path_set
 from sidecar.domain.product import Product
-from sidecar.products import common
+from sidecar.products import atlassian
 
 
 def _actions(*names: str) -> tuple[str, ...]:
@@ -53,24 +53,24 @@ CONFLUENCE = Product(
             "/status",
         ),
         "customer": path_set(),
-        "static": path_set(*common.STATIC),
-        "closed": path_set(*common.CLOSED, "setup*.action"),
+        "static": path_set(*atlassian.STATIC),
+        "closed": path_set(*atlassian.CLOSED, "setup*.action"),
     },
     presets={},
     preset_starts={},
-    machine_profiles={**common.MACHINE_PROFILES, "webdav": ("/plugins/servlet/confluence/**",)},
-    machine_public=path_set(*common.MACHINE_PUBLIC),
-    session_cookies=common.SESSION_COOKIES,
-    remember_cookies=common.REMEMBER_COOKIES,
+    machine_profiles={**atlassian.MACHINE_PROFILES, "webdav": ("/plugins/servlet/confluence/**",)},
+    machine_public=path_set(*atlassian.MACHINE_PUBLIC),
+    session_cookies=atlassian.SESSION_COOKIES,
+    remember_cookies=atlassian.REMEMBER_COOKIES,
     login_paths=path_set(*_actions("login")),
     logout_paths=path_set(*_actions("logout"), "/plugins/servlet/sso-logout"),
     login_target=("os_destination",),
-    password_fields=common.PASSWORD_FIELDS,
+    password_fields=atlassian.PASSWORD_FIELDS,
     action_suffixes=(".action",),
     action_home="",
     forwards=(("/s/", "/_/"),),
     protected_groups=frozenset({"confluence-administrators", "system-administrators"}),
-    reserved_names=common.RESERVED_NAMES,
+    reserved_names=atlassian.RESERVED_NAMES,
     start="/",
     user_header="X-AUSERNAME",
 )

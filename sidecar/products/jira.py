@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.domain.paths import path_set
 from sidecar.domain.product import Product
-from sidecar.products import common
+from sidecar.products import atlassian
 
 # Webwork finds an action by its name alone, so an administrator's page answers outside /secure/admin too.
 _ADMIN_ACTIONS = (
@@ -89,8 +89,8 @@ JIRA = Product(
             "/rest/webResources/**",
             "/rest/analytics/*/publish/**",
         ),
-        "static": path_set(*common.STATIC),
-        "closed": path_set(*common.CLOSED, "Setup*.jspa"),
+        "static": path_set(*atlassian.STATIC),
+        "closed": path_set(*atlassian.CLOSED, "Setup*.jspa"),
     },
     presets={
         "jsm": (
@@ -100,10 +100,10 @@ JIRA = Product(
         )
     },
     preset_starts={"jsm": "/servicedesk/customer/portals"},
-    machine_profiles={**common.MACHINE_PROFILES, "mobile": ("/rest/nativemobile/**", "/rest/mobile/**")},
-    machine_public=path_set(*common.MACHINE_PUBLIC),
-    session_cookies=common.SESSION_COOKIES,
-    remember_cookies=common.REMEMBER_COOKIES,
+    machine_profiles={**atlassian.MACHINE_PROFILES, "mobile": ("/rest/nativemobile/**", "/rest/mobile/**")},
+    machine_public=path_set(*atlassian.MACHINE_PUBLIC),
+    session_cookies=atlassian.SESSION_COOKIES,
+    remember_cookies=atlassian.REMEMBER_COOKIES,
     login_paths=path_set(
         "/login.jsp",
         "/login",
@@ -118,12 +118,12 @@ JIRA = Product(
         "/plugins/servlet/sso-logout",
     ),
     login_target=("os_destination", "destination"),
-    password_fields=common.PASSWORD_FIELDS,
+    password_fields=atlassian.PASSWORD_FIELDS,
     action_suffixes=(".jspa",),
     action_home="/secure",
     forwards=(("/s/", "/_/"),),
     protected_groups=frozenset({"jira-administrators", "jira-system-administrators", "system-administrators"}),
-    reserved_names=common.RESERVED_NAMES,
+    reserved_names=atlassian.RESERVED_NAMES,
     start="/secure/Dashboard.jspa",
     user_header="X-AUSERNAME",
 )

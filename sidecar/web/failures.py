@@ -25,6 +25,13 @@ OutsideError = LoginError | AccountError | LandingError | StateError | UpstreamE
 RETRY = 10
 """Seconds after which a page tries again by itself."""
 
+_PASSING = frozenset(
+    reason
+    for reason, text in TEXTS.items()
+    if text.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+) | {Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_BROKEN}
+"""What may be over soon: the page tries again by itself."""
+
 _UPSTREAM = {"connect": Reason.UPSTREAM_UNREACHABLE, "timeout": Reason.UPSTREAM_TIMEOUT}
 _SWITCHABLE = frozenset(
     {
@@ -49,29 +56,47 @@ _SWITCHABLE = frozenset(
 )
 
 
+ALARMING = _PASSING | {Reason.PROVIDER_MISCONFIGURED, Reason.LANDING_FAILED, Reason.LANDING_MISMATCH, Reason.INTERNAL}
+"""What an administrator must hear of: warnings in the log."""
+
+
 def from_decision(deny: Deny, visit: Visit) -> Refusal:
     """A refusal by the rules."""
-    return _refusal(visit, deny.reason, (), status=deny.status)
+    begin = (_again(visit, "Sign in"),) if deny.reason is Reason.NO_SESSION else ()
+    return _refusal(visit, deny.reason, begin, status=deny.status)
 
 
 def from_error(error: OutsideError, visit: Visit) -> Refusal:
     """A failure; every kind has its status and says whether trying again can help."""
     match error:
-        case LoginError():
-            return _refusal(visit, error.reason, (_again(visit),))
-        case AccountError() if error.retry or TEXTS[error.reason].status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return _refusal(visit, error.reason, (_again(visit),), retry_after=RETRY)
-        case AccountError():
-            return _refusal(visit, error.reason, ())
+        case LoginError() | AccountError():
+            return _refusal(visit, error.reason, (_again(visit),) if _passes(error) else ())
         case LandingError():
             return _refusal(visit, Reason.LANDING_FAILED, (_again(visit),))
         case StateError():
-            return _refusal(visit, Reason.STATE_UNAVAILABLE, (_again(visit),), retry_after=RETRY)
+            return _refusal(visit, Reason.STATE_UNAVAILABLE, (_again(visit),))
         case UpstreamError():
-            reason = _UPSTREAM.get(error.stage, Reason.UPSTREAM_BROKEN)
-            return _refusal(visit, reason, (_again(visit),), retry_after=RETRY)
+            return _refusal(visit, _UPSTREAM.get(error.stage, Reason.UPSTREAM_BROKEN), (_again(visit),))
         case RefusedError():
             return _refusal(visit, error.reason, ())
+
+
+def reason_of(error: OutsideError) -> Reason:
+    """The word of an error, for the log."""
+    match error:
+        case LoginError() | AccountError() | RefusedError():
+            return error.reason
+        case LandingError():
+            return Reason.LANDING_FAILED
+        case StateError():
+            return Reason.STATE_UNAVAILABLE
+        case UpstreamError():
+            return _UPSTREAM.get(error.stage, Reason.UPSTREAM_BROKEN)
+
+
+def _passes(error: LoginError | AccountError) -> bool:
+    """Whether trying again can help: a sign-in always can be begun again; an account only if the fault may pass."""
+    return isinstance(error, LoginError) or error.retry or error.reason in _PASSING
 
 
 def unexpected(visit: Visit) -> Refusal:
@@ -85,15 +110,14 @@ def _refusal(
     actions: tuple[Action | None, ...],
     *,
     status: int | None = None,
-    retry_after: int | None = None,
 ) -> Refusal:
-    application = visit.application
+    application, status = visit.application, status or TEXTS[reason].status
     standing = visit.entry.standing if visit.entry is not None else None
     offered = [action for action in actions if action is not None]
     if application is not None and visit.entry is not None and reason in _SWITCHABLE:
         offered.append(_switch(application, visit))
     return Refusal(
-        status=status or TEXTS[reason].status,
+        status=status,
         reason=reason,
         kind=visit.facts.kind,
         application=application,
@@ -102,7 +126,7 @@ def _refusal(
         actions=tuple(offered),
         form_targets=form_targets(visit) if any(action.post for action in offered) else (),
         # A reload at the callback would spend a code twice.
-        retry_after=retry_after if visit.facts.method == "GET" and visit.place is not None else None,
+        retry_after=RETRY if reason in _PASSING and visit.facts.method == "GET" and visit.place is not None else None,
     )
 
 
@@ -111,14 +135,22 @@ def form_targets(visit: Visit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origin for known in visit.policy.providers.values() for origin in known.origins))
 
 
-def _again(visit: Visit) -> Action | None:
+def _again(visit: Visit, label: str = "Try again") -> Action | None:
     """Back to the page that was asked for; for a broken sign-in, to its beginning."""
     application = visit.application
     if application is None or visit.facts.kind not in {Kind.NAVIGATION, Kind.FRAME} or visit.facts.method != "GET":
         return None
-    start = application.context + application.product.start
-    href = visit.facts.target if visit.place is not None else f"{application.context}/.lychgate/login?to={quote(start)}"
-    return Action(label="Try again", href=href, primary=True)
+    if visit.place is not None:
+        return Action(label=label, href=visit.facts.target, primary=True)
+    start = application.context + _start(application, visit.facts.target)
+    return Action(label=label, href=f"{application.context}/.lychgate/login?to={quote(start)}", primary=True)
+
+
+def _start(application: Application, target: str) -> str:
+    """Where the portal begins to whose provider the callback belongs: customers are not sent to the agents' door."""
+    provider = target.partition("?")[0].rpartition("/")[2]
+    portal = next((door for door in application.portals if provider in door.providers), application.default_portal)
+    return portal.start or application.product.start
 
 
 def _switch(application: Application, visit: Visit) -> Action:

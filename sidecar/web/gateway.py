@@ -21,7 +21,7 @@ from sidecar.flows.login import LoginError
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
-from sidecar.web.failures import from_decision, from_error, unexpected
+from sidecar.web.failures import ALARMING, from_decision, from_error, reason_of, unexpected
 from sidecar.web.forwarding import Forwarding, RefusedError
 from sidecar.web.head import MAX_HEAD, framing_fault, read_head
 from sidecar.web.own import OwnEndpoints
@@ -30,6 +30,8 @@ from sidecar.web.teller import Teller
 from sidecar.web.visit import Visit
 
 LOG = logging.getLogger(__name__)
+SWITCHED = 101
+"""A WebSocket ends with its browser; that is no broken-off request."""
 
 
 class Gateway:
@@ -67,7 +69,8 @@ class Gateway:
         try:
             return await self._serve(visit, names)
         except asyncio.CancelledError:
-            visit.record.outcome = "gone"
+            if visit.record.status != SWITCHED:
+                visit.record.outcome = "gone"
             raise
         except (LoginError, AccountError, LandingError, StateError, UpstreamError, RefusedError) as error:
             return self._failed(visit, error)
@@ -158,7 +161,10 @@ class Gateway:
     ) -> web.StreamResponse:
         record = visit.record
         record.outcome = "failed"
-        LOG.info("request %s: %s", record.request, error)
+        reason = reason_of(error)
+        level = logging.WARNING if reason in ALARMING else logging.INFO
+        where = visit.application.name if visit.application is not None else "-"
+        LOG.log(level, "%s: request %s at %s: %s", reason.value, record.request, where, error)
         transport = visit.request.transport
         if transport is None or transport.is_closing() or visit.request.writer.output_size > 0:
             # Bytes are on the wire, or were about to be: a second head would end up inside the body.

@@ -42,6 +42,8 @@ _NOTED = frozenset(
         b"x-request-id",
     }
 )
+_JOINED = frozenset({b"connection", b"x-forwarded-for"})
+"""Lists: several lines are one value (RFC 9110, section 5.3), and every proxy may have written a line of its own."""
 _ONCE = frozenset({b"host", b"authorization", b"content-type", b"origin", b"sec-websocket-key", b"x-request-id"})
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -54,7 +56,8 @@ class Head:
     Attributes:
         fields: All fields but the identity headers, as on the wire.
         stripped: Normalised names of the identity headers that the client tried to send.
-        noted: The fields that we read ourselves, by lower-case name, decoded as Latin-1; the last one wins.
+        noted: The fields that we read ourselves, by lower-case name, decoded as Latin-1; of several lines of a list
+            all count, of others the last one.
         cookies: All `Cookie` values.
         twice: Whether a field stands there twice that may stand once.
         size: Bytes of all fields.
@@ -85,7 +88,7 @@ def read_head(request: web.BaseRequest, names: Names) -> Head:
         if low in _NOTED:
             if low == b"cookie":
                 head.cookies.append(value)
-            elif low == b"connection" and low in head.noted:
+            elif low in _JOINED and low in head.noted:
                 head.noted[low] += "," + value.decode("latin-1")
             else:
                 head.twice = head.twice or (low in _ONCE and low in head.noted)

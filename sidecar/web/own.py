@@ -193,6 +193,7 @@ class OwnEndpoints:
         entry = await self.session_of(visit, application)
         visit.entry = entry
         if entry is None or entry.standing is None:
+            visit.application = application
             return self._refuse(visit, 401, Reason.NO_SESSION)
         facts = _who(entry, application)
         pages, request_id = self._replies.pages, visit.record.request

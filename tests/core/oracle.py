@@ -102,8 +102,11 @@ def refusal(case: Case, place: Place, rule: Rule | None, who: Session) -> str:
     if answer is Answer.DENY:
         return "rule_denied"
     asked = why_not(who.identity, rule.condition) if rule is not None else ""
-    demand = home.require if shared and home is not None else place.portal.require
-    asked = asked or ("" if answer is Answer.LOGIN else why_not(who.identity, demand))
+    login, at_home = answer is Answer.LOGIN, who.portal == place.portal.name
+    if home is not None and not (at_home and login):
+        asked = asked or why_not(who.identity, home.require)
+    if not shared and not login:
+        asked = asked or why_not(who.identity, place.portal.require)
     return asked or ("" if "preferred_username" in who.identity.claims else "username_missing")
 
 

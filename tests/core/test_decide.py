@@ -100,7 +100,8 @@ def case(who: Session | None, request: RequestFacts, expected: str, name: str) -
         case(CUSTOMER, get("/rest/health/x"), "anonymous", "a customer on an agents' public path is nobody"),
         case(CUSTOMER, call("/rest/servicedeskapi/x"), "as cust-bob", "a customer on a shared path"),
         case(OUTSIDER, call("/rest/servicedeskapi/x"), "403 not_in_group", "the home portal's demand holds there"),
-        case(OUTSIDER, get("/servicedesk/customer/portals"), "as ada", "an accepted person is judged by that portal"),
+        case(OUTSIDER, get("/servicedesk/customer/portals"), "403 not_in_group", "whom home keeps out is no guest"),
+        case(ADA, get("/servicedesk/customer/portals"), "as ada", "an accepted person keeps the name"),
         case(ADA, get("/servicedesk/customer/portal/9"), "403 rule_denied", "by that portal's rules too"),
         # D12 and D14: log-in, log-out, passwords, closed paths.
         case(None, get("/login.jsp"), HOME, "the product's log-in page is our sign-in"),

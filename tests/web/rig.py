@@ -27,6 +27,7 @@ from sidecar.config.load import Loaded, load
 from sidecar.demo.cast import CUSTOMERS, STAFF, furnish, people, remember
 from sidecar.demo.jira import Call, JiraConfig, JiraState, RunningJira, SharedSecret, SignedAssertion, serve_jira
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
+from sidecar.flows.telling import Clock
 from tests.web.wire import Answer, Wire
 
 SHARED = "d2hhdC1vbmx5LXR3by1vZi11cy1rbm93LTEyMzQ"
@@ -42,20 +43,24 @@ class Site:
     Attributes:
         context: The application's context path.
         second: Whether a second application, `tools`, stands beside it on the same host below /tools.
+        confluence: Address of a Confluence that stands beside it on the same host below /confluence, as `wiki`.
         proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
         agents, support, jira: Keys to change in the configuration of the portals and the application.
         upstream: Address of another application than the stand-in; accounts are then left alone.
         sign_out: Whether a sign-out goes on to the provider.
+        clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
     """
 
     context: str = ""
     second: bool = False
+    confluence: str = ""
     proof: str = "assertion"
     agents: Mapping[str, Any] = field(default_factory=dict)
     support: Mapping[str, Any] = field(default_factory=dict)
     jira: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = ""
     sign_out: bool = False
+    clock: Clock = field(default_factory=SystemClock)
 
 
 @dataclass(slots=True)
@@ -78,7 +83,7 @@ class World:
     async def restart(self) -> None:
         """End the gate and start it again on the same state; everything else goes on."""
         await self.gates.aclose()
-        self.gate = await self.gates.enter_async_context(running(self.loaded, audit=self.audit))
+        self.gate = await self.gates.enter_async_context(running(self.loaded, audit=self.audit, clock=self.site.clock))
 
     @property
     def host(self) -> str:
@@ -228,10 +233,10 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
         proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
     async with AsyncExitStack() as stack:
         staff = await stack.enter_async_context(
-            serve_provider(Provider(people(STAFF), [_client("staff", url, secret)]))
+            serve_provider(Provider(people(STAFF), [_client("staff", url, secret)], clock=site.clock.now))
         )
         customers = await stack.enter_async_context(
-            serve_provider(Provider(people(CUSTOMERS), [_client("customers", url, secret)]))
+            serve_provider(Provider(people(CUSTOMERS), [_client("customers", url, secret)], clock=site.clock.now))
         )
         config = JiraConfig(context_path=site.context, base_url=url, proof=proof, header_limit=200_000)
         jira = await stack.enter_async_context(serve_jira(state, config))
@@ -254,8 +259,10 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
         path.write_text(json.dumps(text), encoding="utf-8")
         loaded, audit = load(path, serving=True), io.StringIO()
         gates = await stack.enter_async_context(AsyncExitStack())
-        gate = await gates.enter_async_context(running(loaded, audit=audit))
-        await remember(gate.state.ledger, "jira", staff.issuer, SystemClock().now())
+        gate = await gates.enter_async_context(running(loaded, audit=audit, clock=site.clock))
+        await remember(gate.state.ledger, "jira", staff.issuer, site.clock.now())
+        if site.confluence:
+            await gate.state.ledger.init("wiki", site.clock.now())
         yield World(site, port, loaded, gate, jira, tools, staff, customers, audit, token, folder, gates)
 
 
@@ -294,32 +301,50 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
                 **site.jira,
             },
         },
-        "portals": {
-            "agents": {
-                "application": "jira",
-                "default": True,
-                "provider": "staff",
-                "require": {"any_group": ["okta-jira-users"]},
-                "rules": [
-                    {"paths": ["@admin"], "require": {"any_group": ["okta-jira-admins"]}},
-                    {"paths": ["/public/**"], "answer": "public"},
-                    {"paths": ["/forbidden/**"], "answer": "deny"},
-                ],
-                **site.agents,
-            },
-            "support": {
-                "application": "jira",
-                "paths": "@jsm",
-                "provider": "customers",
-                "accepts": ["agents"],
-                "username": {"prefix": "cust-"},
-                **site.support,
-            },
-        },
+        "portals": _portals(site),
     }
+    if site.confluence:
+        _add_confluence(file, f"{origin}/confluence", site.confluence, folder)
     if site.second:
         _add_tools(file, f"{origin}/tools", tools, folder)
     return file
+
+
+def _portals(site: Site) -> dict[str, Any]:
+    return {
+        "agents": {
+            "application": "jira",
+            "default": True,
+            "provider": "staff",
+            "require": {"any_group": ["okta-jira-users"]},
+            "rules": [
+                {"paths": ["@admin"], "require": {"any_group": ["okta-jira-admins"]}},
+                {"paths": ["/public/**"], "answer": "public"},
+                {"paths": ["/forbidden/**"], "answer": "deny"},
+            ],
+            **site.agents,
+        },
+        "support": {
+            "application": "jira",
+            "paths": "@jsm",
+            "provider": "customers",
+            "accepts": ["agents"],
+            "username": {"prefix": "cust-"},
+            **site.support,
+        },
+    }
+
+
+def _add_confluence(file: dict[str, Any], url: str, upstream: str, folder: Path) -> None:
+    landing = {"header": "X-Wiki-Person", "proof": "secret", "secret_header": "X-Wiki-Key"}
+    file["applications"]["wiki"] = {
+        "product": "confluence",
+        "url": url,
+        "upstream": upstream,
+        "landing": {**landing, "secret": f"file://{folder}/shared"},
+    }
+    rule = {"paths": ["@admin"], "require": {"any_group": ["okta-jira-admins"]}}
+    file["portals"]["readers"] = {"application": "wiki", "default": True, "provider": "staff", "rules": [rule]}
 
 
 def _add_tools(file: dict[str, Any], url: str, upstream: str, folder: Path) -> None:
@@ -354,7 +379,7 @@ def free_port() -> int:
 
 def _client(provider: str, url: str, secret: str) -> Client:
     origin = url.partition("//")[2].partition("/")[0]
-    bases = dict.fromkeys((url, f"http://{origin}/tools"))
+    bases = dict.fromkeys((url, f"http://{origin}/tools", f"http://{origin}/confluence"))
     return Client(
         client_id="lychgate",
         secret=secret,

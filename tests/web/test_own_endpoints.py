@@ -217,3 +217,13 @@ async def test_an_outsider_is_told_why_and_the_application_hears_nothing(worlds:
         assert 403 == (await world.ask("GET", "/rest/api/2/myself", browser.cookie)).status
     assert [] == world.arrived
     assert "otto" not in world.jira.state.users
+
+
+async def test_a_customer_who_cancels_is_led_back_to_the_customers_door(worlds: Worlds) -> None:
+    """Not to the agents', whose provider does not know the person."""
+    world = await worlds()
+    page = await world.page("/.lychgate/callback/customers?error=access_denied&state=unknown")
+    agents = await world.page("/.lychgate/callback/staff?error=access_denied&state=unknown")
+
+    assert "login?to=/servicedesk/customer/portals" in page.text
+    assert "login?to=/secure/Dashboard.jspa" in agents.text

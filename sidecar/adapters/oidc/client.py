@@ -153,6 +153,10 @@ def _text(document: Mapping[str, object], name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+_OUR_FAULT = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"})
+"""Errors of the token endpoint that no person can cause: the secret expired, or the client is set up otherwise."""
+
+
 def _refusal(answer: Answer, secrets: list[str]) -> LoginError:
     """The error that the answer tells (RFC 6749, section 5.2)."""
     try:
@@ -165,6 +169,8 @@ def _refusal(answer: Answer, secrets: list[str]) -> LoginError:
     said = document.get("error_description")
     description = masked(said, secrets) if isinstance(said, str) else ""
     detail = f"{answer.host} answered {masked(word, secrets)}" + (f": {description}" if description else "")
+    if word in _OUR_FAULT:
+        return failure(Reason.PROVIDER_MISCONFIGURED, detail)
     return failure(Reason.CODE_REFUSED if word == "invalid_grant" else Reason.PROVIDER_REFUSED, detail)
 
 

@@ -61,7 +61,7 @@ ACCOUNTS: Mapping[Reason, Text] = {
         503,
         "A group that you need does not exist",
         "Your account should join a group that {product} does not have.",
-        "Tell your administrator; trying again will not help until the group exists.",
+        "Tell your administrator; this works as soon as the group exists.",
         "Lychgate joins groups, it does not make them. Create the group in the application or correct "
         "`accounts.groups`.",
     ),
@@ -76,7 +76,7 @@ ACCOUNTS: Mapping[Reason, Text] = {
         503,
         "Your account could not be looked up",
         "{product} did not let us ask about your account.",
-        "Tell your administrator; trying again will not help until it is repaired.",
+        "Tell your administrator; this works again as soon as it is repaired.",
         "The application refused the connector: its token ran out or was revoked, its account is no administrator, "
         "or something between answers with a log-in page or a redirect.",
     ),
@@ -92,7 +92,7 @@ ACCOUNTS: Mapping[Reason, Text] = {
         503,
         "Accounts cannot be made ready at present",
         "Our record of accounts is missing or cannot be read, so nothing new is linked.",
-        "Tell your administrator; trying again will not help until it is repaired.",
+        "Tell your administrator; this works again as soon as it is repaired.",
         "The ledger is empty or unreadable. On a new site run `lychgate ledger init` once; on an old one restore "
         "the state from the backup instead.",
     ),
@@ -161,7 +161,7 @@ OURS: Mapping[Reason, Text] = {
         "Signing in is not possible at present",
         "Our record of sign-ins does not answer.",
         "Wait a moment and try again.",
-        "The state store (SQLite file or PostgreSQL) cannot be read or written: disk full, read-only, locked, or down.",
+        "The SQLite files in `state` cannot be read or written: disk full, read-only, locked, or damaged.",
     ),
     Reason.INTERNAL: Text(
         500,

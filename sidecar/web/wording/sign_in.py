@@ -22,7 +22,7 @@ SIGN_IN: Mapping[Reason, Text] = {
         "The sign-in was started too long ago to be finished now.",
         "Open {product} again and sign in.",
         "The attempt is older than its life, or the portal or provider changed in between. Many of them: compare "
-        "the clocks of the instances.",
+        "the machine's clock with the provider's.",
     ),
     Reason.STATE_SPENT: Text(
         400,
@@ -108,7 +108,7 @@ SIGN_IN: Mapping[Reason, Text] = {
         "You were signed in several times in a row, and each time the sign-in was lost at once.",
         "Allow cookies for this site, close the other tabs of {product} and open it again.",
         "The loop breaker stopped a circle. Common causes: the browser drops our cookie (plain http, blocked "
-        "cookies), instances without a shared state, different `cookie_keys`, or clocks that differ.",
+        "cookies), a second process with a state or `cookie_keys` of its own, or a clock that jumps.",
     ),
 }
 
@@ -141,7 +141,7 @@ USERNAMES: Mapping[Reason, Text] = {
         "Your user name in {product} is linked to another sign-in than yours.",
         "Ask your administrator to look at the link between your sign-in and your account.",
         "The username is pinned to another person, or the person to another username: somebody was renamed, a name "
-        "was given out a second time, or the person was made anew at the provider. Make sure who it is before you "
-        "run `lychgate accounts link`.",
+        "was given out a second time, or the person was made anew at the provider. Make sure who it is, then "
+        "untie the account with `lychgate accounts unlink`.",
     ),
 }

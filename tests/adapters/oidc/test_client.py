@@ -94,7 +94,7 @@ async def test_credentials_do_not_stay_in_the_library(server: StandIn, make: Any
     [
         (Reply({"error": "invalid_grant"}, status=400), Reason.CODE_REFUSED),
         (Reply({"error": "invalid_grant"}, status=200), Reason.CODE_REFUSED),
-        (Reply({"error": "invalid_client"}, status=401), Reason.PROVIDER_REFUSED),
+        (Reply({"error": "invalid_client"}, status=401), Reason.PROVIDER_MISCONFIGURED),
         (Reply({"error": ["invalid_grant"]}, status=400), Reason.PROVIDER_REFUSED),
         (Reply(b"<html>", status=403), Reason.PROVIDER_REFUSED),
         (Reply(b"", status=404), Reason.PROVIDER_REFUSED),
