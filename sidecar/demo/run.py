@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TextIO
 
 from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.sqlite import open_state
 from sidecar.app import Running, running
 from sidecar.config.load import load
 from sidecar.demo.cast import CUSTOMERS, STAFF, Role, furnish, people, remember
@@ -101,12 +103,12 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
     port = port or _free_port()
     # Browsers leave the default port out, and the registered addresses are compared to the letter.
     url = "http://localhost" if port == HTTP else f"http://localhost:{port}"
-    state = JiraState.sample()
+    known = JiraState.sample()
     kept = {
         "cookie-key": secrets.token_urlsafe(48),
         "staff-secret": secrets.token_urlsafe(32),
         "customers-secret": secrets.token_urlsafe(32),
-        "jira-token": furnish(state),
+        "jira-token": furnish(known),
     }
     proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
     with tempfile.TemporaryDirectory(prefix="lychgate-demo-") as name:
@@ -116,7 +118,7 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
             serve_provider(
                 Provider(people(CUSTOMERS), [_client("customers", url, kept["customers-secret"])])
             ) as customers,
-            serve_jira(state, JiraConfig(base_url=url, proof=proof)) as jira,
+            serve_jira(known, JiraConfig(base_url=url, proof=proof)) as jira,
         ):
             _write_secrets(folder, kept)
             text = CONFIG.format(
@@ -129,8 +131,11 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
             )
             path = folder / "lychgate.yaml"
             path.write_text(text, encoding="utf-8")
-            async with running(load(path, serving=True), audit=audit) as gate:
-                await remember(gate.state.ledger, "jira", staff.issuer, SystemClock().now())
+            loaded = load(path, serving=True)
+            sealer = Sealer([kept["cookie-key"].encode()])
+            async with open_state(loaded.config.state.directory, sealer) as state:
+                await remember(state.ledger, "jira", staff.issuer, SystemClock().now())
+            async with running(loaded, audit=audit) as gate:
                 yield Demo(url, gate, jira, staff, customers)
 
 
