@@ -222,6 +222,7 @@ def _applications(
             landing=header_landing(application, config, keys),
             accounts=accounts,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
+            kept=frozenset(cookie.encode() for cookie in product.session_cookies),
             host=application.host.encode(),
             forwarded=_forwarded(application),
         )

@@ -36,6 +36,7 @@ class Passing:
         *,
         cookies: bool,
         judge: Judge | None = None,
+        kept: frozenset[bytes] = frozenset(),
         keep: Keep | None = None,
     ) -> None:
         self.sink = TransportSink(request)
@@ -46,6 +47,7 @@ class Passing:
         self._guarded = guarded
         self._cookies = cookies
         self._judge = judge
+        self._kept = kept
         self._keep = keep
         self._chunked = False
         self._waiting: list[bytes] = []
@@ -62,9 +64,10 @@ class Passing:
             if self.refused is not Reason.OK:
                 return False
         if self._keep is not None:
-            kept = guarded_set_cookies(head.fields, self._guarded)
-            if kept:
-                self._keep(kept)
+            # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
+            cookies = guarded_set_cookies(head.fields, self._kept)
+            if cookies:
+                self._keep(cookies)
         self._record.status = head.status
         self._waiting.append(self._client_head(head))
         return True

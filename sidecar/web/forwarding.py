@@ -75,7 +75,9 @@ class Forwarding:
             if jar != entry.session.jars.get(NODE, ()):
                 self._sessions.keep_jar(entry, NODE, jar)
 
-        answer = Passing(visit.request, visit.record, serving.guarded, cookies=True, judge=judge, keep=keep)
+        answer = Passing(
+            visit.request, visit.record, serving.guarded, cookies=True, judge=judge, kept=serving.kept, keep=keep
+        )
         passage = self._as_person(visit, serving, entry, fields)
         entry.closers.add(answer.sink.abort)
         try:

@@ -56,6 +56,7 @@ class Serving:
 
     Attributes:
         guarded: Case-folded names of the product's session and remember-me cookies.
+        kept: Those of them that are sessions: we keep them for the person.
         host: What the application sees as `Host`.
         forwarded: `X-Forwarded-Proto`, `-Host` and `-Port`.
     """
@@ -64,5 +65,6 @@ class Serving:
     landing: Landing
     accounts: Accounts
     guarded: frozenset[bytes] = field(default_factory=frozenset)
+    kept: frozenset[bytes] = field(default_factory=frozenset)
     host: bytes = b""
     forwarded: Fields = ()

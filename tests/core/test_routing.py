@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.routing import METHODS, canonical_host, locate
+from sidecar.core.routing import METHODS, Locator, canonical_host, locate
 from sidecar.domain.decision import Deny, Own, Place, Relocate
 from sidecar.domain.paths import path_set
 from sidecar.domain.policy import Policy
@@ -346,3 +346,24 @@ def test_no_target_raises_and_no_location_leaves_the_origin(target: str, method:
         if isinstance(found, Place):
             assert found.below.startswith("/") and "//" not in found.below
             assert HOST == found.application.host
+
+
+MANY = st.one_of(
+    st.sampled_from([
+        "/", "/browse/KEY-1", "/jira/browse/KEY-1?a=b", "/wiki/x", "/images/a.png", "/images/a.png?x=1#y", "/x?a b",
+        "/servicedesk/customer/portals", "/s/1/_/rest/api", "/.lychgate/login?to=/", "//x?y", "/a/%2e%2e/b", "/a;b",
+        "/rest/api/2/search?jql=%00", "/x?y\x7f", "/x?y\xe4", "/" + "long/" * 200,
+    ]),
+    st.text(alphabet="/.;%25eEfF?#ab\\ ", max_size=12).map(lambda text: "/" + text),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(MANY, st.sampled_from(["GET", "HEAD", "POST", "TRACE", "get"])), max_size=20))
+def test_what_a_locator_remembers_changes_no_answer(asked: list[tuple[str, str]]) -> None:
+    """Rule 1: the answer is that of `locate`, the first time and every time after, in any order."""
+    for among in (ROOT, BESIDE, SEMICOLONS):
+        locator = Locator(among)
+        for target, method in [*asked, *asked]:
+            for host in (HOST, HOST.upper(), "evil.example.com"):
+                facts = requested(target, method, host)
+                assert locate(facts, among) == locator.locate(facts)

@@ -280,6 +280,8 @@ async def test_its_cookies_stay_with_us_and_the_others_pass(both: Both) -> None:
     assert (False, True) == (THEIRS in str(first.values("Cookie")), THEIRS in str(second.values("Cookie")))
     assert 1 == str(second.values("Cookie")).count("JSESSIONID")
     assert "lychgate" not in str(second.values("Cookie"))
+    # Neither down nor up: kept by us, it would sign her in behind our back once her session is over.
+    assert "remember-me" not in str(second.values("Cookie"))
 
 
 async def test_the_session_of_one_application_is_not_told_to_the_other(both: Both) -> None:

@@ -5,6 +5,7 @@ Heads are read from a real socket, because aiohttp's parser has its say first.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
@@ -16,7 +17,7 @@ from sidecar.domain.decision import Kind, RequestFacts
 from sidecar.web.head import MAX_HEAD, Clients, Head, facts_of, framing_fault, read_head
 from sidecar.web.server import Listener
 from tests.web.conftest import Worlds
-from tests.web.wire import Wire
+from tests.web.wire import PATIENCE, Wire
 
 PROXIES = Clients(tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8"))))
 PEER, INNER, CLIENT, OTHER = "10.0.0.1", "10.0.0.2", "192.0.2.7", "198.51.100.9"
@@ -101,9 +102,12 @@ async def _read(raw: bytes) -> Reader:
     await listener.open("127.0.0.1", 0)
     try:
         wire = await Wire.open(listener.port)
-        wire.send(raw)
-        await wire.head()
-        await wire.close()
+        try:
+            wire.send(raw)
+            async with asyncio.timeout(PATIENCE):
+                _ = await wire.reader.readuntil(b"\r\n\r\n")
+        finally:
+            await wire.close()
     finally:
         await listener.close()
     return reader

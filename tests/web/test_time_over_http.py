@@ -232,7 +232,7 @@ async def _sign_in_that_does_not_last(day: Day) -> tuple[int, str, str]:
 
 async def test_sign_ins_that_do_not_last_end_at_a_page(worlds: Worlds) -> None:
     async with a_day(worlds) as day:
-        statuses = []
+        statuses, text = list[int](), ""
         for _ in range(4):
             day.clock.passed += 2
             status, _, text = await _sign_in_that_does_not_last(day)
