@@ -23,6 +23,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _SKIPPED.append(report.nodeid)
 
 
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A whole file that skips itself counts as well."""
+    if report.skipped:
+        _SKIPPED.append(report.nodeid)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """In CI a skipped test is a test that nobody ran."""
     if os.environ.get("CI") == "true" and _SKIPPED and not hasattr(session.config, "workerinput"):

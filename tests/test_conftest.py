@@ -16,6 +16,7 @@ TESTS = {
     "skipped": "import pytest\n@pytest.mark.skip\ndef test_it(): pass\n",
     "skips itself": "import pytest\ndef test_it(): pytest.skip('no reason')\n",
     "marked": "import pytest\n@pytest.mark.outside\ndef test_it(): pytest.skip('nobody there')\n",
+    "whole file": "import pytest\npytest.skip('not here', allow_module_level=True)\n",
     "fails as expected": "import pytest\n@pytest.mark.xfail\ndef test_it(): assert False\n",
 }
 
@@ -26,6 +27,7 @@ TESTS = {
     [
         ("skipped", "true", 1),
         ("skips itself", "true", 1),
+        ("whole file", "true", 1),
         ("marked", "true", 0),
         ("fails as expected", "true", 0),
         ("skipped", "", 0),

@@ -100,11 +100,11 @@ def text_line(record: dict[str, object]) -> str:
     for name in ("application", "portal", "provider", "reason"):
         if name in record:
             parts.append(f"{name}={_plain(record[name])}")
-    if "before" in record or "after" in record:
+    if record.get("before") or record.get("after"):
         parts.append(f"{_plain(record.get('before', []))} -> {_plain(record.get('after', []))}")
     facts = record.get("facts")
     if isinstance(facts, dict):
-        parts.extend(f"{name}={_plain(value)}" for name, value in facts.items())
+        parts.extend(f"{name}={_plain(value)}" for name, value in facts.items() if value is not False)
     return "  ".join(part for part in parts if part)
 
 

@@ -25,7 +25,7 @@ _FILLERS = frozenset({
     "supersecret", "topsecret", "letmein", "cookiesecret", "0123456789abcdef", "1234567890",
 })  # fmt: skip
 _FILLER_PARTS = ("changeme", "changeit", "changethis", "replaceme", "replacethis", "placeholder", "yoursecret",
-                 "yourclientsecret", "yourtoken", "yourpassword", "insertyour", "example", "xxxx")  # fmt: skip
+                 "yourclientsecret", "yourtoken", "yourpassword", "insertyour", "example", "xxxxxx")  # fmt: skip
 
 
 class SecretError(Exception):

@@ -95,6 +95,14 @@ def test_placeholders(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "value", ["IyKxxxxjqW86UnhunnHLURNetUdHt3MBaY5rUyOqIwmn", "X8wTvJW63rBKTCM-JrvUVj5xxxXNVBM7PaeLQ"]
+)
+def test_chance_may_repeat_a_letter(value: str) -> None:
+    """One random key in forty thousand has four of one letter in a row."""
+    assert not is_placeholder(value)
+
+
+@pytest.mark.parametrize(
     "value", [GOOD, "0oa1b2c3d4e5f6", "correct horse battery staple", "9f86d081884c7d659a2feaa0c55ad015"]
 )
 def test_no_placeholders(value: str) -> None:

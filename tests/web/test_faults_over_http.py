@@ -1,5 +1,5 @@
-"""Rule 5 at the whole gate: whatever fails beside it, the answer is a refusal with its reason, and the application hears
-nothing; only the audit trail may fail without stopping anybody. Rule 1: a request is located once."""
+"""Rule 5 at the whole gate: whatever fails beside it, the answer is a refusal with its reason, and the application
+hears nothing; only the audit trail may fail without stopping anybody. Rule 1: a request is located once."""
 
 from __future__ import annotations
 
@@ -181,9 +181,7 @@ async def test_a_full_disk_under_the_audit_trail_stops_nobody(worlds: Worlds) ->
     ("failure", "reason"),
     [(None, "connector_unreachable"), (500, "connector_unreachable"), (403, "connector_refused")],
 )
-async def test_without_the_connector_no_account_is_made_ready(
-    worlds: Worlds, failure: int | None, reason: str
-) -> None:
+async def test_without_the_connector_no_account_is_made_ready(worlds: Worlds, failure: int | None, reason: str) -> None:
     world = await worlds()
     cookie = await world.sign_in("ada")
     await world.restart()

@@ -83,7 +83,7 @@ def test_what_is_remembered_has_a_bound_and_stays_right() -> None:
 class Reader:
     """Reads heads and answers 204; one listener serves one test."""
 
-    names: Names = field(default_factory=lambda: Names(frozenset({"x-site-user"})))
+    names: Names = field(default_factory=lambda: Names(frozenset({b"x-site-user"})))
     heads: list[Head] = field(default_factory=list)
     facts: list[RequestFacts] = field(default_factory=list)
     faults: list[bool] = field(default_factory=list)

@@ -6,13 +6,15 @@ every portal, in every mode; the stand-ins write down what arrives. A signed-in 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
+from sidecar.adapters.clock import SystemClock
 from sidecar.demo.jira import Call
 from tests.web.conftest import Worlds
-from tests.web.rig import HTML, MACHINES, World
+from tests.web.rig import HTML, MACHINES, SHARED, World
 
 NAMES = (
     # those of the two applications: identity, secret, assertion, and one more that a receiver believes
@@ -148,6 +150,42 @@ async def test_no_forged_header_reaches_an_application_and_ours_stands_there_onc
     assert not told & {"/images/icon.png", "/tools/images/icon.png", "/tools/rest/api/2/serverInfo"}
     assert 24 == len([call for call in world.arrived if call.target == "/jira/public/page" and call.method == "GET"])
     assert world.told("header.spoof_stripped")
+
+
+async def _forge(world: World, cookie: Field, *paths: str) -> list[Call]:
+    """Every spelling at these pages with one session; what arrived."""
+    world.forget()
+    for spelling in SPELLINGS.values():
+        for path in paths:
+            await world.page(path, *[field for name in NAMES for field in spelling(name)], cookie)
+    assert [] == _forgeries(world)
+    return world.arrived
+
+
+async def test_a_customer_at_the_support_portal_is_told_of_once(worlds: Worlds) -> None:
+    world = await worlds(context="/jira", second=True)
+    cookie = await world.sign_in("carl", "/servicedesk/customer/portals")
+    paths = ("/jira/servicedesk/customer/portals", "/jira/rest/servicedeskapi/info")
+    calls = await _forge(world, cookie, *paths, "/jira/browse/KEY-1")
+    # The agents' page is not for customers and never arrives.
+    assert {path: len(SPELLINGS) for path in paths} == Counter(call.target for call in calls)
+    for call in calls:
+        assert ["X-Lychgate-User", "X-Lychgate-Assertion"] == [name for name, _ in _identity(call)]
+        assert ["cust-carl"] == call.header_values("X-Lychgate-User")
+
+
+async def test_a_person_at_the_second_application_is_told_of_in_its_own_headers(worlds: Worlds) -> None:
+    world = await worlds(context="/jira", second=True)
+    await world.gate.state.ledger.init("tools", SystemClock().now())
+    async with world.browser() as browser:
+        _, place, _ = await browser.go(f"{world.origin}/tools/browse/KEY-1")
+        await browser.choose(place, "ada")
+        cookie = browser.cookie
+    calls = await _forge(world, cookie, "/tools/browse/KEY-1", "/jira/browse/KEY-1")
+    # Its session is none of the first application's.
+    assert {"/tools/browse/KEY-1": len(SPELLINGS)} == Counter(call.target for call in calls)
+    for call in calls:
+        assert [("X-Tools-Person", "ada"), ("X-Tools-Key", SHARED)] == _identity(call)
 
 
 @pytest.mark.parametrize("mode", ["off", "observe"])
