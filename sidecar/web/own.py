@@ -267,8 +267,7 @@ def _who(entry: Entry, application: Application) -> WhoAmI:
 def _front(application: Application, entry: Entry) -> str:
     """The page at which the session's own portal begins: a customer has no business at the agents' door."""
     home = application.portal(entry.session.portal)
-    below = home.prefixes[0] if home is not None and home.prefixes else application.product.start
-    return application.context + below
+    return application.context + ((home.start if home is not None else "") or application.product.start)
 
 
 def _iso(seconds: int) -> str:

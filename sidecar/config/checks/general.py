@@ -23,7 +23,7 @@ def within(config: Config) -> Iterator[Finding]:
             "write file:///var/lib/lychgate for anything but a trial",
             Severity.WARNING,
         )
-    if config.listen.public == config.listen.operations:
+    if config.listen.public == config.listen.operations and not config.listen.public.endswith(":0"):
         yield Finding(
             ("listen", "operations"), "is the public address as well", "give health and metrics a port of their own"
         )
