@@ -156,6 +156,12 @@ def websocket_accept(key: str) -> bytes:
     return base64.b64encode(digest.digest())
 
 
+REMEMBERED_CLIENTS = 4096
+LONGEST_CHAIN = 256
+MOST_HOPS = 16
+"""Bounds of what is remembered and read of `X-Forwarded-For`."""
+
+
 @dataclass(slots=True)
 class Clients:
     """Whose address a request has: the socket's, unless the peer is a proxy that the site trusts (rules 8 and 9)."""
@@ -165,19 +171,24 @@ class Clients:
 
     def read(self, peer: str, forwarded_for: str) -> tuple[str, str]:
         """The client's address, and the chain for `X-Forwarded-For`."""
+        if not self.trusted:
+            return peer, peer
         known = self._known.get((peer, forwarded_for))
         if known is None:
             known = self._judge(peer, forwarded_for)
-            if len(self._known) >= 4096:
+            if len(self._known) >= REMEMBERED_CLIENTS:
                 self._known.clear()
-            self._known[peer, forwarded_for] = known
+            # What a stranger writes into the header is not worth the memory.
+            if len(forwarded_for) <= LONGEST_CHAIN:
+                self._known[peer, forwarded_for] = known
         return known
 
     def _judge(self, peer: str, forwarded_for: str) -> tuple[str, str]:
         if not self._is_trusted(peer):
             return peer, peer
         chain: list[str] = []
-        for part in reversed([text.strip() for text in forwarded_for.split(",") if text.strip()]):
+        hops = [text.strip() for text in forwarded_for.split(",")[-MOST_HOPS:]]
+        for part in reversed([hop for hop in hops if hop]):
             if not _is_address(part):
                 break
             chain.insert(0, part)

@@ -20,6 +20,8 @@ from sidecar.web.head import Clients, Head, facts_of
 from sidecar.web.visit import Visit
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+LONGEST_NAME = 64
+MOST_NAMES = 10
 _REPEATED = 60
 """Seconds in which the same noisy event is told once."""
 
@@ -98,7 +100,8 @@ class Teller:
             self._tell(visit, Code.PORTAL_CROSS_USE, "success", Reason.OK, "", {"home": entry.session.portal})
 
     def _stripped(self, visit: Visit) -> None:
-        names = tuple(sorted(set(visit.head.stripped)))
+        # A client chooses what follows `X-Lychgate-`: enough to know it by, not enough to fill a disk.
+        names = tuple(name[:LONGEST_NAME] for name in sorted(set(visit.head.stripped))[:MOST_NAMES])
         if self._is_new(Code.HEADER_STRIPPED, visit, *names):
             self._tell(visit, Code.HEADER_STRIPPED, "success", Reason.OK, "", {"headers": names})
 

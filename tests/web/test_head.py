@@ -252,3 +252,14 @@ async def test_a_request_id_is_believed_from_a_trusted_proxy_only(
         (call,) = world.arrived
         assert [chain] == call.header_values("X-Forwarded-For")
         assert (believed and given == ID) == ([given] == call.header_values("X-Request-Id"))
+
+
+def test_what_strangers_write_into_the_chain_is_not_remembered() -> None:
+    """Neither from an untrusted peer without proxies, nor beyond a chain's honest length; deep chains stay cheap."""
+    alone, behind = Clients(()), Clients((ip_network("10.0.0.0/8"),))
+    for number in range(50):
+        alone.read("192.0.2.1", f"{number}" * 200)
+        behind.read("10.0.0.1", f"{number}, " * 200)
+
+    assert ({}, {}) == (alone._known, behind._known)
+    assert "10.0.0.2" == behind.read("10.0.0.1", "10.0.0.2, " * 16)[0]
