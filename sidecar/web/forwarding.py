@@ -79,6 +79,9 @@ class Forwarding:
             visit.request, visit.record, serving.guarded, cookies=True, judge=judge, kept=serving.kept, keep=keep
         )
         passage = self._as_person(visit, serving, entry, fields)
+        if entry.closers.over:
+            # It ended while we waited for the form, the account or the landing: the application hears nothing.
+            raise RefusedError(Reason.NO_SESSION)
         entry.closers.add(answer.sink.abort)
         try:
             return await self._exchange(visit, serving, answer, passage, names)
@@ -208,7 +211,7 @@ class Forwarding:
     async def _check_form(self, visit: Visit, place: Place) -> None:
         """D12: Seraph takes credentials from a form on any URL outside the REST module."""
         kind = visit.head.get(b"content-type").strip().lower()
-        if not visit.request.body_exists or not kind.startswith(_FORMS) or place.below.startswith("/rest/"):
+        if not visit.request.body_exists or not kind.startswith(_FORMS) or _is_rest(place):
             return
         if visit.head.get(b"expect").lower() == "100-continue":
             # We must see the form before the application does, so the go-ahead is ours.
@@ -222,6 +225,11 @@ class Forwarding:
         visit.first = bytes(first)
         if form_has(kind, visit.first[:FORM_HEAD], place.application.product.password_fields):
             raise RefusedError(Reason.PASSWORD_LOGIN)
+
+
+def _is_rest(place: Place) -> bool:
+    """Whether every reading lies in the REST module, which takes no form as a log-in."""
+    return all(path.startswith("/rest/") for path in (place.below, *place.readings))
 
 
 def _names_user(head: AnswerHead, place: Place) -> bool:
