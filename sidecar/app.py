@@ -43,6 +43,7 @@ from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
+from sidecar.web.inbound import Allowance
 from sidecar.web.operations import Operations
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.pages import Pages
@@ -87,6 +88,7 @@ class Running:
     state: State
     metrics: Metrics
     sessions: Sessions
+    gateway: Gateway
 
 
 @asynccontextmanager
@@ -137,14 +139,18 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         forwarding = Forwarding(applications, sessions, tunnels, log, time)
         teller = Teller(log, metrics, time, chance)
         gateway = Gateway(current, sessions, forwarding, own, replies, teller, recheck)
-        metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
-        metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
-        await _look_at_ledger(state, policy, metrics)
+        await _gauges(metrics, sessions, tunnels, state, policy)
         public, operations = await _listen(config, gateway, metrics, sessions, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
         yield Running(
-            public=public, operations=operations, policy=policy, state=state, metrics=metrics, sessions=sessions
+            public=public,
+            operations=operations,
+            policy=policy,
+            state=state,
+            metrics=metrics,
+            sessions=sessions,
+            gateway=gateway,
         )
 
 
@@ -252,17 +258,23 @@ async def _listen(
 ) -> tuple[int, int]:
     """Open both ports; the state is swept and readiness told as long as they are open."""
     health = Health()
-    sweeper = asyncio.create_task(_sweep(sessions, health))
+    sweeper = asyncio.create_task(_sweep(sessions, gateway, health))
     stack.push_async_callback(_cancelled, sweeper)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
-    public = await _open(Listener(gateway), "public", config, stack)
+    listen = config.listen
+    allowance = Allowance(connections=listen.connections, head_time=listen.head_time, body_time=listen.body_time)
+    listener = Listener(gateway, allowance, metrics.turned_away)
+    public = await _open(listener, "public", config, stack)
+    metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
     stack.callback(health.stop)
     return public, operations
 
 
-async def _look_at_ledger(state: State, policy: Policy, metrics: Metrics) -> None:
-    """An empty ledger refuses whoever is new; better said at the start than by the first person."""
+async def _gauges(metrics: Metrics, sessions: Sessions, tunnels: Tunnels, state: State, policy: Policy) -> None:
+    """What is read at a scrape. An empty ledger refuses whoever is new: better said now than by the first person."""
+    metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
+    metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
     usable = {name: int(await state.ledger.usable(name)) for name in policy.applications}
     for name in (name for name, answer in usable.items() if not answer):
         LOG.error("the ledger of %s was not initialised: nobody new gets in before `lychgate ledger init`", name)
@@ -284,11 +296,12 @@ async def _open(
     return listener.port
 
 
-async def _sweep(sessions: Sessions, health: Health) -> None:
+async def _sweep(sessions: Sessions, gateway: Gateway, health: Health) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY)
         try:
             await sessions.sweep()
+            await gateway.review()
         except StateError as error:
             LOG.error("the state could not be swept: %s", error)
             health.state = False

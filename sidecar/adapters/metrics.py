@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from sidecar.domain.events import Event
+from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -87,6 +88,10 @@ class Metrics(Collector):
             self._overhead[portal].add(max(0.0, took - record.waited))
         if record.outcome in {"denied", "failed"}:
             self._refused[record.reason] += 1
+
+    def turned_away(self, reason: Reason) -> None:
+        """A client was refused before it had brought a request."""
+        self._refused[reason] += 1
 
     def step(self, application: str, kind: str, result: str) -> None:
         """An account step was tried."""

@@ -68,6 +68,21 @@ class ListenSettings(Settings):
     operations: Address = Field(
         default="127.0.0.1:9090", description="Address and port of health, readiness and metrics."
     )
+    connections: int = Field(
+        default=8192,
+        ge=16,
+        le=1_000_000,
+        description="Most open connections of clients; one more is answered 503 (`too_many_connections`). The process "
+        "needs about twice as many open files.",
+    )
+    head_time: Annotated[Seconds, AfterValidator(between(1, 600))] = Field(
+        default=15, description="The head of a request must have come whole within it (408, `request_timeout`)."
+    )
+    body_time: Annotated[Seconds, AfterValidator(between(1, 3600))] = Field(
+        default=30,
+        description="Each such stretch of a request's body must bring 4 KiB, unless the application is behind (408, "
+        "`request_timeout`).",
+    )
 
 
 class SessionSettings(Settings):

@@ -32,6 +32,9 @@ METHODS = frozenset(
 )
 """What Jira and Confluence understand, WebDAV's included (RFC 4918). `TRACE` and `CONNECT` are not among them."""
 
+LONGEST_PATH = 4096
+"""Characters of a path: a longer one is no page's, and judging its readings would cost more than serving one."""
+
 REMEMBERED_PATHS = 8192
 REMEMBERED_LENGTH = 512
 """Bounds of what a locator remembers; longer paths are judged each time."""
@@ -82,6 +85,8 @@ def locate(facts: RequestFacts, policy: Policy) -> Place | Own | Relocate | Deny
     """Find the place of a request, or refuse what has none."""
     if facts.method not in METHODS:
         return Deny(status=405, reason=Reason.BAD_METHOD)
+    if len(facts.target.partition("?")[0]) > LONGEST_PATH:
+        return Deny(status=414, reason=Reason.TARGET_TOO_LONG)
     host = canonical_host(facts.host)
     if host is None:
         return Deny(status=400, reason=Reason.BAD_TARGET)

@@ -107,6 +107,7 @@ class Entry:
         closers: Called when the session ends. A renewed session takes over those of the one before.
         writing: The write of the jars that is under way, or the last one.
         ended: Whether it is over; whoever still holds the entry must not build on it.
+        successor: The session that took its place when the same person was confirmed at the same door.
     """
 
     session: Session
@@ -118,6 +119,7 @@ class Entry:
     closers: Closers = field(default_factory=Closers)
     writing: asyncio.Task[None] | None = None
     ended: bool = False
+    successor: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.session import Jar, Session
+from sidecar.domain.standing import Standing
 from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
@@ -73,14 +74,29 @@ class Sessions:
             entry = await self._load(key)
         if entry is None or entry.ended or entry.session.application != application:
             return None
-        now, policy = self._clock.now(), self._policy()
-        if not entry.session.is_live(now, entry.seen, policy.limits.idle):
+        now, limits = self._clock.now(), self._policy().limits
+        if not entry.session.is_live(now, entry.seen, limits.idle):
             cause = "absolute" if now >= entry.session.ends_at else "idle"
             _ = await self.end(key, cause)
             return None
+        return entry if self.standing(entry) is not None else None
+
+    def standing(self, entry: Entry) -> Standing | None:
+        """How a session stands under the policy of now; None if it is over, or its door is no longer there."""
+        policy = self._policy()
+        if entry.ended:
+            return None
         if entry.standing is None or entry.standing.policy != policy.hash:
             entry.standing = standing_of(entry.session, policy)
-        return entry if entry.standing is not None else None
+        return entry.standing
+
+    def holds(self, entry: Entry, standing: Standing | None) -> bool:
+        """Whether what was decided upon *standing* may still be done: asked after every wait.
+
+        A session that was renewed meanwhile goes on under another key; then its streams go on too.
+        """
+        live = entry.session.is_live(self._clock.now(), entry.seen, self._policy().limits.idle)
+        return live and not entry.closers.over and entry.standing is standing
 
     def used(self, entry: Entry) -> None:
         """Move the idle end; the store hears of it at most once a minute (design, section 7)."""
@@ -109,6 +125,7 @@ class Sessions:
             # A renewal: the application's session and what is open for the person go on.
             entry.session = replace(entry.session, jars=replaces.session.jars)
             entry.closers = replaces.closers
+            replaces.successor = entry
         session = entry.session
         await self._store.add(session)
         self._entries[session.key] = entry

@@ -44,6 +44,10 @@ TOGETHER = 60
 """Seconds in which several tabs of one browser that come back from the provider are one sign-in."""
 
 
+REDEEMING = 256
+"""Most sign-ins that wait for a provider's answer at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
     """Send the browser to the provider."""
@@ -189,6 +193,11 @@ class SignIn:
             return back.back()
         if reason is not Reason.OK:
             raise self._teller.failed(attempt, LoginError(reason, "the attempt does not fit the callback"), trace)
+        if len(self._tasks) >= REDEEMING:
+            # Codes can be made up by anybody; a provider that is slow must not gather them without end. The state is
+            # not spent: the same callback works a moment later.
+            full = LoginError(Reason.PROVIDER_UNREACHABLE, "too many sign-ins wait for the provider at once")
+            raise self._teller.failed(attempt, full, trace)
         task = asyncio.create_task(self._redeemed(back))
         self._tasks.add(task)
         task.add_done_callback(self._done)

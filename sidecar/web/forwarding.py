@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from sidecar.core.cookies import jar_after
 from sidecar.core.headers import Names, Passage, request_head
-from sidecar.core.passwords import FORM_HEAD, form_has
+from sidecar.core.passwords import FORM_HEAD, form_has, has_odd_charset
 from sidecar.domain.decision import Forward, PassThrough, Place
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
@@ -34,6 +34,11 @@ class RefusedError(Exception):
         self.reason = reason
 
 
+class StaleError(Exception):
+    """What was decided holds no longer: the session ended, or its standing changed, while the request waited. Nothing
+    was sent; decide again."""
+
+
 class Forwarding:
     """The way to the applications."""
 
@@ -51,7 +56,7 @@ class Forwarding:
 
         Raises:
             AccountError, LandingError: the person is not ready; the application has not seen the request.
-            UpstreamError, RefusedError: see there.
+            UpstreamError, RefusedError, StaleError: see there.
         """
         serving = self._applications[decision.place.application.name]
         # Before anything else: a public path would take a password as gladly as any other.
@@ -62,8 +67,6 @@ class Forwarding:
             return await self._exchange(visit, serving, answer, self._anonymous(visit, serving), names)
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
-        if decision.extends_idle:
-            self._sessions.used(entry)
 
         def judge(head: AnswerHead) -> Reason:
             return self._judge(visit, decision.place, entry, serving, username, head)
@@ -79,9 +82,11 @@ class Forwarding:
             visit.request, visit.record, serving.guarded, cookies=True, judge=judge, kept=serving.kept, keep=keep
         )
         passage = self._as_person(visit, serving, entry, fields)
-        if entry.closers.over:
-            # It ended while we waited for the form, the account or the landing: the application hears nothing.
-            raise RefusedError(Reason.NO_SESSION)
+        if not self._sessions.holds(entry, visit.standing):
+            # We may have waited for the form, the account or the landing.
+            raise StaleError
+        if decision.extends_idle:
+            self._sessions.used(entry)
         entry.closers.add(answer.sink.abort)
         try:
             return await self._exchange(visit, serving, answer, passage, names)
@@ -102,6 +107,10 @@ class Forwarding:
         )
         passage = self._passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
         return await self._exchange(visit, serving, answer, passage, names)
+
+    async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
+        """Close the WebSockets that may not go on."""
+        await self._tunnels.review(may_go_on)
 
     def _anonymous(self, visit: Visit, serving: Serving) -> Passage:
         return self._passage(visit, serving, guarded=serving.guarded, cookies=True, credential=False)
@@ -145,6 +154,9 @@ class Forwarding:
         self, visit: Visit, serving: Serving, answer: Passing, passage: Passage, names: Names
     ) -> web.StreamResponse:
         request, record = visit.request, visit.record
+        if b"upgrade" in visit.head.noted:
+            # If it stays a plain answer, what the parser did with bytes behind the request cannot be told.
+            answer.keep_alive = False
         handshake = None
         if passage.upgrade:
             accept = websocket_accept(visit.head.get(b"sec-websocket-key"))
@@ -168,11 +180,10 @@ class Forwarding:
                 raise RefusedError(handshake.refused)
             raise RefusedError(answer.refused)
         if outcome.tunnel is not None and handshake is not None:
-            entry = visit.entry
-            closers = entry.closers if entry is not None else set()
-            # From here on the session's end says good-bye with a close frame; a reset would overtake it.
-            closers.discard(answer.sink.abort)
-            await self._tunnels.run(request, outcome.tunnel, handshake.sink, closers, self._typed(entry))
+            if visit.entry is not None:
+                # From here on the session's end says good-bye with a close frame; a reset would overtake it.
+                visit.entry.closers.discard(answer.sink.abort)
+            await self._tunnels.run(visit, outcome.tunnel, handshake.sink, self._typed(visit.entry))
             return Written(101, keep_alive=False)
         return Written(record.status, keep_alive=answer.keep_alive)
 
@@ -209,9 +220,12 @@ class Forwarding:
         self._audit.tell(about(entry.session, code, visit.trace, reason=reason, username=username))
 
     async def _check_form(self, visit: Visit, place: Place) -> None:
-        """D12: Seraph takes credentials from a form on any URL outside the REST module."""
+        """D12: Seraph takes credentials from a form on any URL outside the REST module, and Tomcat may read the query
+        in the charset that the content claims to have (`useBodyEncodingForURI`)."""
         kind = visit.head.get(b"content-type").strip().lower()
-        if not visit.request.body_exists or not kind.startswith(_FORMS) or _is_rest(place):
+        if kind and "?" in visit.facts.target and has_odd_charset(kind):
+            raise RefusedError(Reason.PASSWORD_LOGIN)
+        if visit.form_seen or not visit.request.body_exists or not kind.startswith(_FORMS) or _is_rest(place):
             return
         if visit.head.get(b"expect").lower() == "100-continue":
             # We must see the form before the application does, so the go-ahead is ours.
@@ -222,7 +236,7 @@ class Forwarding:
         content, first = visit.request.content, bytearray()
         while len(first) < FORM_HEAD and not content.at_eof():
             first += await content.readany()
-        visit.first = bytes(first)
+        visit.first, visit.form_seen = bytes(first), True
         if form_has(kind, visit.first[:FORM_HEAD], place.application.product.password_fields):
             raise RefusedError(Reason.PASSWORD_LOGIN)
 

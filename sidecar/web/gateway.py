@@ -9,7 +9,7 @@ from typing import assert_never
 
 from aiohttp import web
 
-from sidecar.core.decide import Visitor, decide
+from sidecar.core.decide import Visitor, decide, judge
 from sidecar.core.headers import Names
 from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
@@ -22,8 +22,9 @@ from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.web.failures import ALARMING, from_decision, from_error, reason_of, unexpected
-from sidecar.web.forwarding import Forwarding, RefusedError
+from sidecar.web.forwarding import Forwarding, RefusedError, StaleError
 from sidecar.web.head import MAX_HEAD, framing_fault, read_head
+from sidecar.web.inbound import SlowBodyError
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.replies import Replies
 from sidecar.web.teller import Teller
@@ -32,6 +33,9 @@ from sidecar.web.visit import Visit
 LOG = logging.getLogger(__name__)
 SWITCHED = 101
 """A WebSocket ends with its browser; that is no broken-off request."""
+
+DECISIONS = 3
+"""Tries of a request whose session changes while it waits: a second one is rare, a third is not to be expected."""
 
 
 class Gateway:
@@ -67,22 +71,50 @@ class Gateway:
         head = read_head(request, names)
         visit = self._teller.began(request, head, policy)
         try:
-            return await self._serve(visit, names)
+            response = await self._serve(visit, names)
         except asyncio.CancelledError:
             if visit.record.status != SWITCHED:
                 visit.record.outcome = "gone"
             raise
         except (LoginError, AccountError, LandingError, StateError, UpstreamError, RefusedError) as error:
-            return self._failed(visit, error)
-        except web.RequestPayloadError:
-            # The client broke off in the middle of its own body.
-            return self._deny(visit, Deny(status=400, reason=Reason.BAD_HEADERS, place=visit.place))
+            response = self._failed(visit, error)
+        except web.RequestPayloadError as error:
+            response = self._broken_off(visit, error)
         except Exception:
             LOG.exception("request %s failed", visit.record.request)
             visit.record.outcome = "failed"
-            return self._replies.refuse(unexpected(visit), visit.record)
+            response = self._replies.refuse(unexpected(visit), visit.record)
         finally:
             self._teller.ended(visit)
+        if b"upgrade" in head.noted:
+            # aiohttp's parser drops what stands behind an upgrade that does not take place.
+            response.force_close()
+        return response
+
+    async def review(self) -> None:
+        """Judge open WebSockets again, their claims no older than the site allows. Called every minute."""
+        await self._forwarding.review(self._may_go_on)
+
+    async def _may_go_on(self, visit: Visit) -> bool:
+        entry, place = visit.entry, visit.place
+        if visit.record.outcome != "forwarded" or entry is None or place is None or visit.standing is None:
+            # It was not forwarded as a person: the portal is not in force.
+            return True
+        while entry.ended and entry.successor is not None:
+            entry = entry.successor
+        visit.entry = entry
+        try:
+            if self._recheck.is_due(entry):
+                await self._recheck.confirm(entry, visit.trace)
+            standing = self._sessions.standing(entry)
+        except StateError as error:
+            # A request that needs the state would be refused; what is open goes on until it can be asked.
+            LOG.warning("an open WebSocket could not be judged: %s", error)
+            return True
+        if standing is None:
+            return False
+        decision = judge(visit.facts, place, Visitor(entry.session, standing), visit.policy, visit.now)
+        return isinstance(decision, Forward) and decision.username == visit.standing.username
 
     async def _serve(self, visit: Visit, names: Names) -> web.StreamResponse:
         if visit.head.size > MAX_HEAD:
@@ -92,12 +124,20 @@ class Gateway:
         found = self._locator.locate(visit.facts)
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
-            decision = await self._decide(visit, found)
-        else:
-            decision = found
-            visit.application = found.application if isinstance(found, Own) else None
-        self._teller.decided(visit, decision)
-        return await self._do(visit, decision, names)
+            return await self._serve_at(visit, found, names)
+        visit.application = found.application if isinstance(found, Own) else None
+        self._teller.decided(visit, found)
+        return await self._do(visit, found, names)
+
+    async def _serve_at(self, visit: Visit, place: Place, names: Names) -> web.StreamResponse:
+        for _ in range(DECISIONS):
+            decision = await self._decide(visit, place)
+            self._teller.decided(visit, decision)
+            try:
+                return await self._do(visit, decision, names)
+            except StaleError:
+                continue
+        return self._deny(visit, Deny(status=401, reason=Reason.NO_SESSION, place=place))
 
     async def _decide(self, visit: Visit, place: Place) -> Decision:
         # With a credential the session is not read (D6), and a portal that is off has none (D13).
@@ -106,6 +146,7 @@ class Gateway:
         entry = visit.entry
         visitor = None
         if entry is not None and entry.standing is not None:
+            visit.standing = entry.standing
             visitor = Visitor(entry.session, entry.standing, self._sessions.wants_renewal(entry))
         trying = place.portal.mode is Mode.OBSERVE and self._own.is_trying(visit, place.application)
         return decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
@@ -144,6 +185,13 @@ class Gateway:
             case _:
                 assert_never(decision)
 
+    def _broken_off(self, visit: Visit, error: web.RequestPayloadError) -> web.Response:
+        """The client broke off in the middle of its own body, or sent it too slowly."""
+        self._end_if_answered(visit)
+        if isinstance(error, SlowBodyError):
+            return self._unreadable(visit, Deny(status=408, reason=Reason.REQUEST_TIMEOUT, place=visit.place))
+        return self._unreadable(visit, Deny(status=400, reason=Reason.BAD_HEADERS, place=visit.place))
+
     def _unreadable(self, visit: Visit, decision: Deny) -> web.Response:
         """Whoever sends this may hide another request behind it, so the connection ends (rule 19)."""
         response = self._deny(visit, decision)
@@ -165,10 +213,14 @@ class Gateway:
         level = logging.WARNING if reason in ALARMING else logging.INFO
         where = visit.application.name if visit.application is not None else "-"
         LOG.log(level, "%s: request %s at %s: %s", reason.value, record.request, where, error)
+        self._end_if_answered(visit)
+        return self._replies.refuse(from_error(error, visit), record)
+
+    @staticmethod
+    def _end_if_answered(visit: Visit) -> None:
+        """Where bytes are on the wire, or were about to be, a second head would end up inside the body."""
         transport = visit.request.transport
         if transport is None or transport.is_closing() or visit.request.writer.output_size > 0:
-            # Bytes are on the wire, or were about to be: a second head would end up inside the body.
             if transport is not None:
                 transport.abort()
             raise ConnectionResetError("the answer broke off")
-        return self._replies.refuse(from_error(error, visit), record)

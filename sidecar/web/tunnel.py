@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -11,7 +11,9 @@ from sidecar.core.frames import FrameWatch
 from sidecar.core.headers import Return, answer_head
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
+from sidecar.flows.sessions import Closers
 from sidecar.flows.streaming import Answer, AnswerHead, Sink, Tunnel
+from sidecar.web.visit import Visit
 
 GOING_AWAY = b"\x88\x02\x03\xe9"
 POLICY_VIOLATION = b"\x88\x02\x03\xf0"
@@ -94,31 +96,24 @@ class _FromClient:
 
 
 class Tunnels:
-    """All open tunnels, so that a shutdown can say good-bye to each."""
+    """All open tunnels, so that each can be judged again, and a shutdown can say good-bye to each."""
 
     def __init__(self) -> None:
-        self._open: set[Callable[[bytes], None]] = set()
+        self._open: dict[Callable[[bytes], None], Visit] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    async def run(
-        self,
-        request: web.BaseRequest,
-        tunnel: Tunnel,
-        sink: Sink,
-        closers: set[Callable[[], None]],
-        typed: Callable[[], None],
-    ) -> None:
+    async def run(self, visit: Visit, tunnel: Tunnel, sink: Sink, typed: Callable[[], None]) -> None:
         """Pass bytes both ways until one side ends.
 
         Args:
-            request: The handshake, answered with 101.
+            visit: The handshake, answered with 101. The end of its session closes the tunnel.
             tunnel: The application's side.
             sink: The client's side.
-            closers: Those of the session: called when it ends.
             typed: Called when the client sends a frame that carries something.
         """
+        closers = visit.entry.closers if visit.entry is not None else Closers()
 
         def close(frame: bytes) -> None:
             sink.write(frame)
@@ -127,16 +122,22 @@ class Tunnels:
         def ended() -> None:
             close(POLICY_VIOLATION)
 
-        self._open.add(close)
+        self._open[close] = visit
         closers.add(ended)
         # The public type wants aiohttp's own reader; any object with these two methods serves.
-        request.protocol.set_parser(_FromClient(request, tunnel, typed))  # type: ignore[arg-type]
+        visit.request.protocol.set_parser(_FromClient(visit.request, tunnel, typed))  # type: ignore[arg-type]
         try:
             await tunnel.pump(sink)
         finally:
-            self._open.discard(close)
+            del self._open[close]
             closers.discard(ended)
             tunnel.close()
+
+    async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
+        """Close what *may_go_on* refuses: a group taken away ends what is open too (rules 48 and 59)."""
+        for close, visit in tuple(self._open.items()):
+            if not await may_go_on(visit) and close in self._open:
+                close(POLICY_VIOLATION)
 
     def close_all(self) -> None:
         """1001 to everybody: the process ends (RFC 6455, section 7.4.1)."""

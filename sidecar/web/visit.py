@@ -10,6 +10,7 @@ from sidecar.domain.decision import Place, RequestFacts
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.record import RequestRecord
+from sidecar.domain.standing import Standing
 from sidecar.flows.landing import Landing
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
@@ -28,7 +29,9 @@ class Visit:
     Attributes:
         now: When it came in, by the clock on the wall.
         forwarded_for: The chain for `X-Forwarded-For`.
+        standing: That of the session, as the decision found it.
         first: The part of a form that was read ahead.
+        form_seen: Whether it was.
     """
 
     request: web.BaseRequest
@@ -41,7 +44,9 @@ class Visit:
     application: Application | None = None
     place: Place | None = None
     entry: Entry | None = None
+    standing: Standing | None = None
     first: bytes = b""
+    form_seen: bool = False
 
     @property
     def trace(self) -> Trace:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 import pytest
 from hypothesis import given
@@ -193,3 +193,24 @@ def test_a_huge_form_is_read_in_one_pass(unit: str, size: int) -> None:
     assert not query_has(text, NAMES)
     for head in (text, "content-disposition:" + text, "content-disposition:\r\n" * 1000 + text):
         assert not form_has(PARTS, head.encode(), NAMES)
+
+
+def _slowly(query: str) -> bool:
+    """Every pair by itself: the oracle for the quick look."""
+    for pair in query.replace(";", "&").split("&"):
+        name = unquote_plus(pair.partition("=")[0], errors="replace")
+        if name.strip().lower() in NAMES or unquote_plus(name).strip().lower() in NAMES:
+            return True
+    return False
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["os_", "username", "OS%5Fpassword", "%25", "5F", "%6f", "s", "&", ";", "=", "+", "%", "%C3", "\u0130", "a"]
+        ),
+        max_size=12,
+    ).map("".join)
+)
+def test_the_quick_look_over_a_query_overlooks_nothing(query: str) -> None:
+    assert _slowly(query) == query_has(query, NAMES)

@@ -49,6 +49,17 @@ def test_payloads_are_refused_below_a_context_path(before: str, tail: str) -> No
     assert 400 == refused(before + tail, BESIDE)
 
 
+@pytest.mark.parametrize("path", ["/browse/" + "x" * 4089, "/" + "s/a/_/" * 700, "/" + "%41" * 1400, "//" * 2100])
+def test_a_path_longer_than_any_page_is_414(path: str) -> None:
+    """Judging its readings would cost more than serving a page."""
+    assert (414, 414) == (refused(path), refused(path, method="POST"))
+    assert refused(path[:4096]) != 414
+
+
+def test_a_long_query_is_no_long_path() -> None:
+    assert refused("/browse/KEY-1?" + "jql=x&" * 5000) is None
+
+
 HOSTS = [
     ("jira.example.com", None),
     ("JIRA.Example.COM", None),

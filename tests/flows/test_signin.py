@@ -18,6 +18,7 @@ from sidecar.flows.sessions import StateError
 from sidecar.flows.signin import Arrival
 from tests.flows.browsers import Browser, Gate, Tab
 from tests.flows.fakes import NOON, TRACE, changed
+from tests.upstream.scripted import until
 
 JAR = (("JSESSIONID", "one"),)
 START = "https://jira.example.com/jira/secure/Dashboard.jspa"
@@ -321,3 +322,19 @@ async def test_attempts_survive_a_restart(gate: Gate, browser: Browser) -> None:
     gate.restart()
     arrival: Arrival = await browser.come_back(tab)
     assert arrival.session_cookie is not None
+
+
+async def test_only_so_many_wait_for_a_provider_at_once(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 65: made-up codes are cheap. Whoever is turned away has lost nothing and comes back."""
+    monkeypatch.setattr("sidecar.flows.signin.REDEEMING", 2)
+    browsers = [Browser(gate) for _ in range(3)]
+    tabs = [await browser.at_provider() for browser in browsers]
+    holding = tabs[0].provider.hold("redeem")
+    waiting = [asyncio.ensure_future(browsers[n].come_back(tabs[n])) for n in range(2)]
+    await until(lambda: 2 == gate.diary.count("redeem"))
+    with pytest.raises(LoginError) as caught:
+        await browsers[2].come_back(tabs[2])
+    assert caught.value.reason is Reason.PROVIDER_UNREACHABLE
+    holding.set()
+    await asyncio.gather(*waiting)
+    assert (await browsers[2].come_back(tabs[2])).session_cookie is not None

@@ -102,6 +102,34 @@ async def test_a_form_without_a_session_or_on_a_public_path_is_looked_at_too(wor
     assert [] == _served_by_password(world)
 
 
+async def test_every_reading_must_lie_in_rest_for_a_form_to_pass_unseen(worlds: Worlds) -> None:
+    """Jira forwards `/s/<any>/_/<rest>` inside, and may find more than one such forward in a path (D1, D12)."""
+    world = await worlds()
+    cookie = await world.sign_in("ada")
+    world.forget()
+    for path in ("/s/a/_/browse/KEY-1", "/s/a/_/rest/x/_/browse/KEY-1", "/s/rest/_/rest/_/secure/X.jspa"):
+        answer = await world.ask("POST", path, cookie, FORM, body=PASSWORD)
+        assert (path, 403, "password_login") == (path, answer.status, answer.error)
+    assert [] == world.arrived
+
+
+async def test_a_charset_in_which_names_look_otherwise_never_comes_with_a_query(worlds: Worlds) -> None:
+    """Tomcat reads the query in the charset of the content (`useBodyEncodingForURI`): `os_username` in EBCDIC."""
+    world = await worlds()
+    cookie = await world.sign_in("ada")
+    world.forget()
+    query = "?%96%a2%6d%a4%a2%85%99%95%81%94%85=%81%93%89%83%85"
+    for path in ("/browse/KEY-1", "/rest/api/2/myself", "/public/x"):
+        for kind in ("text/plain; charset=IBM037", "application/json;charset=utf-16", "x/y; charset='ibm500'"):
+            answer = await world.ask("GET", path + query, cookie, ("Content-Type", kind))
+            assert (path, 403, "password_login") == (path, answer.status, answer.error)
+        body = await world.ask("POST", path + query, cookie, ("Content-Type", "text/x; charset=IBM037"), body=b"x")
+        assert (403, "password_login") == (body.status, body.error)
+    assert [] == world.arrived
+    usual = ("Content-Type", "application/json; charset=UTF-8")
+    assert 200 == (await world.ask("GET", "/rest/api/2/myself?a=b", cookie, usual)).status
+
+
 async def test_other_forms_pass_whole(worlds: Worlds) -> None:
     world = await worlds()
     cookie = await world.sign_in("ada")

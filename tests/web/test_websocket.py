@@ -175,6 +175,24 @@ async def test_other_upgrades_are_removed(worlds: Worlds, upgrade: str) -> None:
     assert (200, []) == (answer.status, call.header_values("Upgrade") + call.header_values("Connection"))
 
 
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
+@pytest.mark.parametrize("path", ["/browse/KEY-1", "/forbidden/x", PATH])
+async def test_an_upgrade_that_does_not_take_place_is_an_answer_and_the_end(
+    worlds: Worlds, upgrade: str, path: str
+) -> None:
+    """What stands behind such a request is nobody's tunnel and nobody's request: the client must ask again."""
+    world = await worlds()
+    cookie = await world.sign_in("ada")
+    world.forget()
+    async with world.wire() as wire:
+        fields = _fields(world, cookie, Upgrade=upgrade, Sec_WebSocket_Version="13" if upgrade == "h2c" else "12")
+        wire.request("GET", path, *fields)
+        wire.request("GET", "/browse/KEY-1?second", cookie)
+        answer = await wire.answer()
+        assert ("close", True) == (answer.header("Connection"), await wire.is_over())
+    assert [] == [call for call in world.arrived if call.target.endswith("second")]
+
+
 async def test_an_upgrade_that_connection_does_not_name_is_none(worlds: Worlds) -> None:
     world = await worlds()
     cookie = await world.sign_in("ada")

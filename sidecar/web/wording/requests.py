@@ -55,6 +55,29 @@ UNJUDGED: Mapping[Reason, Text] = {
         "Clear the cookies of this site and open the page again.",
         "The fields together are over the limit. Other applications on the same parent domain may set large cookies.",
     ),
+    Reason.TARGET_TOO_LONG: Text(
+        414,
+        "This address is too long",
+        "The path of the address is longer than any page of {product} has.",
+        "Check the address, or find the page by searching in {product}.",
+        "The path (without the query) has more than 4096 characters. Browsers do not send this by themselves.",
+    ),
+    Reason.REQUEST_TIMEOUT: Text(
+        408,
+        "The request took too long to arrive",
+        "Your browser began to send something and did not go on.",
+        "Check your connection to the network and send it again.",
+        "The head was not whole within `listen.head_time`, or a stretch of `listen.body_time` brought less than 4 KiB "
+        "of the body. A single one is a poor network; many at once are somebody who holds connections open.",
+    ),
+    Reason.TOO_MANY_CONNECTIONS: Text(
+        503,
+        "Too many connections are open",
+        "More browsers and programs are connected at this moment than can be served.",
+        "Wait a moment and open the page again.",
+        "`listen.connections` are open. Look for a client that opens them without end, raise the number together with "
+        "the limit of open files, or run the gate on a larger machine.",
+    ),
     Reason.UNKNOWN_HOST: Text(
         421,
         "There is nothing at this address",

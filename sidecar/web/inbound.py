@@ -1,0 +1,191 @@
+"""One connection of a client: how long it may take for a head or a body, and how much of a head it may send.
+
+Made by `web.server` for every connection, looked at once a second by its sweeper; no request has a timer of its own.
+aiohttp itself knows no time-out but that of an idle connection, and limits every field but not their sum.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from sidecar.domain.reason import Reason
+from sidecar.web.head import MAX_HEAD
+
+LOG = logging.getLogger(__name__)
+FIELD_LIMIT = 32 * 1024
+"""Bytes of one field or of the request line; browsers carry long cookies of single sign-on products."""
+
+MOST_FIELDS = 200
+
+BODY_LEAST = 4096
+"""Bytes of a body that each stretch of `Allowance.body_time` must bring."""
+
+TurnedAway = Callable[[Reason], None]
+"""Told of a client that was refused before it had brought a request."""
+
+
+class SlowBodyError(web.RequestPayloadError):
+    """The client sends its body too slowly. Raised where the body is read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What clients may take; times in seconds.
+
+    Attributes:
+        connections: Most open connections of a listener.
+        head_time: A head must have come whole within it.
+        body_time: Each such stretch of a body must bring `BODY_LEAST` bytes, unless we were not reading.
+        keep_alive: A connection without a request is closed after it.
+    """
+
+    connections: int = 8192
+    head_time: float = 15.0
+    body_time: float = 30.0
+    keep_alive: float = 75.0
+
+
+class Connection(RequestHandler):
+    """aiohttp's protocol, watched; its own error answer, which echoes the offending header and logs it, is replaced."""
+
+    __slots__ = ("_allowance", "_body", "_head_bytes", "_head_since", "_turned_away", "_window_bytes", "_window_since")
+
+    def __init__(self, server: web.Server, allowance: Allowance, turned_away: TurnedAway) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # aiohttp tests it for truth; the type does not say so
+            auto_decompress=False,
+            keepalive_timeout=allowance.keep_alive,
+            lingering_time=2.0,
+            max_line_size=FIELD_LIMIT,
+            max_field_size=FIELD_LIMIT,
+            max_headers=MOST_FIELDS,
+        )
+        self._allowance = allowance
+        self._turned_away = turned_away
+        self._body: StreamReader | None = None
+        self._head_bytes = 0
+        self._head_since = 0.0
+        self._window_bytes = 0
+        self._window_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve, unless there are too many already."""
+        if self._manager is not None and len(self._manager._connections) >= self._allowance.connections:  # noqa: SLF001  # `connections` copies them
+            self._refuse(cast("asyncio.Transport", transport), Reason.TOO_MANY_CONNECTIONS)
+            # From here on this is nobody's connection: aiohttp has not heard of it.
+            self._manager, self._force_close = None, True
+            return
+        super().connection_made(transport)
+        # A client that connects and says nothing is slow too.
+        self._head_since = self._loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed aiohttp's parser, and keep count of what no request has come of yet."""
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self._head_bytes, self._head_since = 0, 0.0
+            if self._messages:
+                payload = self._messages[-1][1]
+                self._body = None if payload.is_eof() else payload
+                if self._body is not None:
+                    self._window_bytes, self._window_since = len(data), self._loop.time()
+        elif self._body is not None:
+            self._window_bytes += len(data)
+            if self._body.is_eof():
+                self._body = None
+        elif not self._upgraded and not self._force_close and not self._close:
+            self._head_bytes += len(data)
+            if not self._head_since:
+                self._head_since = self._loop.time()
+            if self._head_bytes > MAX_HEAD:
+                self._turn_away(Reason.HEADERS_TOO_LARGE)
+
+    def sweep(self, now: float) -> None:
+        """End what takes too long; *now* in loop time."""
+        body = self._body
+        if body is None:
+            if self._head_since and now - self._head_since > self._allowance.head_time:
+                # Without a byte nobody waits for an answer.
+                silent = not self._head_bytes
+                self._turn_away(Reason.OK if silent else Reason.REQUEST_TIMEOUT)
+        elif body.is_eof():
+            self._body = None
+        elif self._reading_paused or self._buffer_paused:
+            self._window_bytes, self._window_since = 0, now
+        elif now - self._window_since >= self._allowance.body_time:
+            if self._window_bytes < BODY_LEAST:
+                self._body = None
+                body.set_exception(SlowBodyError("the body comes too slowly"))
+            self._window_bytes, self._window_since = 0, now
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """A plain answer without a word of the request; the connection is closed (rule 60)."""
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the answer broke off")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            LOG.error("a request failed outside of the gateway", exc_info=exc)
+            return _plain(status, b"The request failed.\n")
+        reason = Reason.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Reason.BAD_HEADERS
+        self._turned_away(reason)
+        return _plain(*_WORDS[reason])
+
+    def _turn_away(self, reason: Reason) -> None:
+        """Refuse whoever has not brought a whole request; an answer that is under way is not written into."""
+        transport = self.transport
+        self._head_since, self._head_bytes = 0.0, 0
+        if transport is None or transport.is_closing():
+            return
+        if reason is Reason.OK:
+            transport.close()
+        elif self._current_request is None and not self._messages:
+            self._refuse(transport, reason)
+        else:
+            self._turned_away(reason)
+            transport.abort()
+
+    def _refuse(self, transport: asyncio.Transport, reason: Reason) -> None:
+        status, body = _WORDS[reason]
+        self._turned_away(reason)
+        transport.write(
+            b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nServer: lychgate\r\n"
+            b"Cache-Control: no-store\r\nRetry-After: 5\r\nConnection: close\r\n\r\n%b"
+            % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+        )
+        transport.close()
+
+
+_WORDS = {
+    Reason.HEADERS_TOO_LARGE: (431, b"The request's header fields are too large.\n"),
+    Reason.BAD_HEADERS: (400, b"The request is not HTTP/1.1 as this server reads it.\n"),
+    Reason.REQUEST_TIMEOUT: (408, b"The request came too slowly.\n"),
+    Reason.TOO_MANY_CONNECTIONS: (503, b"Too many connections are open. Try again in a moment.\n"),
+}
+
+
+def _plain(status: int, body: bytes) -> web.Response:
+    response = web.Response(
+        status=status,
+        body=body,
+        content_type="text/plain",
+        headers={"Server": "lychgate", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )
+    response.force_close()
+    return response
