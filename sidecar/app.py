@@ -38,7 +38,6 @@ from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
-from sidecar.flows.streaming import Fields
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to
 from sidecar.web.forwarding import Forwarding
@@ -235,14 +234,14 @@ def _applications(
     return found
 
 
-def _forwarded(application: Application) -> Fields:
+def _forwarded(application: Application) -> tuple[bytes, ...]:
     """What the application needs to know of its own public address; the same for every request."""
     scheme = application.origin.partition("://")[0]
     port = application.host.rpartition("]")[2].partition(":")[2] or ("443" if scheme == "https" else "80")
     return (
-        (b"X-Forwarded-Proto", scheme.encode()),
-        (b"X-Forwarded-Host", application.host.encode()),
-        (b"X-Forwarded-Port", port.encode()),
+        b"X-Forwarded-Proto: " + scheme.encode(),
+        b"X-Forwarded-Host: " + application.host.encode(),
+        b"X-Forwarded-Port: " + port.encode(),
     )
 
 

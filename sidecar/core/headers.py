@@ -1,4 +1,4 @@
-"""Both heads as pure functions: what goes to the application, and what of its answer goes to the client (D6, D8).
+"""The head of a request: read line by line, and made anew for the application (D6, D8).
 
 Removal comes first and knows no exception: whatever a rule says, no identity header of a client reaches an application.
 """
@@ -8,36 +8,60 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import lru_cache
 
-from sidecar.core.cookies import OWN_PREFIXES, cookies_up, set_cookie_name
+from sidecar.core.cookies import cookies_up
+from sidecar.core.lines import Remembered, split_line
 from sidecar.domain.session import Jar
-
-Fields = Iterable[tuple[bytes, bytes]]
 
 FIXED_STRIP = frozenset(
     {
         b"remote-user",
-        b"x-remote-user",
-        b"x-remote-groups",
         b"x-forwarded-user",
         b"x-forwarded-email",
         b"x-forwarded-groups",
         b"x-forwarded-preferred-username",
         b"x-forwarded-access-token",
         b"x-rp-usr",
-        b"x-auth-request-user",
-        b"x-auth-request-email",
-        b"x-auth-request-groups",
+        b"x-authenticated-user",
+        b"x-webauth-user",
+        b"sm-user",
+        b"iv-user",
     }
 )
 """Names that some receiver somewhere believes (D8), normalised; the policy adds its own."""
 
-_STRIP_PREFIXES = (b"x-lychgate-",)
-_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-envoy-", b"x-proxyuser-")
-_FORWARDED = frozenset(
-    {b"forwarded", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"x-cluster-client-ip", b"via"} | {b"x-request-id"}
+_STRIP_PREFIXES = (
+    b"x-lychgate-",
+    b"x-remote-",
+    b"x-auth-request-",
+    # Trusted Applications name a user and sign it with a key of their own; Crowd's clients name a user and a token.
+    b"x-seraph-trusted-app-",
+    b"x-crowd-",
+    # What a proxy in front found in a client's certificate.
+    b"ssl-client-",
+    b"x-ssl-client-",
+    b"x-client-cert",
+    b"x-arr-clientcert",
+    # What the gates of clouds and other gates say of a person.
+    b"oidc-claim-",
+    b"x-amzn-oidc-",
+    b"x-goog-authenticated-user-",
+    b"x-goog-iap-",
+    b"x-ms-client-principal",
+    b"cf-access-",
+    b"x-pomerium-",
 )
+_FORWARDED_PREFIXES = (
+    *(b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-envoy-", b"x-proxyuser-", b"x-real-", b"x-cluster-"),
+    *(b"x-arr-", b"x-ssl-", b"x-azure-"),
+)
+_FORWARDED = frozenset(
+    {b"forwarded", b"x-forwarded", b"x-client-ip", b"true-client-ip", b"client-ip", b"via", b"x-request-id"}
+    | {b"x-scheme", b"x-url-scheme", b"x-forwarded", b"front-end-https", b"x-ssl", b"x-https", b"x-host", b"x-port"}
+    | {b"cf-connecting-ip", b"fastly-client-ip", b"x-appengine-user-ip"}
+)
+"""What proxies say of the way: rebuilt by us where the application needs it (rules 8 and 9), never passed on."""
+
 _OVERRIDES = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 """Would let a POST be another method behind rules that speak of methods."""
 
@@ -47,6 +71,17 @@ _HOP = frozenset(
 )
 _REMEMBERED = 2048
 _LONGEST_REMEMBERED = 64
+
+_NOTED = frozenset(
+    {b"host", b"cookie", b"authorization", b"origin", b"upgrade", b"connection", b"accept", b"expect"}
+    | {b"sec-fetch-mode", b"sec-fetch-dest", b"sec-purpose", b"purpose", b"x-requested-with", b"user-agent"}
+    | {b"content-type", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-request-id"}
+    | {b"sec-websocket-key", b"sec-websocket-version"}
+)
+_JOINED = frozenset({b"connection", b"x-forwarded-for"})
+"""Lists: several lines are one value (RFC 9110, section 5.3), and every proxy may have written a line of its own."""
+
+_ONCE = frozenset({b"host", b"authorization", b"content-type", b"origin", b"sec-websocket-key", b"x-request-id"})
 
 
 class Part(IntEnum):
@@ -72,16 +107,54 @@ def normal_name(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
+class RequestLine:
+    """One line of a request's head; never changed.
+
+    Attributes:
+        raw: Name and value with one blank between, as it goes on.
+        name: Lower case.
+        value: Without the blanks around it.
+        part: What is done with it.
+        text: The value as text, where we read it ourselves; else None.
+    """
+
+    __slots__ = ("name", "part", "raw", "text", "value")
+
+    def __init__(self, name: bytes, value: bytes, part: Part) -> None:
+        self.raw = name + b": " + value
+        self.name = name.lower()
+        self.value = value
+        self.part = part
+        self.text = value.decode("latin-1") if self.name in _NOTED and part is not Part.COOKIE else None
+
+    @property
+    def forget(self) -> bool:
+        """Cookies and credentials are one person's; what a stranger writes to be somebody is not worth the memory."""
+        return self.part in _PERSONAL
+
+
+_PERSONAL = frozenset({Part.COOKIE, Part.CREDENTIAL, Part.IDENTITY})
+
+
 @dataclass(slots=True)
 class Names:
-    """Classifies request field names; each spelling once, in a bounded dictionary.
+    """Classifies request fields; each spelling of a name, and each line, once.
 
     Attributes:
         strip: Normalised names of all identity, secret and assertion headers of the policy.
+        lines: What lines say: `lines[raw]`.
     """
 
     strip: frozenset[bytes]
+    lines: Remembered[RequestLine] = field(init=False)
     _seen: dict[bytes, Part] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lines = Remembered(self._read)
+
+    def _read(self, raw: bytes) -> RequestLine:
+        name, value = split_line(raw)
+        return RequestLine(name, value, self.part(name))
 
     def part(self, name: bytes) -> Part:
         """The part that a field of this name plays."""
@@ -113,63 +186,118 @@ class Names:
         return plain.get(normal, Part.KEEP)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Passage:
-    """How a request goes up.
+    """How a request goes up. A value; frozen, it would cost a microsecond of every request.
 
     Attributes:
         host: The application's own host; the client's spelling does not pass.
-        identity: Fields that tell the application who is there, with their proof; empty without a person.
         jar: The application's session cookies that we keep for the person.
         guarded: Case-folded cookie names a browser may not present; empty for a transparent portal.
         cookies: Whether the browser's other cookies pass.
         credential: Whether `Authorization` passes.
-        forwarded: Rebuilt `X-Forwarded-*` fields.
+        ours: Whole lines of ours: rebuilt `X-Forwarded-*`, then who is there, with the proof.
         length: The announced body length, or None.
         chunked: Whether the body goes in chunked coding.
         upgrade: Whether this is a WebSocket handshake.
     """
 
     host: bytes
-    identity: tuple[tuple[bytes, bytes], ...] = ()
     jar: Jar = ()
     guarded: frozenset[bytes] = frozenset()
     cookies: bool = True
     credential: bool = False
-    forwarded: tuple[tuple[bytes, bytes], ...] = ()
+    ours: tuple[bytes, ...] = ()
     length: int | None = None
     chunked: bool = False
     upgrade: bool = False
 
 
-def stripped_names(fields: Fields, names: Names) -> tuple[str, ...]:
-    """The identity headers that a client tried to send, for the audit event; normally empty."""
-    return tuple(normal_name(name).decode("latin-1") for name, _ in fields if names.part(name) is Part.IDENTITY)
+@dataclass(slots=True)
+class Head:
+    """What the gate knows of a request's head.
+
+    Attributes:
+        kept: Lines that go to the application as they are, in their order.
+        stripped: Normalised names of the identity headers that the client tried to send.
+        noted: The fields that we read ourselves, by lower-case name, decoded as Latin-1; of several lines of a list
+            all count, of others the last one.
+        cookies: All `Cookie` values.
+        credential: The line of `Authorization`, or None.
+        named: Names that the client's `Connection` wants removed at this hop, lower case.
+        twice: Whether a field stands there twice that may stand once.
+        size: Bytes of all fields.
+    """
+
+    kept: list[bytes] = field(default_factory=list)
+    stripped: list[str] = field(default_factory=list)
+    noted: dict[bytes, str] = field(default_factory=dict)
+    cookies: list[bytes] = field(default_factory=list)
+    credential: bytes | None = None
+    named: frozenset[bytes] = frozenset()
+    twice: bool = False
+    size: int = 0
+
+    def get(self, name: bytes) -> str:
+        """A noted field, or ""."""
+        return self.noted.get(name, "")
+
+    def forget(self, name: bytes) -> None:
+        """Do not send a field on."""
+        self.kept = [line for line in self.kept if line.partition(b":")[0].lower() != name]
 
 
-def request_head(method: str, target: str, fields: Fields, names: Names, passage: Passage) -> bytes:
+def read_lines(raw_lines: Iterable[bytes], names: Names) -> Head:
+    """Read a head in one pass: identity headers leave it before anything else looks (rule 11).
+
+    Raises:
+        BadLineError: a line is none.
+    """
+    head = Head()
+    lines, kept, noted = names.lines, head.kept, head.noted
+    size = 0
+    for raw in raw_lines:
+        line = lines[raw]
+        size += len(raw) + 2
+        part = line.part
+        if part is _KEEP:
+            kept.append(line.raw)
+            if line.text is None:
+                continue
+        elif part is Part.IDENTITY:
+            head.stripped.append(normal_name(line.name).decode("latin-1"))
+            continue
+        elif part is _COOKIE:
+            head.cookies.append(line.value)
+        elif part is _CREDENTIAL:
+            head.credential = line.raw
+        elif part is _CONNECTION:
+            head.named |= _tokens(line.value) - _OF_THE_HOP
+        text, name = line.text, line.name
+        if text is not None:
+            if name in noted:
+                if name in _JOINED:
+                    text = f"{noted[name]},{text}"
+                elif name in _ONCE:
+                    head.twice = True
+            noted[name] = text
+    head.size = size
+    return head
+
+
+def request_head(method: str, target: str, head: Head, passage: Passage) -> bytes:
     """The head for the application (RFC 9110, section 7.6.1: hop-by-hop first, then ours, so that no client can name
     ours in its `Connection`)."""
-    part_of = names.part
-    kept: list[tuple[bytes, bytes]] = []
-    cookies: list[bytes] = []
-    named: frozenset[bytes] = frozenset()
-    for entry in fields:
-        part = part_of(entry[0])
-        if part is _KEEP or (part is _CREDENTIAL and passage.credential):
-            kept.append(entry)
-        elif part is _COOKIE:
-            cookies.append(entry[1])
-        elif part is _CONNECTION:
-            named |= _connection_tokens(entry[1])
-    if named:
-        kept = [entry for entry in kept if entry[0].lower() not in named or part_of(entry[0]) is _CREDENTIAL]
-    lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host]
-    lines.extend([name + b": " + value for name, value in kept])
-    cookie = cookies_up(cookies if passage.cookies else (), passage.guarded, passage.jar)
+    kept = head.kept
+    if head.named:
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in head.named]
+    lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host, *kept]
+    if passage.credential and head.credential is not None:
+        lines.append(head.credential)
+    cookie = cookies_up(head.cookies if passage.cookies else (), passage.guarded, passage.jar)
     if cookie is not None:
         lines.append(b"Cookie: " + cookie)
-    lines.extend([name + b": " + value for name, value in (*passage.forwarded, *passage.identity)])
+    lines.extend(passage.ours)
     framing = _framing(passage)
     if framing:
         lines.append(framing)
@@ -177,9 +305,8 @@ def request_head(method: str, target: str, fields: Fields, names: Names, passage
     return b"\r\n".join(lines)
 
 
-def _connection_tokens(value: bytes) -> frozenset[bytes]:
-    """Names that a client wants removed at this hop; those that belong to the hop itself are no names."""
-    return _tokens(value) - {b"close", b"keep-alive", b"upgrade"}
+_OF_THE_HOP = frozenset({b"close", b"keep-alive", b"upgrade"})
+"""Words of `Connection` that belong to the hop itself: they are no names of fields."""
 
 
 def _tokens(value: bytes) -> frozenset[bytes]:
@@ -192,82 +319,3 @@ def _framing(passage: Passage) -> bytes:
     if passage.chunked:
         return b"Transfer-Encoding: chunked"
     return b"" if passage.length is None else b"Content-Length: %d" % passage.length
-
-
-_ANSWER_DROP = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"te", b"trailer", b"upgrade"}
-    | {b"proxy-authenticate", b"content-length", b"set-cookie2"}
-)
-
-
-_PLAIN, _DROPPED, _SET_COOKIE, _HOPS = range(4)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _answer_part(name: bytes) -> int:
-    """What is done with an answer's field of this name; applications use the same few dozen."""
-    low = name.lower()
-    if low == b"set-cookie":
-        return _SET_COOKIE
-    if low == b"connection":
-        return _HOPS
-    return _DROPPED if low in _ANSWER_DROP else _PLAIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Return:
-    """How an answer comes down.
-
-    Attributes:
-        guarded: Case-folded names of cookies that never reach a browser: the product's sessions and remember-me.
-        cookies: Whether the application's other cookies pass.
-        length: Announced length, or None.
-        chunked: Whether we send the body in chunked coding.
-        bodiless: Whether no body follows.
-        close: Whether the connection ends with this answer.
-    """
-
-    guarded: frozenset[bytes]
-    cookies: bool = True
-    length: int | None = None
-    chunked: bool = False
-    bodiless: bool = False
-    close: bool = False
-
-
-def answer_head(status: int, reason: bytes, fields: Fields, back: Return, extra: Fields = ()) -> bytes:
-    """The client's head: the application's fields in their order, hop-by-hop ones and guarded cookies removed."""
-    kept: list[tuple[bytes, bytes]] = []
-    named: frozenset[bytes] = frozenset()
-    for entry in fields:
-        part = _answer_part(entry[0])
-        if part == _PLAIN or (part == _SET_COOKIE and back.cookies and not _is_guarded(entry[1], back.guarded)):
-            kept.append(entry)
-        elif part == _HOPS:
-            named |= _tokens(entry[1])
-    if named:
-        kept = [entry for entry in kept if entry[0].lower() not in named or _answer_part(entry[0]) == _SET_COOKIE]
-    lines = [b"HTTP/1.1 %d %b" % (status, reason)]
-    lines.extend([name + b": " + value for name, value in kept])
-    lines.extend([name + b": " + value for name, value in extra])
-    framed = status >= 200 and status != 204
-    if back.length is not None and framed:
-        lines.append(b"Content-Length: %d" % back.length)
-    elif back.chunked and framed and status != 304 and not back.bodiless:
-        lines.append(b"Transfer-Encoding: chunked")
-    if back.close:
-        lines.append(b"Connection: close")
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
-
-
-def _is_guarded(value: bytes, guarded: frozenset[bytes]) -> bool:
-    name = set_cookie_name(value)
-    return name in guarded or name.startswith(OWN_PREFIXES)
-
-
-def guarded_set_cookies(fields: Fields, guarded: frozenset[bytes]) -> tuple[bytes, ...]:
-    """The `Set-Cookie` values that stay with us."""
-    return tuple(
-        [value for name, value in fields if _answer_part(name) == _SET_COOKIE and set_cookie_name(value) in guarded]
-    )

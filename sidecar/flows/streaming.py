@@ -6,17 +6,19 @@ the `Sink` as they arrive. Nothing is buffered: back-pressure goes through `Sink
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from sidecar.core.answers import AnswerLine
 
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order and spelling in which they stood on the wire; duplicates kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outgoing:
-    """One request to the application, ready to be written.
+    """One request to the application, ready to be written. A value, as `AnswerHead`.
 
     Attributes:
         method: The request method, upper case. `HEAD` changes how the answer ends.
@@ -34,14 +36,14 @@ class Outgoing:
     upgrade: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AnswerHead:
-    """The head of an answer as the application sent it.
+    """The head of an answer as the application sent it. A value; frozen, it would cost a microsecond of every answer.
 
     Attributes:
         status: 100 to 599.
         reason: The reason phrase, without control bytes.
-        fields: All header fields, untouched.
+        lines: All header lines, untouched.
         length: The announced `Content-Length`, or None.
         chunked: Whether the answer is in chunked coding (the body is handed on decoded).
         bodiless: HEAD, 1xx, 204 or 304: no body follows whatever the fields say.
@@ -49,10 +51,22 @@ class AnswerHead:
 
     status: int
     reason: bytes
-    fields: Fields
+    lines: Sequence[AnswerLine]
     length: int | None
     chunked: bool
     bodiless: bool
+
+    @property
+    def leads_to(self) -> bytes:
+        """Where a redirect leads, as the application says it; b"" if nowhere."""
+        return next((line.value for line in self.lines if line.name == b"location"), b"")
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the first field of that (lower-case) name."""
+        for line in self.lines:
+            if line.name == name:
+                return line.value
+        return None
 
 
 class Sink(Protocol):
@@ -135,7 +149,7 @@ class Tunnel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How an exchange ended.
 

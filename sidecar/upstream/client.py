@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+from sidecar.core.answers import answer_lines
 from sidecar.flows.streaming import Answer, Outcome, Outgoing, UpstreamError
 from sidecar.upstream.connection import READ_SIZE, Connection
 from sidecar.upstream.limits import Limits
@@ -48,6 +49,7 @@ class Client:
         self._busy: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._buffer = memoryview(bytearray(READ_SIZE))
+        self._lines = answer_lines()
         self._closed = False
 
     async def exchange(self, request: Outgoing, answer: Answer) -> Outcome:
@@ -82,7 +84,7 @@ class Client:
         self._pool.close()
 
     async def _open(self) -> Connection:
-        connection = Connection(self._limits, self._buffer)
+        connection = Connection(self._limits, self._buffer, self._lines)
         try:
             async with asyncio.timeout(self._limits.connect):
                 await self._connect(lambda: connection)

@@ -13,6 +13,8 @@ import select
 from collections.abc import AsyncIterator
 from typing import cast
 
+from sidecar.core.answers import AnswerLine
+from sidecar.core.lines import Remembered
 from sidecar.flows.streaming import Answer, Outcome, Outgoing, Sink, UpstreamError
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.parser import AnswerParser, Phase
@@ -31,9 +33,11 @@ class Connection(asyncio.BufferedProtocol):
         idle_since: Loop time at which the pool took it.
     """
 
-    def __init__(self, limits: Limits, buffer: memoryview) -> None:
-        """*buffer* bounds one read; it may be shared, since a read is used up before the next one starts."""
+    def __init__(self, limits: Limits, buffer: memoryview, lines: Remembered[AnswerLine]) -> None:
+        """*buffer* bounds one read; it may be shared, since a read is used up before the next one starts. *lines* are
+        the application's, as far as they are known."""
         self._limits = limits
+        self._lines = lines
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = asyncio.Transport()
@@ -103,6 +107,7 @@ class Connection(asyncio.BufferedProtocol):
         self._sent = request.body is None
         self._parser = self._reading = AnswerParser(
             answer,
+            self._lines,
             head_request=request.method == "HEAD",
             upgrade=request.upgrade and self._sent,
         )

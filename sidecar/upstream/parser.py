@@ -1,16 +1,22 @@
-"""From the bytes of one connection to the events of one answer: our own shell around llhttp.
+"""From the bytes of one connection to the events of one answer.
 
-Used by `connection` only, one parser per exchange. llhttp reads heads and chunked coding. Where a message ends is
-decided here (RFC 9112 section 6), because llhttp knows no HEAD, accepts codings that nobody asked for and would read
-a second answer that nobody asked for. Whatever is refused is an `UpstreamError`; nothing else is ever raised.
+Used by `connection` only, one parser per exchange. Heads are read line by line, each line known after its first time
+(`core.lines`); llhttp reads chunked coding. Where a message ends is decided here (RFC 9112 section 6), because llhttp
+knows no HEAD, accepts codings that nobody asked for and would read a second answer that nobody asked for. Whatever is
+refused is an `UpstreamError`; nothing else is ever raised.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from enum import Enum, auto
+from functools import lru_cache
 
 import httptools
 
+from sidecar.core.answers import CODING, CONNECTION, LENGTH, AnswerLine
+from sidecar.core.lines import BadLineError, Remembered
 from sidecar.flows.streaming import Answer, AnswerHead, UpstreamError
 
 MAX_HEAD = 65536
@@ -22,9 +28,13 @@ MAX_FIELDS = 200
 MAX_INTERIM = 32
 """Most 1xx heads before the final one."""
 
-_CONTROLS = bytes([*range(32), 127])
+MOST_DIGITS = 18
+"""Of a length: more would be no number that a computer counts bytes with."""
+
+LONGEST_STATUS_LINE = 1024
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
-_FRAMING_NAME_LENGTHS = frozenset(map(len, ("connection", "content-length", "transfer-encoding")))
+_CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+"""What llhttp is told before it reads a body in chunks; the real head was read here."""
 
 
 class Phase(Enum):
@@ -39,16 +49,15 @@ class Phase(Enum):
     TUNNEL = auto()
 
 
-class _Message:
-    """What llhttp says of one message. It knows no parser: a cycle per answer would be the collector's work."""
+class _Chunks:
+    """What llhttp says of a body in chunks. It knows no parser: a cycle per answer would be the collector's work."""
 
-    __slots__ = ("fields", "finished", "on_body", "pieces", "reason")
+    __slots__ = ("finished", "on_body", "pieces", "trailers")
 
     def __init__(self) -> None:
-        self.fields: list[tuple[bytes, bytes]] = []
+        self.trailers = 0
         self.pieces: list[bytes] = []
         self.on_body = self.pieces.append
-        self.reason = b""
         self.finished = False
 
     def on_message_begin(self) -> None:
@@ -56,13 +65,9 @@ class _Message:
         if self.finished:
             raise ValueError
 
-    def on_status(self, reason: bytes) -> None:
-        """Take a part of the reason phrase."""
-        self.reason += reason
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head, or of the trailers."""
-        self.fields.append((name, value))
+        """Count the trailers."""
+        self.trailers += 1
 
     def on_message_complete(self) -> None:
         """Remember that llhttp saw the end."""
@@ -83,11 +88,12 @@ class AnswerParser:
 
     __slots__ = (
         "_answer",
+        "_chunks",
         "_framing",
         "_head_request",
         "_interims",
+        "_lines",
         "_llhttp",
-        "_message",
         "_pending",
         "_remaining",
         "_tail",
@@ -100,26 +106,19 @@ class AnswerParser:
         "surplus",
     )
 
-    def __init__(self, answer: Answer, *, head_request: bool, upgrade: bool) -> None:
+    def __init__(self, answer: Answer, lines: Remembered[AnswerLine], *, head_request: bool, upgrade: bool) -> None:
         self._answer = answer
+        self._lines = lines
         self._head_request = head_request
         self._upgrade = upgrade
         self._interims = 0
-        self._remaining = 0
-        self._framing = 0
-        self._tail = b""
-        self._expect_head()
+        self._pending = b""
+        self.phase = Phase.HEAD
         self.begun = False
         self.keep_alive = False
         self.surplus = False
         self.rest = b""
         self.received = 0
-
-    def _expect_head(self) -> None:
-        self.phase = Phase.HEAD
-        self._pending = b""
-        self._message = message = _Message()
-        self._llhttp = httptools.HttpResponseParser(message)
 
     def feed(self, data: bytes) -> None:
         """Read *data*, the next bytes from the application.
@@ -158,48 +157,34 @@ class AnswerParser:
 
     def _feed_head(self, data: bytes) -> bytes:
         """Read up to the end of the head; return what follows it."""
-        if not self._pending and (end := data.find(b"\r\n\r\n") + 4) >= 4:
-            head = data if end == len(data) else data[:end]
-            self._read_head_bytes(head, end)
-            self._take_head(head[:9])
-            return data[end:]
         start = len(self._pending)
-        self._pending += data
-        end = self._pending.find(b"\r\n\r\n", max(start - 3, 0)) + 4
-        if end < 4:
-            # A head that is bad already is refused now, not when the time is up.
-            self._read_head_bytes(data, len(self._pending))
-            return b""
-        self._read_head_bytes(data[: end - start], end)
-        self._take_head(self._pending[:9])
-        return data[end - start :]
-
-    def _read_head_bytes(self, data: bytes, size: int) -> None:
-        if size > MAX_HEAD:
+        if start:
+            data = self._pending + data
+        end = data.find(b"\r\n\r\n", max(start - 3, 0))
+        if end > MAX_HEAD - 4 or (end < 0 and len(data) > MAX_HEAD):
             raise UpstreamError("head", "the head is too large")
-        try:
-            self._llhttp.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass
-        except httptools.HttpParserError as error:
-            raise UpstreamError("head", f"the head is malformed ({type(error).__name__})") from None
-        if len(self._message.fields) > MAX_FIELDS:
-            raise UpstreamError("head", "the head has too many fields")
+        if end < 0:
+            # A head that is bad already is refused now, not when the time is up.
+            _check_part(data, start)
+            self._pending = data
+            return b""
+        self._pending = b""
+        self._take_head(data[:end].split(b"\r\n"))
+        return data[end + 4 :]
 
-    def _take_head(self, version: bytes) -> None:
+    def _take_head(self, raw_lines: list[bytes]) -> None:
         """Judge a head that was read to its end, and hand it on."""
-        if version not in _VERSIONS:
-            raise UpstreamError("head", "the version is neither HTTP/1.1 nor HTTP/1.0")
-        status = self._llhttp.get_status_code()
-        if not 100 <= status <= 599:
-            raise UpstreamError("head", "the status is outside 100 to 599")
-        message = self._message
-        reason = message.reason
-        if reason.translate(None, _CONTROLS) != reason:
-            raise UpstreamError("head", "the reason holds control bytes")
-        length, chunked, self.keep_alive = _framing(message.fields, version == b"HTTP/1.1 ")
+        current, status, reason = _status_line(raw_lines[0])
+        if len(raw_lines) > MAX_FIELDS + 1:
+            raise UpstreamError("head", "the head has too many fields")
+        known = self._lines
+        try:
+            lines = [known[raw] for raw in raw_lines[1:]]
+        except BadLineError as error:
+            raise UpstreamError("head", f"the head is malformed ({error})") from None
+        length, chunked, self.keep_alive = _framing(lines, current)
         bodiless = self._head_request or status < 200 or status in (204, 304)
-        head = AnswerHead(status, reason, tuple(message.fields), length, chunked, bodiless)
+        head = AnswerHead(status, reason, lines, length, chunked, bodiless)
         if status < 200 and status != 101:
             self._interim(head)
             return
@@ -219,7 +204,6 @@ class AnswerParser:
         if self._interims > MAX_INTERIM:
             raise UpstreamError("head", "too many interim answers")
         self._answer.interim(head)
-        self._expect_head()
 
     def _expect_body(self, head: AnswerHead) -> None:
         """RFC 9112 section 6.3: what decides the end of the body, in this order."""
@@ -227,7 +211,12 @@ class AnswerParser:
             self._complete()
         elif head.chunked:
             self.phase = Phase.CHUNKED
-            self._message.fields.clear()
+            self._framing = 0
+            self._tail = b""
+            self._chunks = _Chunks()
+            self._llhttp = httptools.HttpResponseParser(self._chunks)
+            self._llhttp.feed_data(_CHUNKED_HEAD)
+            self._chunks.trailers = 0
         elif head.length is not None:
             self.phase = Phase.LENGTH
             self._remaining = head.length
@@ -247,7 +236,7 @@ class AnswerParser:
             self._complete()
 
     def _feed_chunked(self, data: bytes) -> None:
-        message = self._message
+        message = self._chunks
         broken = False
         try:
             self._llhttp.feed_data(data)
@@ -261,7 +250,7 @@ class AnswerParser:
         else:
             self._framing += len(data)
         self._tail = (self._tail + data[-5:])[-5:]
-        if self._framing > MAX_HEAD or len(message.fields) > MAX_FIELDS:
+        if self._framing > MAX_HEAD or message.trailers > MAX_FIELDS:
             raise UpstreamError("body", "too much framing in the chunked coding")
         if message.finished:
             # llhttp skips blank lines between messages without a word; only one belongs to this one.
@@ -283,7 +272,42 @@ def _ends_with_one_blank_line(tail: bytes) -> bool:
     return tail.endswith(b"\r\n\r\n") and tail[0] not in b"\r\n"
 
 
-def _framing(fields: list[tuple[bytes, bytes]], current: bool) -> tuple[int | None, bool, bool]:
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
+
+
+@lru_cache(maxsize=256)
+def _status_line(line: bytes) -> tuple[bool, int, bytes]:
+    """Whether it is HTTP/1.1, the status and the reason (RFC 9112, section 4).
+
+    Raises:
+        UpstreamError: another version, a status outside 100 to 599, control bytes in the reason.
+    """
+    found = _STATUS_LINE.fullmatch(line) if len(line) <= LONGEST_STATUS_LINE else None
+    if found is None:
+        raise UpstreamError("head", "no status line of HTTP/1.1 or HTTP/1.0")
+    return found[1] == b"1", int(found[2]), found[3] or b""
+
+
+def _check_part(head: bytes, start: int) -> None:
+    """Refuse the part of a head that can become no head; up to *start* it was looked at before.
+
+    Raises:
+        UpstreamError: other line ends than CRLF, another protocol, a line that is none.
+    """
+    if not head.startswith(_VERSIONS) and not any(version.startswith(head) for version in _VERSIONS):
+        raise UpstreamError("head", "no status line of HTTP/1.1 or HTTP/1.0")
+    seen = head.rfind(b"\r\n", 0, start)
+    *whole, last = (head if seen < 0 else head[seen + 2 :]).split(b"\r\n")
+    for line in whole:
+        if line.startswith(_VERSIONS):
+            _status_line(line)
+        elif b":" not in line:
+            raise UpstreamError("head", "the head is malformed (no field name)")
+    if any(b"\n" in line or b"\r" in line[:-1] for line in (*whole, last)):
+        raise UpstreamError("head", "the head is malformed (line ends)")
+
+
+def _framing(lines: Sequence[AnswerLine], current: bool) -> tuple[int | None, bool, bool]:
     """Read the length, whether the coding is chunked, and whether the connection stays open.
 
     *current* says HTTP/1.1. The rules are stricter than RFC 9112 section 6: one length or one coding, never both.
@@ -294,19 +318,18 @@ def _framing(fields: list[tuple[bytes, bytes]], current: bool) -> tuple[int | No
     length: int | None = None
     chunked = False
     connection = b""
-    for name, value in fields:
-        if len(name) not in _FRAMING_NAME_LENGTHS:
+    for line in lines:
+        part = line.part
+        if part < CONNECTION:
             continue
-        name = name.lower()
-        if name == b"connection":
-            connection += b"," + value.lower()
-        elif name == b"content-length":
-            value = value.strip(b" \t")
-            if length is not None or not value.isdigit():
+        if part == CONNECTION:
+            connection += b"," + line.value.lower()
+        elif part == LENGTH:
+            if length is not None or not line.value.isdigit() or len(line.value) > MOST_DIGITS:
                 raise UpstreamError("head", "the length is repeated or no number")
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if chunked or not current or value.strip(b" \t").lower() != b"chunked":
+            length = int(line.value)
+        elif part == CODING:
+            if chunked or not current or line.value.lower() != b"chunked":
                 raise UpstreamError("head", "a coding other than one chunked, or on HTTP/1.0")
             chunked = True
     if chunked and length is not None:

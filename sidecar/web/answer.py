@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sidecar.core.headers import Return, answer_head, guarded_set_cookies
+from sidecar.core.answers import Return, answer_head, guarded_set_cookies
 from sidecar.domain.decision import Place
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
@@ -55,7 +55,7 @@ class Passing:
     def interim(self, head: AnswerHead) -> None:
         """100 and 103 go on to clients that know them (RFC 9110, section 15.2)."""
         if self._request.version >= (1, 1):
-            self.sink.write(answer_head(head.status, head.reason, head.fields, Return(guarded=self._guarded)))
+            self.sink.write(answer_head(head.status, head.reason, head.lines, Return(guarded=self._guarded)))
 
     def begin(self, head: AnswerHead) -> bool:
         """Judge, keep what is ours, write the client's head."""
@@ -65,7 +65,7 @@ class Passing:
                 return False
         if self._keep is not None:
             # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
-            cookies = guarded_set_cookies(head.fields, self._kept)
+            cookies = guarded_set_cookies(head.lines, self._kept)
             if cookies:
                 self._keep(cookies)
         self._record.status = head.status
@@ -106,16 +106,16 @@ class Passing:
             bodiless=head.bodiless,
             close=not self.keep_alive,
         )
-        extra = ((b"X-Request-Id", self._record.request.encode()),)
-        return answer_head(head.status, head.reason, head.fields, back, extra)
+        return answer_head(
+            head.status, head.reason, head.lines, back, (b"X-Request-Id: " + self._record.request.encode(),)
+        )
 
 
 def leads_to_log_in(head: AnswerHead, place: Place) -> bool:
     """Whether the answer sends the browser to the product's own log-in page."""
     if head.status not in {301, 302, 303, 307}:
         return False
-    location = next((value for name, value in head.fields if name.lower() == b"location"), b"")
-    target = urlsplit(location.decode("latin-1"))
+    target = urlsplit(head.leads_to.decode("latin-1"))
     application = place.application
     if target.netloc and f"{target.scheme}://{target.netloc}".lower() != application.origin:
         return False

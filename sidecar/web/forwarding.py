@@ -135,15 +135,15 @@ class Forwarding:
         length = visit.head.noted.get(b"content-length")
         return Passage(
             host=serving.host,
-            identity=identity,
             jar=jar,
             guarded=guarded,
             cookies=cookies,
             credential=credential,
-            forwarded=(
-                (b"X-Forwarded-For", visit.forwarded_for.encode()),
+            ours=(
+                b"X-Forwarded-For: " + visit.forwarded_for.encode(),
                 *serving.forwarded,
-                (b"X-Request-Id", visit.record.request.encode()),
+                b"X-Request-Id: " + visit.record.request.encode(),
+                *[name + b": " + value for name, value in identity],
             ),
             length=int(length) if length is not None else None,
             chunked=b"transfer-encoding" in visit.head.noted,
@@ -163,7 +163,7 @@ class Forwarding:
             handshake = Handshake(answer, record, accept)
         outgoing = Outgoing(
             method=request.method,
-            head=request_head(request.method, request.raw_path, visit.head.fields, names, passage),
+            head=request_head(request.method, request.raw_path, visit.head, passage),
             body=_body(visit) if request.body_exists else None,
             chunked=passage.chunked,
             upgrade=passage.upgrade,
@@ -232,7 +232,7 @@ class Forwarding:
             transport = visit.request.transport
             if transport is not None:
                 transport.write(CONTINUE)
-            visit.head.fields = [field for field in visit.head.fields if field[0].lower() != b"expect"]
+            visit.head.forget(b"expect")
         content, first = visit.request.content, bytearray()
         while len(first) < FORM_HEAD and not content.at_eof():
             first += await content.readany()
@@ -247,8 +247,7 @@ def _is_rest(place: Place) -> bool:
 
 
 def _names_user(head: AnswerHead, place: Place) -> bool:
-    name = place.application.product.user_header.lower().encode()
-    return any(field.lower() == name for field, _ in head.fields)
+    return head.get(place.application.product.user_header.lower().encode()) is not None
 
 
 async def _body(visit: Visit) -> AsyncIterator[bytes]:

@@ -10,7 +10,8 @@ from typing import assert_never
 from aiohttp import web
 
 from sidecar.core.decide import Visitor, decide, judge
-from sidecar.core.headers import Names
+from sidecar.core.headers import Head, Names
+from sidecar.core.lines import BadLineError
 from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
 from sidecar.domain.policy import Mode, Policy
@@ -68,7 +69,10 @@ class Gateway:
         if self._policy_seen is not policy:
             self._policy_seen, self._names, self._locator = policy, Names(policy.strip), Locator(policy)
         names = self._names
-        head = read_head(request, names)
+        try:
+            head = read_head(request, names)
+        except BadLineError:
+            head = Head(twice=True)
         visit = self._teller.began(request, head, policy)
         try:
             response = await self._serve(visit, names)

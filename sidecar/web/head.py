@@ -10,114 +10,44 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
 
-from sidecar.core.headers import Names, Part, normal_name
+from sidecar.core.headers import Head, Names, read_lines
 from sidecar.core.kinds import kind_of
 from sidecar.domain.decision import RequestFacts
 
 MAX_HEAD = 64 * 1024
 """Bytes of all fields together; aiohttp's own limits are per field."""
 
-_NOTED = frozenset(
-    {
-        b"host",
-        b"cookie",
-        b"authorization",
-        b"origin",
-        b"upgrade",
-        b"connection",
-        b"accept",
-        b"sec-fetch-mode",
-        b"sec-fetch-dest",
-        b"sec-purpose",
-        b"purpose",
-        b"x-requested-with",
-        b"user-agent",
-        b"content-type",
-        b"content-length",
-        b"transfer-encoding",
-        b"expect",
-        b"sec-websocket-key",
-        b"sec-websocket-version",
-        b"x-forwarded-for",
-        b"x-request-id",
-    }
-)
-_JOINED = frozenset({b"connection", b"x-forwarded-for"})
-"""Lists: several lines are one value (RFC 9110, section 5.3), and every proxy may have written a line of its own."""
-_ONCE = frozenset({b"host", b"authorization", b"content-type", b"origin", b"sec-websocket-key", b"x-request-id"})
-
 Networks = tuple[IPv4Network | IPv6Network, ...]
-
-
-@dataclass(slots=True)
-class Head:
-    """What the gate knows of a request's head.
-
-    Attributes:
-        fields: All fields but the identity headers, as on the wire.
-        stripped: Normalised names of the identity headers that the client tried to send.
-        noted: The fields that we read ourselves, by lower-case name, decoded as Latin-1; of several lines of a list
-            all count, of others the last one.
-        cookies: All `Cookie` values.
-        twice: Whether a field stands there twice that may stand once.
-        size: Bytes of all fields.
-    """
-
-    fields: list[tuple[bytes, bytes]]
-    stripped: list[str]
-    noted: dict[bytes, str]
-    cookies: list[bytes] = field(default_factory=list)
-    twice: bool = False
-    size: int = 0
-
-    def get(self, name: bytes) -> str:
-        """A noted field, or ""."""
-        return self.noted.get(name, "")
 
 
 def read_head(request: web.BaseRequest, names: Names) -> Head:
     """Read all fields once."""
-    head = Head([], [], {})
-    for name, value in request.raw_headers:
-        head.size += len(name) + len(value) + 4
-        if names.part(name) is Part.IDENTITY:
-            head.stripped.append(normal_name(name).decode("latin-1"))
-            continue
-        head.fields.append((name, value))
-        low = name.lower()
-        if low in _NOTED:
-            if low == b"cookie":
-                head.cookies.append(value)
-            elif low in _JOINED and low in head.noted:
-                head.noted[low] += "," + value.decode("latin-1")
-            else:
-                head.twice = head.twice or (low in _ONCE and low in head.noted)
-                head.noted[low] = value.decode("latin-1")
-    return head
+    return read_lines([name + b": " + value for name, value in request.raw_headers], names)
 
 
-def facts_of(request: web.BaseRequest, head: Head) -> RequestFacts:
-    """What decisions may know of the request."""
+def facts_of(method: str, target: str, head: Head, *, has_body: bool, current: bool = True) -> RequestFacts:
+    """What decisions may know of the request; *current* says HTTP/1.1."""
+    noted = head.noted.get
     upgrade = _upgrade(head) if b"upgrade" in head.noted else ""
     websocket = upgrade.lower() == "websocket"
     return RequestFacts(
-        method=request.method,
-        host=head.get(b"host"),
-        target=request.raw_path,
+        method=method,
+        host=noted(b"host", ""),
+        target=target,
         kind=kind_of(
-            mode=head.get(b"sec-fetch-mode"),
-            dest=head.get(b"sec-fetch-dest"),
-            accept=head.get(b"accept"),
-            requested_with=head.get(b"x-requested-with"),
-            agent=head.get(b"user-agent"),
-            purpose=head.get(b"sec-purpose") or head.get(b"purpose"),
+            mode=noted(b"sec-fetch-mode", ""),
+            dest=noted(b"sec-fetch-dest", ""),
+            accept=noted(b"accept", ""),
+            requested_with=noted(b"x-requested-with", ""),
+            agent=noted(b"user-agent", ""),
+            purpose=noted(b"sec-purpose") or noted(b"purpose", ""),
             websocket=websocket,
         ),
-        authorization=head.noted.get(b"authorization"),
-        origin=head.noted.get(b"origin"),
+        authorization=noted(b"authorization"),
+        origin=noted(b"origin"),
         upgrade=upgrade or None,
-        websocket=websocket and _is_handshake(request, head),
-        has_body=request.body_exists,
+        websocket=websocket and current and method == "GET" and not has_body and _is_handshake(head),
+        has_body=has_body,
     )
 
 
@@ -127,19 +57,13 @@ def _upgrade(head: Head) -> str:
     return head.get(b"upgrade").strip() if "upgrade" in tokens else ""
 
 
-def _is_handshake(request: web.BaseRequest, head: Head) -> bool:
-    """RFC 6455, section 4.2.1: GET, HTTP/1.1, no body, version 13, a key of 16 bytes."""
+def _is_handshake(head: Head) -> bool:
+    """RFC 6455, section 4.2.1: version 13, a key of 16 bytes."""
     try:
         key = base64.b64decode(head.get(b"sec-websocket-key").strip(), validate=True)
     except (binascii.Error, ValueError):
         return False
-    return (
-        request.method == "GET"
-        and request.version == (1, 1)
-        and not request.body_exists
-        and head.get(b"sec-websocket-version").strip() == "13"
-        and len(key) == 16
-    )
+    return head.get(b"sec-websocket-version").strip() == "13" and len(key) == 16
 
 
 def framing_fault(request: web.BaseRequest, head: Head) -> bool:

@@ -10,13 +10,14 @@ from itertools import count
 from aiohttp import web
 from cachetools import TTLCache
 
+from sidecar.core.headers import Head
 from sidecar.domain.decision import Decision, Deny, Forward, PassThrough
 from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.flows.telling import Audit, Chance, Clock, Meter
-from sidecar.web.head import Clients, Head, facts_of
+from sidecar.web.head import Clients, facts_of
 from sidecar.web.visit import Visit
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -56,7 +57,14 @@ class Teller:
             method=request.method,
         )
         self._meter.began()
-        visit = Visit(request, record, head, facts_of(request, head), policy, self._clock.now(), chain)
+        facts = facts_of(
+            request.method,
+            request.raw_path,
+            head,
+            has_body=request.body_exists,
+            current=request.version == (1, 1),
+        )
+        visit = Visit(request, record, head, facts, policy, self._clock.now(), chain)
         if head.stripped:
             self._stripped(visit)
         return visit

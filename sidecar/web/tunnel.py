@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from sidecar.core.answers import Return, answer_head
 from sidecar.core.frames import FrameWatch
-from sidecar.core.headers import Return, answer_head
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.flows.sessions import Closers
@@ -38,14 +38,13 @@ class Handshake:
         """Check the accept key before a single byte is tunnelled."""
         if head.status != 101:
             return self._plain.begin(head)
-        fields = {name.lower(): value for name, value in head.fields}
-        if fields.get(b"sec-websocket-accept", b"").strip() != self._accept:
+        if head.get(b"sec-websocket-accept") != self._accept:
             self.refused = Reason.UPSTREAM_BROKEN
             return False
         self._record.status = 101
-        extra = ((b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"))
+        extra = (b"Connection: Upgrade", b"Upgrade: websocket")
         back = Return(guarded=frozenset(), cookies=False, bodiless=True)
-        self.sink.write(answer_head(101, b"Switching Protocols", head.fields, back, extra))
+        self.sink.write(answer_head(101, b"Switching Protocols", head.lines, back, extra))
         return True
 
     def body(self, data: bytes) -> None:

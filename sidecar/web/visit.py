@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from sidecar.core.headers import Head
 from sidecar.domain.decision import Place, RequestFacts
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
@@ -14,9 +15,8 @@ from sidecar.domain.standing import Standing
 from sidecar.flows.landing import Landing
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
-from sidecar.flows.streaming import Fields, Upstream
+from sidecar.flows.streaming import Upstream
 from sidecar.flows.telling import Trace
-from sidecar.web.head import Head
 
 NODE = ""
 """Name of the only node of an application with one address."""
@@ -63,7 +63,7 @@ class Serving:
         guarded: Case-folded names of the product's session and remember-me cookies.
         kept: Those of them that are sessions: we keep them for the person.
         host: What the application sees as `Host`.
-        forwarded: `X-Forwarded-Proto`, `-Host` and `-Port`.
+        forwarded: The lines `X-Forwarded-Proto`, `-Host` and `-Port`.
     """
 
     upstream: Upstream
@@ -72,4 +72,4 @@ class Serving:
     guarded: frozenset[bytes] = field(default_factory=frozenset)
     kept: frozenset[bytes] = field(default_factory=frozenset)
     host: bytes = b""
-    forwarded: Fields = ()
+    forwarded: tuple[bytes, ...] = ()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.core.answers import answer_lines
 from sidecar.flows.streaming import AnswerHead, UpstreamError
 from sidecar.upstream.parser import MAX_FIELDS, MAX_HEAD, MAX_INTERIM, AnswerParser, Phase
 
@@ -58,7 +59,7 @@ class Events:
 
 def read(*parts: bytes, method: str = "GET", upgrade: bool = False, eof: bool = False, accept: bool = True) -> Events:
     events = Events(accept=accept)
-    parser = AnswerParser(events, head_request=method == "HEAD", upgrade=upgrade)
+    parser = AnswerParser(events, answer_lines(), head_request=method == "HEAD", upgrade=upgrade)
     try:
         for part in parts:
             parser.feed(part)
@@ -85,7 +86,9 @@ CHUNKED = b"Transfer-Encoding: chunked"
 def test_a_length_ends_the_body() -> None:
     events = read(answer(LENGTH_5, body=b"hello"))
     assert (b"hello", 1, True) == (events.content, events.ends, events.reusable)
-    assert AnswerHead(200, b"OK", ((b"Content-Length", b"5"),), 5, False, False) == events.heads[0]
+    head = events.heads[0]
+    assert (200, b"OK", 5, False, False) == (head.status, head.reason, head.length, head.chunked, head.bodiless)
+    assert [b"Content-Length: 5"] == [line.raw for line in head.lines]
 
 
 def test_the_last_chunk_ends_the_body_and_trailers_are_dropped() -> None:
@@ -93,7 +96,7 @@ def test_the_last_chunk_ends_the_body_and_trailers_are_dropped() -> None:
     events = read(whole)
     assert events == read(*[whole[i : i + 1] for i in range(len(whole))])
     assert (b"hello!", 1, True) == (events.content, events.ends, events.reusable)
-    assert ((b"Transfer-Encoding", b"chunked"),) == events.heads[0].fields
+    assert [b"Transfer-Encoding: chunked"] == [line.raw for line in events.heads[0].lines]
 
 
 def test_the_end_of_the_stream_ends_a_body_with_neither() -> None:
@@ -147,25 +150,17 @@ def test_interim_heads_are_bounded() -> None:
 
 
 def test_fields_keep_order_spelling_duplicates_and_bytes() -> None:
-    events = read(
-        answer(
-            b"Set-Cookie: a=1",
-            b"X-B:  \xe4\xf6 ",
-            b"set-cookie: b=2",
-            b"Set-Cookie: a=1",
-            b"Empty:",
-            b"Content-Length: 0",
-        )
-    )
-    expected = (
-        (b"Set-Cookie", b"a=1"),
-        (b"X-B", b"\xe4\xf6 "),
-        (b"set-cookie", b"b=2"),
-        (b"Set-Cookie", b"a=1"),
-        (b"Empty", b""),
-        (b"Content-Length", b"0"),
-    )
-    assert expected == events.heads[0].fields
+    lines = [
+        b"Set-Cookie: a=1",
+        b"X-B:  \xe4\xf6 ",
+        b"set-cookie: b=2",
+        b"Set-Cookie: a=1",
+        b"Empty:",
+        b"Content-Length: 0",
+    ]
+    events = read(answer(*lines))
+    assert lines == [line.raw for line in events.heads[0].lines]
+    assert [b"a=1", b"\xe4\xf6", b"b=2", b"a=1", b"", b"0"] == [line.value for line in events.heads[0].lines]
 
 
 def test_bytes_after_an_accepted_101_are_the_tunnels() -> None:
