@@ -100,7 +100,9 @@ class PortalSettings(Settings):
         description="`enforce`; `observe` judges every request, changes nothing and reports; `off` is transparent.",
     )
     accepts: Words = Field(
-        default=(), description="Other portals of the application whose sessions are let in as well."
+        default=(),
+        description="Other portals of the application whose people are let in as well. It stands for `require`, if "
+        "they come from another provider; they meet no condition of a rule, and every ban holds for them.",
     )
     require: Demand = Field(default=None, description="Demand on everybody who comes in.")
     rules: tuple[RuleSettings, ...] = Field(default=(), description="Rules, in order.")

@@ -96,10 +96,13 @@ class _Moves:
     stale: frozenset[str] = field(default_factory=frozenset)
 
 
-def order_for(identity: Identity, portal: Portal, application: Application, username: str) -> AccountOrder:
+def order_for(
+    identity: Identity, portal: Portal, application: Application, username: str, *, trusted: bool
+) -> AccountOrder:
     """What the account of *identity* must look like when *portal* is the home portal.
 
-    An e-mail address that the provider calls unverified is not ordered, nor a name with invisible characters.
+    An e-mail address that was not verified is not ordered, nor a name with invisible characters. A *trusted* provider
+    need not say that it has verified one (Okta's org server and Entra do not), but it is heard when it denies it.
     """
     policy = application.accounts
     if not policy.enabled:
@@ -117,7 +120,7 @@ def order_for(identity: Identity, portal: Portal, application: Application, user
         portal=portal.name,
         username=username,
         display_name=_display_name(identity) if policy.create or "display_name" in policy.update else None,
-        email=_email(identity) if policy.create or "email" in policy.update else None,
+        email=_email(identity, trusted=trusted) if policy.create or "email" in policy.update else None,
         groups=groups,
         needed=tuple(name for name in groups or () if name in _folded(portal.groups.needed)),
     )
@@ -364,9 +367,10 @@ def _display_name(identity: Identity) -> str | None:
     return plain if 0 < len(plain) <= 255 and plain.isprintable() else None
 
 
-def _email(identity: Identity) -> str | None:
+def _email(identity: Identity, *, trusted: bool) -> str | None:
+    """Rule 45: verified means JSON `true`; whoever may register any address elsewhere must not get another's mail."""
     email = identity.claims.get("email")
-    if not isinstance(email, str) or identity.claims.get("email_verified", True) is not True:
+    if not isinstance(email, str) or identity.claims.get("email_verified", trusted) is not True:
         return None
     local, _, domain = email.partition("@")
     sound = local and domain and "@" not in domain and email.isprintable() and " " not in email and len(email) <= 255

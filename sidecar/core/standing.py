@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.core.accounts import order_for
 from sidecar.core.conditions import meets
+from sidecar.core.traits import is_unconditional
 from sidecar.core.usernames import resolve_username
 from sidecar.domain.identity import Identity
 from sidecar.domain.policy import Answer, Application, Policy, Portal, Rule
@@ -30,8 +31,8 @@ def standing_of(session: Session, policy: Policy) -> Standing | None:
         policy=policy.hash,
         username=name,
         refused=refused,
-        order=None if name is None else order_for(identity, home, application, name),
-        portals={portal.name: _admission(identity, portal) for portal in application.portals},
+        order=None if name is None else order_for(identity, home, application, name, trusted=provider.authoritative),
+        portals={portal.name: _admission(identity, portal, home) for portal in application.portals},
     )
 
 
@@ -45,10 +46,25 @@ def needed_claims(application: Application) -> frozenset[str]:
     return frozenset(names)
 
 
-def _admission(identity: Identity, portal: Portal) -> Admission:
+def _admission(identity: Identity, portal: Portal, home: Portal) -> Admission:
+    if identity.provider not in portal.providers:
+        return _guest(portal, home)
     return Admission(
         require=meets(identity, portal.require),
         rules=tuple(_verdict(identity, rule) for rule in portal.rules),
+    )
+
+
+def _guest(portal: Portal, home: Portal) -> Admission:
+    """How somebody of another provider stands. A portal's conditions speak of its own providers' groups and claims, and
+    a name that another provider gives out means nothing here: no demand is met by it, and every ban may mean it. What
+    the portal requires of its own people, acceptance stands for (R3)."""
+    return Admission(
+        require=Reason.OK if home.name in portal.accepts else Reason.OTHER_PORTAL,
+        rules=tuple(
+            Reason.OK if rule.answer is Answer.DENY or is_unconditional(rule) else Reason.OTHER_PORTAL
+            for rule in portal.rules
+        ),
     )
 
 

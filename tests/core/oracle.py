@@ -101,11 +101,13 @@ def refusal(case: Case, place: Place, rule: Rule | None, who: Session) -> str:
         return "other_portal"
     if answer is Answer.DENY:
         return "rule_denied"
-    asked = why_not(who.identity, rule.condition) if rule is not None else ""
+    guest = who.identity.provider not in place.portal.providers
+    demand = rule is not None and rule.condition != Condition()
+    asked = "other_portal" if guest and demand else why_not(who.identity, rule.condition) if rule is not None else ""
     login, at_home = answer is Answer.LOGIN, who.portal == place.portal.name
     if home is not None and not (at_home and login):
         asked = asked or why_not(who.identity, home.require)
-    if not shared and not login:
+    if not shared and not login and not guest:
         asked = asked or why_not(who.identity, place.portal.require)
     return asked or ("" if "preferred_username" in who.identity.claims else "username_missing")
 
@@ -117,7 +119,8 @@ def rule_of(case: Case, who: Session | None, place: Place, path: str) -> Rule | 
         demand = rule.condition != Condition()
         strict = rule.answer is Answer.DENY or (rule.answer is Answer.ALLOW and (demand or rule.fresh is not None))
         methods = {method} if rule.methods is None else rule.methods | ({"HEAD"} if "GET" in rule.methods else set())
-        meant = who is not None and why_not(who.identity, rule.condition) in {"", "groups_unknown"}
+        guest = who is not None and who.identity.provider not in place.portal.providers
+        meant = who is not None and (guest or why_not(who.identity, rule.condition) in {"", "groups_unknown"})
         idle = rule.answer is Answer.DENY and demand and not meant and not machine
         if holds(rule.paths, path, any_case=strict) and method in methods and not idle:
             return rule

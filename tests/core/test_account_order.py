@@ -26,7 +26,9 @@ ALICE = Person("https://idp.example", "alice")
 ALL = AccountPolicy(enabled=True, create=True)
 
 
-def ordered(groups: Groups, policy: GroupPolicy, accounts: AccountPolicy = ALL, **claims: Claim) -> AccountOrder:
+def ordered(
+    groups: Groups, policy: GroupPolicy, accounts: AccountPolicy = ALL, *, trusted: bool = True, **claims: Claim
+) -> AccountOrder:
     portal = Portal(
         name="agents",
         application="jira",
@@ -52,7 +54,7 @@ def ordered(groups: Groups, policy: GroupPolicy, accounts: AccountPolicy = ALL, 
         api=ApiPolicy(),
     )
     identity = Identity(person=ALICE, provider="idp", claims=claims, groups=groups)
-    return order_for(identity, portal, application, "alice")
+    return order_for(identity, portal, application, "alice", trusted=trusted)
 
 
 MAPPED = GroupPolicy(
@@ -117,6 +119,17 @@ def test_needed_groups_are_those_of_the_ordered_ones() -> None:
 def test_which_attributes_are_ordered(claims: dict[str, Claim], expected: tuple[str | None, str | None]) -> None:
     order = ordered((), GroupPolicy(), ALL, **claims)
     assert expected == (order.display_name, order.email)
+
+
+@pytest.mark.parametrize("verified", [True, False, None, "true", 1, "absent"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_address_counts_when_it_was_verified(verified: Claim, trusted: bool) -> None:
+    """Rule 45: JSON `true`, unless a provider that is believed does not speak of it."""
+    claims: dict[str, Claim] = {"email": "a@example.com"}
+    if verified != "absent":
+        claims["email_verified"] = verified
+    counts = verified is True or (trusted and verified == "absent")
+    assert ("a@example.com" if counts else None) == ordered((), GroupPolicy(), ALL, trusted=trusted, **claims).email
 
 
 def test_nothing_is_ordered_where_accounts_are_not_managed() -> None:

@@ -186,6 +186,16 @@ def test_an_accepted_person_steps_up_at_home_and_keeps_name_and_order() -> None:
     assert ("ada", here.order) == (there.username, there.order)
 
 
+def test_a_group_of_the_customers_provider_opens_no_rule_of_the_agents() -> None:
+    """A shared path is judged by the default portal's rules, which speak of its own provider's groups."""
+    inner = rule("agents/inner", Answer.ALLOW, "/rest/servicedeskapi/inner/**", condition=ADMINS)
+    jira = replace(JIRA, rules=(inner, *JIRA.rules))
+    customer = session("support", ("admins", "staff"), username="bob")
+    assert "403 other_portal" == told(jira.ask(call("/rest/servicedeskapi/inner/x"), customer))
+    assert "as cust-bob" == told(jira.ask(call("/rest/servicedeskapi/x"), customer))
+    assert "as ada" == told(jira.ask(call("/rest/servicedeskapi/inner/x"), session("agents", ("admins", "staff"))))
+
+
 def test_a_portal_that_accepts_nobody_lets_no_other_session_in() -> None:
     closed = replace(JIRA, accepts=frozenset())
     assert "403 other_portal" == told(closed.ask(get("/servicedesk/customer/portals"), ADA))

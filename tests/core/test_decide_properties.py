@@ -69,6 +69,7 @@ def jiras(draw: st.DrawFn) -> Jira:
         require=draw(conditions),
         support_require=draw(conditions),
         accepts=draw(st.sampled_from((frozenset({"agents"}), frozenset[str]()))),
+        support_providers=draw(st.sampled_from((("auth0", "okta"), ("auth0",)))),
         mode=draw(st.sampled_from((Mode.ENFORCE,) * 8 + (Mode.OFF, Mode.OBSERVE))),
         passes=draw(st.sampled_from((frozenset({"pat", "oauth1", "oauth2"}), frozenset({"basic"})))),
         machine=draw(st.sampled_from(((), ("applinks",), ("gadgets",)))),

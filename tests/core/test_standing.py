@@ -57,6 +57,24 @@ def test_every_portal_of_the_application_is_judged() -> None:
     assert (Reason.OK, ()) == (standing.portals["support"].require, standing.portals["support"].rules)
 
 
+@pytest.mark.parametrize("groups", [("admins", "staff"), None, ()])
+def test_a_name_that_another_provider_gives_out_means_nothing_here(groups: Groups) -> None:
+    """The customers' provider can call a group as it likes: no demand is met by it, and every ban may mean it."""
+    customer = standing_of(session("support", groups, claims={"department": "IT"}), JIRA.policy)
+    assert customer is not None
+    agents = customer.portals["agents"]
+    assert (Reason.OTHER_PORTAL, Reason.OK, Reason.OK, Reason.OK) == agents.rules
+    assert Reason.OTHER_PORTAL == agents.require
+
+
+@pytest.mark.parametrize(("accepts", "require"), [({"agents"}, Reason.OK), (set(), Reason.OTHER_PORTAL)])
+def test_acceptance_stands_for_what_a_portal_requires_of_its_own_people(accepts: set[str], require: Reason) -> None:
+    apart = replace(JIRA, support_providers=("auth0",), accepts=frozenset(accepts))
+    agent = standing_of(session("agents", ("staff",)), apart.policy)
+    assert agent is not None
+    assert require is agent.portals["support"].require
+
+
 @pytest.mark.parametrize(("home", "name"), [("agents", "ada"), ("support", "cust-ada")])
 def test_name_and_order_come_from_the_home_portal(home: str, name: str) -> None:
     who, policy = session(home), JIRA.policy
@@ -65,7 +83,7 @@ def test_name_and_order_come_from_the_home_portal(home: str, name: str) -> None:
     assert standing is not None
     assert portal is not None
     assert ("policy-1", name, Reason.OK) == (standing.policy, standing.username, standing.refused)
-    assert order_for(who.identity, portal, jira, name) == standing.order
+    assert order_for(who.identity, portal, jira, name, trusted=home == "agents") == standing.order
 
 
 def test_without_a_name_there_is_a_reason_and_no_order() -> None:

@@ -102,6 +102,7 @@ class Jira:
     passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
     machine: tuple[str, ...] = ()
     providers: Mapping[str, ProviderPolicy] = field(default_factory=lambda: PROVIDERS)
+    support_providers: tuple[str, ...] = ("auth0", "okta")
 
     @property
     def policy(self) -> Policy:
@@ -118,7 +119,7 @@ class Jira:
                 self._portal(
                     "support",
                     JIRA.presets["jsm"],
-                    ("auth0", "okta"),
+                    self.support_providers,
                     self.support_rules,
                     self.support_require,
                     self.accepts,

@@ -326,7 +326,7 @@ class World:
         assert home is not None
         username = resolve_username(identity, home.username)
         assert not isinstance(username, Reason)
-        return order_for(identity, home, application, username)
+        return order_for(identity, home, application, username, trusted=True)
 
     async def visit(self, identity: Identity, portal: str = "agents") -> str:
         return await self.flow.ensure(self.order(identity, portal), identity, TRACE)
