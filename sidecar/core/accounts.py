@@ -206,11 +206,13 @@ def _plan_new(
         return Refusal(Reason.USERNAME_INVALID, "an account of this name may not be made: it does not fit the pattern")
     if pin is not None and not pin.created:
         return Refusal(Reason.ACCOUNT_ABSENT, "the linked account is gone from the application")
+    if order.email is None:
+        return Refusal(Reason.EMAIL_MISSING, "no account is made without an address that the provider has verified")
     name = order.username
     joins = _joins(order, name, frozenset(), groups)
     return Plan(
         username=name,
-        stages=_stages((Create(name, order.display_name or name, order.email or ""),), joins),
+        stages=_stages((Create(name, order.display_name or name, order.email),), joins),
         pin=None if pin else NewPin(fold(name), name, created=True),
         skipped=() if order.groups is not None else (Skipped(Reason.GROUPS_UNKNOWN, ()),),
         forget=tuple(sorted({entry.group for entry in owned})),

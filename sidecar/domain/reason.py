@@ -72,6 +72,7 @@ class Reason(StrEnum):
     ACCOUNT_RESERVED = "account_reserved"
     ACCOUNT_PROTECTED = "account_protected"
     ACCOUNT_ABSENT = "account_absent"
+    EMAIL_MISSING = "email_missing"
     ACCOUNT_INACTIVE = "account_inactive"
     ACCOUNT_STEP_FAILED = "account_step_failed"
     GROUP_ABSENT = "group_absent"

@@ -49,6 +49,7 @@ _SWITCHABLE = frozenset(
         Reason.ACCOUNT_RESERVED,
         Reason.ACCOUNT_PROTECTED,
         Reason.ACCOUNT_ABSENT,
+        Reason.EMAIL_MISSING,
         Reason.ACCOUNT_INACTIVE,
         Reason.LANDING_FAILED,
         Reason.PRODUCT_REFUSED,

@@ -129,6 +129,12 @@ def test_no_account_is_made(
     assert expected is reason(planned(order, None, pin, policy=policy, creatable=creatable))
 
 
+def test_no_account_is_made_without_an_address_and_one_that_is_there_serves() -> None:
+    order = replace(ORDER, email=None)
+    assert Reason.EMAIL_MISSING is reason(planned(order, None, None))
+    assert [] == steps(planned(order))
+
+
 def test_an_account_that_we_made_and_that_is_gone_is_made_again_without_a_second_pin() -> None:
     result = planned(account=None, owned=owned("a"))
     assert isinstance(result, Plan)

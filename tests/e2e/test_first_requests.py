@@ -135,20 +135,23 @@ async def provider_of(place: Ground, name: str, persons: list[Person]) -> AsyncI
         yield running
 
 
-def customer(name: str) -> Person:
+def customer(name: str, verified: object = True) -> Person:
     """Somebody at the customers' provider who calls herself so."""
     return replace(
-        people(CUSTOMERS)[0], claims={"preferred_username": name, "name": "Mallory", "email": "m@example.com"}
+        people(CUSTOMERS)[0],
+        claims={"preferred_username": name, "name": "Mallory", "email": "m@example.com", "email_verified": verified},
     )
 
 
 @asynccontextmanager
-async def customers_site(folder: Path, name: str, **portal: Any) -> AsyncIterator[tuple[Ground, Walker]]:
+async def customers_site(
+    folder: Path, name: str, verified: object = True, **portal: Any
+) -> AsyncIterator[tuple[Ground, Walker]]:
     """A gate with a customers' portal at whose provider somebody calls herself *name*."""
     async with (
         ground(folder) as place,
         provider_of(place, "staff", people(STAFF)) as staff,
-        provider_of(place, "customers", [customer(name)]) as customers,
+        provider_of(place, "customers", [customer(name, verified)]) as customers,
     ):
         support = {"application": "jira", "paths": "@jsm", "provider": "customers", "accepts": ["agents"], **portal}
         loaded = place.write(
@@ -175,6 +178,15 @@ async def test_a_customer_with_an_agents_name_is_another_person(tmp_path: Path, 
         assert {**before, f"cust-{name.lower()}": (set(), True)} == after
         assert {f"cust-{name.lower()}"} == set(place.jira.usernames("/servicedesk/"))
         assert 403 == (await walker.ask("/browse/KEY-1"))[0]
+
+
+async def test_no_account_is_made_for_an_address_that_nobody_verified(tmp_path: Path) -> None:
+    """Rule 45: else whoever registers somebody's address elsewhere gets the mail that Jira sends to it."""
+    prefix = {"username": {"from": ["preferred_username"], "prefix": "cust-"}}
+    async with customers_site(tmp_path, "mallory", verified="true", **prefix) as (place, walker):
+        status, _, text = await walker.ask(await walker.sign_in(PORTALS, "carl"))
+        assert (403, "email_missing") == (status, code_on(text))
+        assert "cust-mallory" not in place.jira.state.users
 
 
 @pytest.mark.parametrize("name", ["alice", "ada", "admin"])

@@ -40,6 +40,15 @@ ACCOUNTS: Mapping[Reason, Text] = {
         "There is no such account and `accounts.create` is off; or the linked account was deleted or renamed in the "
         "application; or the application does not show an account that was just made.",
     ),
+    Reason.EMAIL_MISSING: Text(
+        403,
+        "Your e-mail address is not confirmed",
+        "An account in {product} needs an e-mail address, and none of yours has been confirmed where you signed in.",
+        "Confirm your e-mail address where you sign in, then sign in again.",
+        "The account would be made now, and neither product makes one without an address. The provider sends no "
+        "`email`, or not with `email_verified: true`. If it verifies every address and does not say so, mark it "
+        "`usernames: authoritative`; otherwise add the claim there.",
+    ),
     Reason.ACCOUNT_INACTIVE: Text(
         403,
         "Your account in {product} is switched off",
