@@ -46,6 +46,7 @@ from sidecar.web.inbound import Allowance
 from sidecar.web.operations import Operations
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.pages import Pages
+from sidecar.web.reading import Readings
 from sidecar.web.replies import Replies
 from sidecar.web.server import Listener
 from sidecar.web.teller import Teller
@@ -137,7 +138,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies)
         forwarding = Forwarding(applications, sessions, tunnels, log, time)
         teller = Teller(log, metrics, time, chance)
-        gateway = Gateway(current, sessions, forwarding, own, replies, teller, recheck)
+        gateway = Gateway(Readings(current), sessions, forwarding, own, replies, teller, recheck)
         await _gauges(metrics, sessions, tunnels, state, policy)
         public, operations = await _listen(config, gateway, metrics, sessions, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))

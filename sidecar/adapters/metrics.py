@@ -74,6 +74,10 @@ class Metrics(Collector):
         """A request came in."""
         self._in_flight += 1
 
+    def withdrew(self) -> None:
+        """It is begun again by another way, and counted there."""
+        self._in_flight -= 1
+
     def request(self, record: RequestRecord, took: float) -> None:
         """A request is over."""
         self._in_flight -= 1

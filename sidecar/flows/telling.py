@@ -60,6 +60,10 @@ class Meter(Protocol):
         """A request came in."""
         ...
 
+    def withdrew(self) -> None:
+        """It is begun again by another way, and counted there."""
+        ...
+
     def request(self, record: RequestRecord, took: float) -> None:
         """It is over after *took* seconds."""
         ...

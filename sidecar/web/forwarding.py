@@ -6,19 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from sidecar.core.cookies import jar_after
-from sidecar.core.headers import Names, Passage, request_head
+from sidecar.core.headers import Passage, request_head
 from sidecar.core.passwords import FORM_HEAD, form_has, has_odd_charset
 from sidecar.domain.decision import Forward, PassThrough, Place
-from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
-from sidecar.flows.session_events import about
 from sidecar.flows.sessions import Entry, Sessions
-from sidecar.flows.streaming import AnswerHead, Fields, Outgoing
+from sidecar.flows.streaming import Outgoing
 from sidecar.flows.telling import Audit, Clock
-from sidecar.web.answer import Passing, leads_to_log_in
+from sidecar.web.answer import Passing
 from sidecar.web.head import websocket_accept
-from sidecar.web.sink import Written
+from sidecar.web.passages import passage_of
+from sidecar.web.person import PersonAnswer
+from sidecar.web.sink import TransportSink, Written
 from sidecar.web.tunnel import Handshake, Tunnels
 from sidecar.web.visit import NODE, Serving, Visit
 
@@ -51,7 +50,7 @@ class Forwarding:
         self._audit = audit
         self._clock = clock
 
-    async def forward(self, visit: Visit, decision: Forward, names: Names) -> web.StreamResponse:
+    async def forward(self, visit: Visit, decision: Forward) -> web.StreamResponse:
         """As a person, or as nobody.
 
         Raises:
@@ -63,96 +62,49 @@ class Forwarding:
         await self._check_form(visit, decision.place)
         entry = visit.entry if decision.username is not None else None
         if entry is None or decision.order is None:
-            answer = Passing(visit.request, visit.record, serving.guarded, cookies=True)
-            return await self._exchange(visit, serving, answer, self._anonymous(visit, serving), names)
+            answer = _passing(visit, serving.guarded, cookies=True)
+            return await self._exchange(visit, serving, answer, passage_of(visit, serving))
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
-
-        def judge(head: AnswerHead) -> Reason:
-            return self._judge(visit, decision.place, entry, serving, username, head)
-
-        def keep(cookies: tuple[bytes, ...]) -> None:
-            jar = entry.session.jars.get(NODE, ())
-            for cookie in cookies:
-                jar = jar_after(jar, cookie)
-            if jar != entry.session.jars.get(NODE, ()):
-                self._sessions.keep_jar(entry, NODE, jar)
-
-        answer = Passing(
-            visit.request, visit.record, serving.guarded, cookies=True, judge=judge, kept=serving.kept, keep=keep
-        )
-        passage = self._as_person(visit, serving, entry, fields)
         if not self._sessions.holds(entry, visit.standing):
             # We may have waited for the form, the account or the landing.
             raise StaleError
         if decision.extends_idle:
             self._sessions.used(entry)
+        request = visit.request
+        answer = PersonAnswer(
+            TransportSink(request),
+            visit,
+            serving,
+            username,
+            self._sessions,
+            self._audit,
+            keep_alive=request.keep_alive,
+            modern=request.version >= (1, 1),
+            request=request,
+        )
+        passage = passage_of(visit, serving, identity=fields, jar=entry.session.jars.get(NODE, ()))
         entry.closers.add(answer.sink.abort)
         try:
-            return await self._exchange(visit, serving, answer, passage, names)
+            return await self._exchange(visit, serving, answer, passage)
         finally:
             entry.closers.discard(answer.sink.abort)
 
-    async def pass_through(self, visit: Visit, decision: PassThrough, names: Names) -> web.StreamResponse:
+    async def pass_through(self, visit: Visit, decision: PassThrough) -> web.StreamResponse:
         """With the client's own credential, or untouched for a portal that is not in force."""
         application = decision.place.application
         serving = self._applications[application.name]
         if not decision.transparent:
             await self._check_form(visit, decision.place)
-        answer = Passing(
-            visit.request,
-            visit.record,
-            frozenset() if decision.transparent else serving.guarded,
-            cookies=decision.transparent,
-        )
-        passage = self._passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
-        return await self._exchange(visit, serving, answer, passage, names)
+        answer = _passing(visit, frozenset() if decision.transparent else serving.guarded, cookies=decision.transparent)
+        passage = passage_of(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
+        return await self._exchange(visit, serving, answer, passage)
 
     async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
         """Close the WebSockets that may not go on."""
         await self._tunnels.review(may_go_on)
 
-    def _anonymous(self, visit: Visit, serving: Serving) -> Passage:
-        return self._passage(visit, serving, guarded=serving.guarded, cookies=True, credential=False)
-
-    def _as_person(self, visit: Visit, serving: Serving, entry: Entry, identity: Fields) -> Passage:
-        jar = entry.session.jars.get(NODE, ())
-        return self._passage(
-            visit, serving, guarded=serving.guarded, cookies=True, credential=False, identity=identity, jar=jar
-        )
-
-    def _passage(
-        self,
-        visit: Visit,
-        serving: Serving,
-        *,
-        guarded: frozenset[bytes],
-        cookies: bool,
-        credential: bool,
-        identity: Fields = (),
-        jar: tuple[tuple[str, str], ...] = (),
-    ) -> Passage:
-        length = visit.head.noted.get(b"content-length")
-        return Passage(
-            host=serving.host,
-            jar=jar,
-            guarded=guarded,
-            cookies=cookies,
-            credential=credential,
-            ours=(
-                b"X-Forwarded-For: " + visit.forwarded_for.encode(),
-                *serving.forwarded,
-                b"X-Request-Id: " + visit.record.request.encode(),
-                *[name + b": " + value for name, value in identity],
-            ),
-            length=int(length) if length is not None else None,
-            chunked=b"transfer-encoding" in visit.head.noted,
-            upgrade=visit.facts.websocket,
-        )
-
-    async def _exchange(
-        self, visit: Visit, serving: Serving, answer: Passing, passage: Passage, names: Names
-    ) -> web.StreamResponse:
+    async def _exchange(self, visit: Visit, serving: Serving, answer: Passing, passage: Passage) -> web.StreamResponse:
         request, record = visit.request, visit.record
         if b"upgrade" in visit.head.noted:
             # If it stays a plain answer, what the parser did with bytes behind the request cannot be told.
@@ -194,31 +146,6 @@ class Forwarding:
 
         return typed
 
-    def _judge(
-        self, visit: Visit, place: Place, entry: Entry, serving: Serving, username: str, head: AnswerHead
-    ) -> Reason:
-        """D8's alarm and D14: an answer for somebody else, or a log-in page, never reaches a signed-in person."""
-        reason = serving.landing.check(username, head)
-        if reason is Reason.LANDING_MISMATCH:
-            self._alarm(visit, entry, Code.LANDING_MISMATCH, reason, username)
-            self._sessions.keep_jar(entry, NODE, ())
-            return reason
-        if leads_to_log_in(head, place):
-            # The product knows the person and refuses the page, or it does not know the person at all.
-            known = reason is Reason.OK and _names_user(head, place)
-            reason = Reason.PRODUCT_REFUSED if known else Reason.LANDING_FAILED
-            if not known:
-                self._alarm(visit, entry, Code.LANDING_FAILED, reason, username)
-                self._sessions.keep_jar(entry, NODE, ())
-            return reason
-        if reason is Reason.LANDING_FAILED:
-            self._alarm(visit, entry, Code.LANDING_FAILED, reason, username)
-            return reason if visit.facts.kind == "navigation" else Reason.OK
-        return Reason.OK
-
-    def _alarm(self, visit: Visit, entry: Entry, code: Code, reason: Reason, username: str) -> None:
-        self._audit.tell(about(entry.session, code, visit.trace, reason=reason, username=username))
-
     async def _check_form(self, visit: Visit, place: Place) -> None:
         """D12: Seraph takes credentials from a form on any URL outside the REST module, and Tomcat may read the query
         in the charset that the content claims to have (`useBodyEncodingForURI`)."""
@@ -246,12 +173,21 @@ def _is_rest(place: Place) -> bool:
     return all(path.startswith("/rest/") for path in (place.below, *place.readings))
 
 
-def _names_user(head: AnswerHead, place: Place) -> bool:
-    return head.get(place.application.product.user_header.lower().encode()) is not None
-
-
 async def _body(visit: Visit) -> AsyncIterator[bytes]:
     if visit.first:
         yield visit.first
     async for piece in visit.request.content.iter_any():
         yield piece
+
+
+def _passing(visit: Visit, guarded: frozenset[bytes], *, cookies: bool) -> Passing:
+    request = visit.request
+    return Passing(
+        TransportSink(request),
+        visit.record,
+        guarded,
+        cookies=cookies,
+        keep_alive=request.keep_alive,
+        modern=request.version >= (1, 1),
+        request=request,
+    )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import assert_never
 
 from aiohttp import web
 
 from sidecar.core.decide import Visitor, decide, judge
-from sidecar.core.headers import Head, Names
+from sidecar.core.headers import Head
 from sidecar.core.lines import BadLineError
 from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
-from sidecar.domain.policy import Mode, Policy
+from sidecar.domain.policy import Mode
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.landing import LandingError
@@ -27,6 +26,7 @@ from sidecar.web.forwarding import Forwarding, RefusedError, StaleError
 from sidecar.web.head import MAX_HEAD, framing_fault, read_head
 from sidecar.web.inbound import SlowBodyError
 from sidecar.web.own import OwnEndpoints
+from sidecar.web.reading import Readings
 from sidecar.web.replies import Replies
 from sidecar.web.teller import Teller
 from sidecar.web.visit import Visit
@@ -44,7 +44,7 @@ class Gateway:
 
     def __init__(
         self,
-        policy: Callable[[], Policy],
+        readings: Readings,
         sessions: Sessions,
         forwarding: Forwarding,
         own: OwnEndpoints,
@@ -52,30 +52,24 @@ class Gateway:
         teller: Teller,
         recheck: Recheck,
     ) -> None:
-        self._policy = policy
+        self._readings = readings
         self._sessions = sessions
         self._forwarding = forwarding
         self._own = own
         self._replies = replies
         self._teller = teller
         self._recheck = recheck
-        self._policy_seen = policy()
-        self._names = Names(self._policy_seen.strip)
-        self._locator = Locator(self._policy_seen)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request. Never raises but for a client that is gone."""
-        policy = self._policy()
-        if self._policy_seen is not policy:
-            self._policy_seen, self._names, self._locator = policy, Names(policy.strip), Locator(policy)
-        names = self._names
+        reading = self._readings.now()
         try:
-            head = read_head(request, names)
+            head = read_head(request, reading.names)
         except BadLineError:
             head = Head(twice=True)
-        visit = self._teller.began(request, head, policy)
+        visit = self._teller.began(request, head, reading.policy)
         try:
-            response = await self._serve(visit, names)
+            response = await self._serve(visit, reading.locator)
         except asyncio.CancelledError:
             if visit.record.status != SWITCHED:
                 visit.record.outcome = "gone"
@@ -120,25 +114,25 @@ class Gateway:
         decision = judge(visit.facts, place, Visitor(entry.session, standing), visit.policy, visit.now)
         return isinstance(decision, Forward) and decision.username == visit.standing.username
 
-    async def _serve(self, visit: Visit, names: Names) -> web.StreamResponse:
+    async def _serve(self, visit: Visit, locator: Locator) -> web.StreamResponse:
         if visit.head.size > MAX_HEAD:
             return self._unreadable(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
         if visit.head.twice or framing_fault(visit.request, visit.head):
             return self._unreadable(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
-        found = self._locator.locate(visit.facts)
+        found = locator.locate(visit.facts)
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
-            return await self._serve_at(visit, found, names)
+            return await self._serve_at(visit, found)
         visit.application = found.application if isinstance(found, Own) else None
         self._teller.decided(visit, found)
-        return await self._do(visit, found, names)
+        return await self._do(visit, found)
 
-    async def _serve_at(self, visit: Visit, place: Place, names: Names) -> web.StreamResponse:
+    async def _serve_at(self, visit: Visit, place: Place) -> web.StreamResponse:
         for _ in range(DECISIONS):
             decision = await self._decide(visit, place)
             self._teller.decided(visit, decision)
             try:
-                return await self._do(visit, decision, names)
+                return await self._do(visit, decision)
             except StaleError:
                 continue
         return self._deny(visit, Deny(status=401, reason=Reason.NO_SESSION, place=place))
@@ -163,15 +157,15 @@ class Gateway:
         await self._recheck.confirm(entry, visit.trace)
         return await self._own.session_of(visit, place.application)
 
-    async def _do(self, visit: Visit, decision: Decision, names: Names) -> web.StreamResponse:
+    async def _do(self, visit: Visit, decision: Decision) -> web.StreamResponse:
         record = visit.record
         match decision:
             case Forward():
                 record.outcome = "forwarded" if decision.username is not None else "anonymous"
-                return await self._forwarding.forward(visit, decision, names)
+                return await self._forwarding.forward(visit, decision)
             case PassThrough():
                 record.outcome = "passed"
-                return await self._forwarding.pass_through(visit, decision, names)
+                return await self._forwarding.pass_through(visit, decision)
             case StartLogin():
                 record.outcome = "login"
                 return await self._own.start_login(visit, decision)

@@ -8,6 +8,7 @@ object whose `prepare` and `write_eof` do nothing.
 from __future__ import annotations
 
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 
 
 class TransportSink:
@@ -41,6 +42,38 @@ class TransportSink:
     def abort(self) -> None:
         """Reset the connection: a truncated answer never looks complete."""
         transport = self._protocol.transport
+        if transport is not None:
+            transport.abort()
+
+
+class ConnectionSink:
+    """Implements `flows.streaming.Sink` on a connection of ours, where no request of aiohttp's is involved."""
+
+    __slots__ = ("_connection", "sent")
+
+    def __init__(self, connection: BaseProtocol) -> None:
+        self._connection = connection
+        self.sent = 0
+
+    @property
+    def writing_paused(self) -> bool:
+        """Whether the client is behind."""
+        return self._connection.writing_paused
+
+    def write(self, data: bytes) -> None:
+        """Push bytes; dropped if the client is gone."""
+        transport = self._connection.transport
+        if transport is not None and not transport.is_closing():
+            self.sent += len(data)
+            transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up."""
+        await self._connection._drain_helper()  # noqa: SLF001  # what aiohttp's own writer waits for
+
+    def abort(self) -> None:
+        """Reset the connection: a truncated answer never looks complete."""
+        transport = self._connection.transport
         if transport is not None:
             transport.abort()
 

@@ -23,18 +23,15 @@ NODE = ""
 
 
 @dataclass(slots=True)
-class Visit:
-    """What is known so far; filled from left to right, thrown away at the end.
+class Draft:
+    """What is known so far of a request; filled from left to right, thrown away at the end.
 
     Attributes:
         now: When it came in, by the clock on the wall.
         forwarded_for: The chain for `X-Forwarded-For`.
         standing: That of the session, as the decision found it.
-        first: The part of a form that was read ahead.
-        form_seen: Whether it was.
     """
 
-    request: web.BaseRequest
     record: RequestRecord
     head: Head
     facts: RequestFacts
@@ -45,14 +42,26 @@ class Visit:
     place: Place | None = None
     entry: Entry | None = None
     standing: Standing | None = None
-    first: bytes = b""
-    form_seen: bool = False
 
     @property
     def trace(self) -> Trace:
         """For the events of flows."""
         session = self.entry.session.key[:16] if self.entry is not None else ""
         return Trace(request=self.record.request, source=self.record.source, session=session)
+
+
+@dataclass(slots=True)
+class Visit(Draft):
+    """A request that aiohttp has read.
+
+    Attributes:
+        first: The part of a form that was read ahead.
+        form_seen: Whether it was.
+    """
+
+    request: web.BaseRequest = field(kw_only=True)
+    first: bytes = b""
+    form_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

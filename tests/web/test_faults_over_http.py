@@ -223,7 +223,7 @@ class CountingLocator(Locator):
 
 
 async def test_a_request_is_located_once(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.web.gateway.Locator", CountingLocator)
+    monkeypatch.setattr("sidecar.web.reading.Locator", CountingLocator)
     monkeypatch.setattr(CountingLocator, "asked", 0)
     world = await worlds()
     cookie = await world.sign_in("ada")

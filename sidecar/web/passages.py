@@ -1,0 +1,47 @@
+"""How a request goes up: what of the visit, and what is the same for every request of an application."""
+
+from __future__ import annotations
+
+from sidecar.core.headers import Passage
+from sidecar.domain.session import Jar
+from sidecar.flows.streaming import Fields
+from sidecar.web.visit import Draft, Serving
+
+
+def passage_of(
+    draft: Draft,
+    serving: Serving,
+    *,
+    identity: Fields = (),
+    jar: Jar = (),
+    guarded: frozenset[bytes] | None = None,
+    cookies: bool = True,
+    credential: bool = False,
+) -> Passage:
+    """The passage of a request.
+
+    Args:
+        identity: Fields that tell the application who is there, with their proof; empty without a person.
+        jar: The application's session cookies that we keep for the person.
+        guarded: Names of cookies a browser may not present; the application's own unless said otherwise.
+        cookies: Whether the browser's other cookies pass.
+        credential: Whether `Authorization` passes.
+    """
+    noted = draft.head.noted
+    length = noted.get(b"content-length")
+    return Passage(
+        host=serving.host,
+        jar=jar,
+        guarded=serving.guarded if guarded is None else guarded,
+        cookies=cookies,
+        credential=credential,
+        ours=(
+            b"X-Forwarded-For: " + draft.forwarded_for.encode(),
+            *serving.forwarded,
+            b"X-Request-Id: " + draft.record.request.encode(),
+            *[name + b": " + value for name, value in identity],
+        ),
+        length=int(length) if length is not None else None,
+        chunked=b"transfer-encoding" in noted,
+        upgrade=draft.facts.websocket,
+    )

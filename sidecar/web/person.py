@@ -1,0 +1,104 @@
+"""An answer for a person: judged at its head, and the application's session cookies kept (D8, D14)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from sidecar.core.answers import SET_COOKIE, guarded_set_cookies
+from sidecar.core.cookies import jar_after
+from sidecar.domain.decision import Kind, Place
+from sidecar.domain.events import Code
+from sidecar.domain.reason import Reason
+from sidecar.flows.session_events import about
+from sidecar.flows.sessions import Entry, Sessions
+from sidecar.flows.streaming import AnswerHead
+from sidecar.flows.telling import Audit
+from sidecar.web.answer import ClientSink, Passing
+from sidecar.web.visit import NODE, Draft, Serving
+
+
+class PersonAnswer(Passing):
+    """Never delivers an answer for somebody else, nor a log-in page to somebody who is signed in."""
+
+    def __init__(
+        self,
+        sink: ClientSink,
+        draft: Draft,
+        serving: Serving,
+        username: str,
+        sessions: Sessions,
+        audit: Audit,
+        *,
+        keep_alive: bool,
+        modern: bool = True,
+        request: web.BaseRequest | None = None,
+    ) -> None:
+        super().__init__(
+            sink, draft.record, serving.guarded, cookies=True, keep_alive=keep_alive, modern=modern, request=request
+        )
+        self._draft = draft
+        self._serving = serving
+        self._username = username
+        self._sessions = sessions
+        self._audit = audit
+
+    def judge(self, head: AnswerHead) -> Reason:
+        """D8's alarm and D14; what may be delivered leaves its session cookies with us."""
+        entry, place = self._draft.entry, self._draft.place
+        if entry is None or place is None:
+            return Reason.INTERNAL
+        reason = self._landed(head, entry, place)
+        if reason is Reason.OK:
+            self._keep(head, entry)
+        return reason
+
+    def _landed(self, head: AnswerHead, entry: Entry, place: Place) -> Reason:
+        reason = self._serving.landing.check(self._username, head)
+        if reason is Reason.LANDING_MISMATCH:
+            self._alarm(entry, Code.LANDING_MISMATCH, reason)
+            self._sessions.keep_jar(entry, NODE, ())
+            return reason
+        if head.status in _REDIRECTS and leads_to_log_in(head, place):
+            # The product knows the person and refuses the page, or it does not know the person at all.
+            known = reason is Reason.OK and _names_user(head, place)
+            reason = Reason.PRODUCT_REFUSED if known else Reason.LANDING_FAILED
+            if not known:
+                self._alarm(entry, Code.LANDING_FAILED, reason)
+                self._sessions.keep_jar(entry, NODE, ())
+            return reason
+        if reason is Reason.LANDING_FAILED:
+            self._alarm(entry, Code.LANDING_FAILED, reason)
+            return reason if self._draft.facts.kind is Kind.NAVIGATION else Reason.OK
+        return Reason.OK
+
+    def _keep(self, head: AnswerHead, entry: Entry) -> None:
+        if not any(line.part == SET_COOKIE for line in head.lines):
+            return
+        jar = old = entry.session.jars.get(NODE, ())
+        # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
+        for cookie in guarded_set_cookies(head.lines, self._serving.kept):
+            jar = jar_after(jar, cookie)
+        if jar != old:
+            self._sessions.keep_jar(entry, NODE, jar)
+
+    def _alarm(self, entry: Entry, code: Code, reason: Reason) -> None:
+        self._audit.tell(about(entry.session, code, self._draft.trace, reason=reason, username=self._username))
+
+
+_REDIRECTS = frozenset({301, 302, 303, 307})
+
+
+def leads_to_log_in(head: AnswerHead, place: Place) -> bool:
+    """Whether a redirect sends the browser to the product's own log-in page."""
+    target = urlsplit(head.leads_to.decode("latin-1"))
+    application = place.application
+    if target.netloc and f"{target.scheme}://{target.netloc}".lower() != application.origin:
+        return False
+    below = target.path[len(application.context) :] if target.path.startswith(application.context) else target.path
+    return below in application.product.login_paths
+
+
+def _names_user(head: AnswerHead, place: Place) -> bool:
+    return head.get(place.application.product.user_header.lower().encode()) is not None
