@@ -43,6 +43,7 @@ from sidecar.upstream.client import Client, connect_to
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
 from sidecar.web.inbound import Allowance
+from sidecar.web.lane import Lane
 from sidecar.web.operations import Operations
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.pages import Pages
@@ -138,9 +139,11 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies)
         forwarding = Forwarding(applications, sessions, tunnels, log, time)
         teller = Teller(log, metrics, time, chance)
-        gateway = Gateway(Readings(current), sessions, forwarding, own, replies, teller, recheck)
+        readings = Readings(current)
+        gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck)
+        lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy)
-        public, operations = await _listen(config, gateway, metrics, sessions, stack)
+        public, operations = await _listen(config, gateway, lane, metrics, sessions, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
         yield Running(
@@ -254,7 +257,7 @@ def _upstream(address: str) -> Client:
 
 
 async def _listen(
-    config: Config, gateway: Gateway, metrics: Metrics, sessions: Sessions, stack: AsyncExitStack
+    config: Config, gateway: Gateway, lane: Lane, metrics: Metrics, sessions: Sessions, stack: AsyncExitStack
 ) -> tuple[int, int]:
     """Open both ports; the state is swept and readiness told as long as they are open."""
     health = Health()
@@ -264,7 +267,7 @@ async def _listen(
     operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
     listen = config.listen
     allowance = Allowance(connections=listen.connections, head_time=listen.head_time, body_time=listen.body_time)
-    listener = Listener(gateway, allowance, metrics.turned_away)
+    listener = Listener(gateway, allowance, metrics.turned_away, lane)
     public = await _open(listener, "public", config, stack)
     metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
     stack.callback(health.stop)

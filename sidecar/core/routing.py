@@ -66,6 +66,12 @@ class Locator:
         self._policy = policy
         self._places: dict[tuple[bool, str, str], Place] = {}
 
+    def known(self, facts: RequestFacts) -> Place | None:
+        """The place, if it is remembered and nothing speaks against the request."""
+        path, _, query = facts.target.partition("?")
+        known = self._places.get((facts.method in {"GET", "HEAD"}, facts.host, path))
+        return known if known is not None and facts.method in METHODS and is_plain_query(query) else None
+
     def locate(self, facts: RequestFacts) -> Place | Own | Relocate | Deny:
         """As `locate`; the query, which is not judged, is looked at anew for what may stand in no target."""
         path, _, query = facts.target.partition("?")

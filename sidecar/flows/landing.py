@@ -21,6 +21,10 @@ class Landing(Protocol):
         """
         ...
 
+    def at_hand(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields | None:
+        """What `establish` would give, if that needs no waiting; else None."""
+        ...
+
     def check(self, username: str, head: AnswerHead) -> Reason:
         """Whether the answer was served to *username*: `ok`, `landing_failed` (to nobody) or `landing_mismatch`
         (to somebody else)."""

@@ -147,13 +147,20 @@ class Accounts:
         Raises:
             AccountError: the account is not ready; nothing may be forwarded.
         """
+        ready = self.at_hand(order, identity, request.session)
+        if ready is not None:
+            return ready
         policy = self._policy()
-        key = (policy.hash, order, identity.person, request.session)
+        return await self._wait((policy.hash, order, identity.person, request.session), policy, identity, request)
+
+    def at_hand(self, order: AccountOrder, identity: Identity, session: str) -> str | None:
+        """The username, if the account was found ready lately; else None. *session* is as in `Trace`."""
+        key = (self._policy().hash, order, identity.person, session)
         ready = self._ready.get(key)
-        if ready is not None and self._clock.monotonic() < ready[1]:
-            self._ready.move_to_end(key)
-            return ready[0]
-        return await self._wait(key, policy, identity, request)
+        if ready is None or self._clock.monotonic() >= ready[1]:
+            return None
+        self._ready.move_to_end(key)
+        return ready[0]
 
     async def close(self) -> None:
         """Stop all work and wait until it has stopped. Those who wait get an `AccountError`."""

@@ -81,6 +81,16 @@ class Sessions:
             return None
         return entry if self.standing(entry) is not None else None
 
+    def at_hand(self, application: str, cookie: str | None) -> Entry | None:
+        """As `find`, from memory alone; None also where the store would have to be asked or told."""
+        key = self._keys.get((application, cookie)) if cookie else None
+        entry = self._entries.get(key) if key is not None else None
+        if entry is None or entry.ended or entry.session.application != application:
+            return None
+        if not entry.session.is_live(self._clock.now(), entry.seen, self._policy().limits.idle):
+            return None
+        return entry if self.standing(entry) is not None else None
+
     def standing(self, entry: Entry) -> Standing | None:
         """How a session stands under the policy of now; None if it is over, or its door is no longer there."""
         policy = self._policy()

@@ -6,7 +6,7 @@ the `Sink` as they arrive. Nothing is buffered: back-pressure goes through `Sink
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -181,8 +181,21 @@ class UpstreamError(Exception):
         self.detail = detail
 
 
+Over = Callable[["Outcome | UpstreamError | None"], None]
+"""Told how an exchange ended; None: the connection was dead, nothing came of it, and asking again does no harm."""
+
+
 class Upstream(Protocol):
     """The way to one application."""
+
+    def begin(self, request: Outgoing, answer: Answer, over: Over) -> Callable[[], None] | None:
+        """Send a request that has no body over a connection that is at hand, without waiting for anything.
+
+        Returns:
+            What gives the exchange up (*over* is not called then), or None: there is no such connection, or it is not
+            the time; nothing was sent.
+        """
+        ...
 
     async def exchange(self, request: Outgoing, answer: Answer) -> Outcome:
         """Send *request* and push the answer.

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from sidecar.core.answers import answer_lines
-from sidecar.flows.streaming import Answer, Outcome, Outgoing, UpstreamError
+from sidecar.flows.streaming import Answer, Outcome, Outgoing, Over, UpstreamError
 from sidecar.upstream.connection import READ_SIZE, Connection
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.pool import IdlePool
@@ -65,6 +65,28 @@ class Client:
         finally:
             await _close_body(request.body)
 
+    def begin(self, request: Outgoing, answer: Answer, over: Over) -> Callable[[], None] | None:
+        """Send a request without a body over a connection that is at hand; see `flows.streaming.Upstream`."""
+        connection = None if self._closed else self._pool.take(asyncio.get_running_loop().time())
+        if connection is None:
+            return None
+
+        def ended(result: Outcome | UpstreamError) -> None:
+            self._busy.discard(connection)
+            self._put_back(connection)
+            again = isinstance(result, UpstreamError) and connection.dropped and request.method in _REPEATABLE
+            over(None if again else result)
+
+        def abandon() -> None:
+            self._busy.discard(connection)
+            connection.abandon()
+
+        self._busy.add(connection)
+        if self._sweeper is None:
+            self._arm()
+        connection.begin(request, answer, ended)
+        return abandon
+
     async def _exchange(self, request: Outgoing, answer: Answer) -> Outcome:
         if self._closed:
             raise UpstreamError("connect", "the way to this application was closed")
@@ -101,12 +123,15 @@ class Client:
             outcome = await connection.exchange(request, answer)
         finally:
             self._busy.discard(connection)
+        self._put_back(connection)
+        return outcome
+
+    def _put_back(self, connection: Connection) -> None:
         if connection.reusable:
             if self._closed:
                 connection.close()
             else:
                 self._pool.put(connection, asyncio.get_running_loop().time())
-        return outcome
 
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from sidecar.core.answers import AnswerLine
@@ -52,6 +52,8 @@ class Connection(asyncio.BufferedProtocol):
         self._wake_sender: asyncio.Future[None] | None = None
         self._sent = True
         self._first = 0.0
+        self._over: Callable[[Outcome | UpstreamError], None] | None = None
+        self._done: asyncio.Future[None] | None = None
         self.dropped = False
         self.reusable = False
         self.idle_since = 0.0
@@ -67,12 +69,24 @@ class Connection(asyncio.BufferedProtocol):
         """Close an idle connection."""
         self._transport.close()
 
+    def begin(self, request: Outgoing, answer: Answer, over: Callable[[Outcome | UpstreamError], None]) -> None:
+        """Send *request*, which has no body, and push its answer; *over* is called when the exchange has ended."""
+        self._open(request, answer)
+        self._over = over
+        self._transport.write(request.head)
+
+    def abandon(self) -> None:
+        """Give the exchange up; nobody is told."""
+        self._over = None
+        self._abandon()
+
     async def exchange(self, request: Outgoing, answer: Answer) -> Outcome:
         """Send *request* and push its answer; see `flows.streaming.Upstream`. The caller closes the body."""
         if self._transport.is_closing():
             self.dropped = True
             raise UpstreamError("connect", "the connection ended before it was used")
         self._open(request, answer)
+        self._done = self._loop.create_future()
         self._transport.write(request.head)
         try:
             if request.body is not None:
@@ -83,6 +97,9 @@ class Connection(asyncio.BufferedProtocol):
             raise
         if self._error is not None:
             raise self._error
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
         first = self._first - self._started
         if self._tunnel is not None:
             return Outcome("tunnel", self._tunnel, 0, first)
@@ -111,7 +128,6 @@ class Connection(asyncio.BufferedProtocol):
             head_request=request.method == "HEAD",
             upgrade=request.upgrade and self._sent,
         )
-        self._done: asyncio.Future[None] = self._loop.create_future()
         self._started = self._moved = self._loop.time()
         self._first = 0.0
         self.dropped = False
@@ -193,7 +209,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _wake(self) -> None:
         self._stop_catching_up()
-        if not self._done.done():
+        over = self._over
+        if over is not None:
+            self._over = None
+            over(self._error or self._outcome())
+            return
+        if self._done is not None and not self._done.done():
             self._done.set_result(None)
         if self._sender is not None:
             self._stopped_sender = True

@@ -24,7 +24,8 @@ from sidecar.flows.streaming import UpstreamError
 from sidecar.web.failures import ALARMING, from_decision, from_error, reason_of, unexpected
 from sidecar.web.forwarding import Forwarding, RefusedError, StaleError
 from sidecar.web.head import MAX_HEAD, framing_fault, read_head
-from sidecar.web.inbound import SlowBodyError
+from sidecar.web.inbound import Connection, SlowBodyError
+from sidecar.web.lane import Verdict
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.reading import Readings
 from sidecar.web.replies import Replies
@@ -69,6 +70,7 @@ class Gateway:
             head = Head(twice=True)
         visit = self._teller.began(request, head, reading.policy)
         try:
+            self._resume(visit, request)
             response = await self._serve(visit, reading.locator)
         except asyncio.CancelledError:
             if visit.record.status != SWITCHED:
@@ -88,6 +90,14 @@ class Gateway:
             # aiohttp's parser drops what stands behind an upgrade that does not take place.
             response.force_close()
         return response
+
+    @staticmethod
+    def _resume(visit: Visit, request: web.BaseRequest) -> None:
+        """Go on where the quick way left a request."""
+        verdict = request.protocol.take_verdict() if isinstance(request.protocol, Connection) else None
+        if isinstance(verdict, Verdict):
+            visit.place, visit.entry, visit.application = verdict.place, verdict.entry, verdict.place.application
+            raise verdict.error
 
     async def review(self) -> None:
         """Judge open WebSockets again, their claims no older than the site allows. Called every minute."""

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
+from typing import Protocol, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
@@ -31,6 +31,18 @@ BODY_LEAST = 4096
 
 TurnedAway = Callable[[Reason], None]
 """Told of a client that was refused before it had brought a request."""
+
+
+class QuickWay(Protocol):
+    """Serves plain requests without aiohttp (`web.lane`)."""
+
+    def __call__(self, connection: Connection, data: bytes) -> Callable[[], None] | None:
+        """Begin to serve the one request that *data* is; it ends with `connection.over` or `connection.fall_back`.
+
+        Returns:
+            What gives it up when the client is gone; None if it is not for this way, and nothing was done.
+        """
+        ...
 
 
 class SlowBodyError(web.RequestPayloadError):
@@ -54,12 +66,38 @@ class Allowance:
     keep_alive: float = 75.0
 
 
+_PLAIN = (b"GET ", b"HEAD ")
+LONGEST_QUICK = 16 * 1024
+"""Bytes of a head that the quick way reads."""
+
+
 class Connection(RequestHandler):
     """aiohttp's protocol, watched; its own error answer, which echoes the offending header and logs it, is replaced."""
 
-    __slots__ = ("_allowance", "_body", "_head_bytes", "_head_since", "_turned_away", "_window_bytes", "_window_since")
+    __slots__ = (
+        "_allowance",
+        "_before",
+        "_body",
+        "_clean",
+        "_expected",
+        "_give_up",
+        "_head_bytes",
+        "_head_since",
+        "_held",
+        "_part",
+        "_quick",
+        "_rests_since",
+        "_turned_away",
+        "_verdict",
+        "_window_bytes",
+        "_window_since",
+        "draining",
+        "peer",
+    )
 
-    def __init__(self, server: web.Server, allowance: Allowance, turned_away: TurnedAway) -> None:
+    def __init__(
+        self, server: web.Server, allowance: Allowance, turned_away: TurnedAway, quick: QuickWay | None = None
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -78,6 +116,22 @@ class Connection(RequestHandler):
         self._head_since = 0.0
         self._window_bytes = 0
         self._window_since = 0.0
+        self._quick = quick
+        self._give_up: Callable[[], None] | None = None
+        self._held = b""
+        self._part = b""
+        self._before = b""
+        self._clean = True
+        self._expected = 0
+        self._rests_since = 0.0
+        self._verdict: object = None
+        self.draining = False
+        self.peer = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is on the quick way."""
+        return self._give_up is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to serve, unless there are too many already."""
@@ -89,11 +143,41 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         # A client that connects and says nothing is slow too.
         self._head_since = self._loop.time()
+        address = transport.get_extra_info("peername")
+        self.peer = str(address[0]) if isinstance(address, tuple) else ""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The client is gone, and with it the request on the quick way."""
+        give_up, self._give_up = self._give_up, None
+        if give_up is not None:
+            give_up()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed aiohttp's parser, and keep count of what no request has come of yet."""
+        """Serve a plain request the quick way; else feed aiohttp's parser, and keep count of what no request has come
+        of yet."""
+        if self._give_up is not None:
+            self._hold(data)
+            return
+        if self._quick is not None and self._clean and (self._part or data.startswith(_PLAIN)) and self._waits():
+            if self._part:
+                data, self._part = self._part + data, b""
+            self._rests_since = 0.0
+            if len(data) <= LONGEST_QUICK and b"\r\n\r\n" not in data:
+                # The rest of the head is on its way, or its time will be up.
+                self._part, self._head_since = data, self._head_since or self._loop.time()
+                return
+            self._give_up = self._quick(self, data)
+            if self._give_up is not None:
+                self._head_since = 0.0
+                return
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
+        self._rests_since = 0.0
+        self._keep_clean(data, self._request_count - before)
         if self._request_count != before:
             self._head_bytes, self._head_since = 0, 0.0
             if self._messages:
@@ -112,13 +196,105 @@ class Connection(RequestHandler):
             if self._head_bytes > MAX_HEAD:
                 self._turn_away(Reason.HEADERS_TOO_LARGE)
 
+    def over(self, *, keep_alive: bool) -> None:
+        """The request on the quick way is answered, or its answer broke off."""
+        self._give_up = None
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if not keep_alive:
+            transport.close()
+            return
+        self._rests_since = self._loop.time()
+        self._go_on()
+
+    def fall_back(self, data: bytes, verdict: object) -> None:
+        """Nothing of an answer was sent: aiohttp's way begins anew, with what is known already as the *verdict*."""
+        self._give_up = None
+        self._verdict = verdict
+        if self.transport is not None and not self.transport.is_closing():
+            self._feed(data)
+            self._go_on()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._give_up = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def take_verdict(self) -> object:
+        """What the quick way has found out of the request that begins now; None if nothing."""
+        verdict, self._verdict = self._verdict, None
+        return verdict
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what a client sends ahead, and stop reading when that is much."""
+        self._held += data
+        if len(self._held) > MAX_HEAD and self.transport is not None:
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            if self.transport is not None and not self.transport.is_reading():
+                self.transport.resume_reading()
+            self.data_received(held)
+
+    def _waits(self) -> bool:
+        """Whether aiohttp waits for a request and has no part of one."""
+        waiter = self._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not self._messages
+            and self._body is None
+            and not self._head_bytes
+            and not self._upgraded
+            and not self._force_close
+            and not self._close
+        )
+
+    def _keep_clean(self, data: bytes, requests: int) -> None:
+        """Follow whether aiohttp's parser stands between two requests: only then may another reader take over.
+
+        It does after a head without a body that came alone, and after a body whose announced end is the end of what
+        came. In doubt it does not, and the connection stays with aiohttp.
+        """
+        if self._expected:
+            self._expected -= len(data)
+            self._clean = self._expected == 0
+            self._expected = max(self._expected, 0)
+            return
+        if self._before:
+            data, self._before, self._clean = self._before + data, b"", True
+        if self._clean and not requests and len(data) <= MAX_HEAD:
+            self._before = data
+        if not self._clean or requests != 1:
+            self._clean = False
+            return
+        end = data.find(b"\r\n\r\n") + 4
+        message = self._messages[-1][0] if self._messages else None
+        headers = getattr(message, "headers", None)
+        if end < 4 or headers is None or getattr(message, "chunked", True) or getattr(message, "upgrade", True):
+            self._clean = False
+            return
+        length = headers.get("Content-Length", "0")
+        self._expected = int(length) - (len(data) - end) if length.isdigit() else -1
+        self._clean = self._expected == 0
+        if self._expected < 0:
+            self._expected = 0
+
     def sweep(self, now: float) -> None:
         """End what takes too long; *now* in loop time."""
         body = self._body
-        if body is None:
+        if self._give_up is not None:
+            return
+        if self._rests_since and now - self._rests_since > self._allowance.keep_alive and self._waits():
+            self._turn_away(Reason.OK)
+        elif body is None:
             if self._head_since and now - self._head_since > self._allowance.head_time:
                 # Without a byte nobody waits for an answer.
-                silent = not self._head_bytes
+                silent = not self._head_bytes and not self._part
                 self._turn_away(Reason.OK if silent else Reason.REQUEST_TIMEOUT)
         elif body.is_eof():
             self._body = None

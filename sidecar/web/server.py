@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.reason import Reason
-from sidecar.web.inbound import Allowance, Connection, TurnedAway
+from sidecar.web.inbound import Allowance, Connection, QuickWay, TurnedAway
 
 LOG = logging.getLogger(__name__)
 SWEEP = 1.0
@@ -23,14 +23,15 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class _Server(web.Server):
     """Makes our protocol instead of aiohttp's."""
 
-    def __init__(self, handler: Handler, allowance: Allowance, turned_away: TurnedAway) -> None:
+    def __init__(self, handler: Handler, allowance: Allowance, turned_away: TurnedAway, quick: QuickWay | None) -> None:
         # handler_cancellation: a closed tab cancels its handler (design, section 3, "Cancellation is a contract").
         super().__init__(handler, handler_cancellation=True)
         self._allowance = allowance
         self._turned_away = turned_away
+        self._quick = quick
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, self._allowance, self._turned_away)
+        return Connection(self, self._allowance, self._turned_away, self._quick)
 
 
 def _nobody_asks(reason: Reason) -> None:
@@ -41,9 +42,13 @@ class Listener:
     """One open port."""
 
     def __init__(
-        self, handler: Handler, allowance: Allowance | None = None, turned_away: TurnedAway = _nobody_asks
+        self,
+        handler: Handler,
+        allowance: Allowance | None = None,
+        turned_away: TurnedAway = _nobody_asks,
+        quick: QuickWay | None = None,
     ) -> None:
-        self._server = _Server(handler, allowance or Allowance(), turned_away)
+        self._server = _Server(handler, allowance or Allowance(), turned_away, quick)
         self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=10.0)
         self._sweeper: asyncio.TimerHandle | None = None
         self.port = 0

@@ -93,6 +93,10 @@ class HeaderLanding:
 
     async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
         """The username and its proof on every request: nothing is held at the application for us."""
+        return self.at_hand(session, username, node, now)
+
+    def at_hand(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
+        """The same: there is nothing to wait for."""
         return ((self._header, username.encode()), *self._proof.fields(username, session, now))
 
     def check(self, username: str, head: AnswerHead) -> Reason:
