@@ -13,9 +13,11 @@ from functools import lru_cache
 from sidecar.core.cookies import OWN_PREFIXES, set_cookie_name
 from sidecar.core.lines import Remembered, split_line
 
-PLAIN, NOTED, SET_COOKIE, CONNECTION, LENGTH, CODING, DROPPED = range(7)
-"""What is done with a line. A plain one passes and nobody looks at it; a noted one passes and somebody does."""
+PLAIN, NOTED, ADDRESS, SET_COOKIE, CONNECTION, LENGTH, CODING, DROPPED = range(8)
+"""What is done with a line. A plain one passes and nobody looks at it; a noted one passes and somebody does; an address
+with parameters may hold a session."""
 
+_NONE: frozenset[bytes] = frozenset()
 _ADDRESSES = frozenset(b"location content-location refresh link".split())
 
 _PARTS = {
@@ -29,7 +31,8 @@ _PARTS = {
     ),
     **dict.fromkeys((*_ADDRESSES, b"x-ausername", b"x-seraph-loginreason"), NOTED),
 }
-_MAY_PASS = frozenset({PLAIN, NOTED, SET_COOKIE})
+_NOT_SIMPLE = frozenset({SET_COOKIE, ADDRESS})
+_MAY_PASS = frozenset({PLAIN, NOTED, ADDRESS, SET_COOKIE})
 
 
 class AnswerLine:
@@ -40,15 +43,19 @@ class AnswerLine:
         name: Lower case.
         value: Without the blanks around it.
         part: See `PLAIN` and the others.
+        tokens: The words of a `Connection` line, lower case.
     """
 
-    __slots__ = ("name", "part", "raw", "value")
+    __slots__ = ("name", "part", "raw", "tokens", "value")
 
     def __init__(self, raw: bytes) -> None:
         name, self.value = split_line(raw)
         self.raw = raw
         self.name = name.lower()
         self.part = _PARTS.get(self.name, PLAIN)
+        if self.name in _ADDRESSES and b";" in raw:
+            self.part = ADDRESS
+        self.tokens = _tokens(self.value) if self.part == CONNECTION else _NONE
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AnswerLine) and self.raw == other.raw
@@ -93,31 +100,40 @@ class Return:
     close: bool = False
 
 
+def specials(lines: Iterable[AnswerLine]) -> list[AnswerLine]:
+    """The few lines that somebody looks at."""
+    return [line for line in lines if line.part]
+
+
 def answer_head(
-    status: int, reason: bytes, lines: Sequence[AnswerLine], back: Return, extra: Sequence[bytes] = ()
+    status: int,
+    reason: bytes,
+    lines: Sequence[AnswerLine],
+    special: Sequence[AnswerLine],
+    back: Return,
+    extra: Sequence[bytes] = (),
 ) -> bytes:
     """The client's head: the application's lines in their order, hop-by-hop ones and guarded cookies removed.
 
     Args:
+        special: Those of *lines* that `specials` finds.
         extra: Lines of ours, whole.
     """
-    out = [_status_line(status, reason)]
-    named: frozenset[bytes] = frozenset()
-    for line in lines:
+    named, simple = _NONE, True
+    for line in special:
         part = line.part
-        if part == PLAIN:
-            out.append(line.raw)
-        elif part == NOTED:
-            out.append(_without_sessions(line, back.guarded))
-        elif part == SET_COOKIE:
-            if back.cookies and not _is_guarded(line.value, back.guarded):
-                out.append(line.raw)
-        elif part == CONNECTION:
-            named |= _tokens(line.value)
-    named -= _ORDINARY
+        if part == CONNECTION:
+            named |= line.tokens
+        elif part in _NOT_SIMPLE:
+            simple = False
     if named:
-        out[1:] = _unnamed(lines, named, back)
-    out.extend(extra)
+        named -= _ORDINARY
+    out = [_status_line(status, reason)]
+    if simple and not named:
+        out += [line.raw for line in lines if line.part <= NOTED]
+    else:
+        out += [_passed(line, back) for line in lines if line.part in _MAY_PASS and _passes(line, named, back)]
+    out += extra
     if status >= 200 and status != 204:
         if back.length is not None:
             out.append(b"Content-Length: %d" % back.length)
@@ -138,14 +154,17 @@ def _status_line(status: int, reason: bytes) -> bytes:
     return b"HTTP/1.1 %d %b" % (status, reason)
 
 
-def _unnamed(lines: Sequence[AnswerLine], named: frozenset[bytes], back: Return) -> list[bytes]:
-    """The lines that pass where `Connection` names some to be removed."""
-    left = [line for line in lines if line.name not in named and line.part in _MAY_PASS]
-    return [
-        _without_sessions(line, back.guarded)
-        for line in left
-        if line.part != SET_COOKIE or (back.cookies and not _is_guarded(line.value, back.guarded))
-    ]
+def _passes(line: AnswerLine, named: frozenset[bytes], back: Return) -> bool:
+    if line.name in named:
+        return False
+    return line.part != SET_COOKIE or (back.cookies and not _is_guarded(line.value, back.guarded))
+
+
+def _passed(line: AnswerLine, back: Return) -> bytes:
+    """The line without `;jsessionid=…` in its addresses (rule 16): the application's sessions are ours to keep (D8)."""
+    if line.part != ADDRESS or not back.guarded:
+        return line.raw
+    return _session_parameter(back.guarded).sub(b"", line.raw)
 
 
 def _tokens(value: bytes) -> frozenset[bytes]:
@@ -155,13 +174,6 @@ def _tokens(value: bytes) -> frozenset[bytes]:
 def _is_guarded(value: bytes, guarded: frozenset[bytes]) -> bool:
     name = set_cookie_name(value)
     return name in guarded or name.startswith(OWN_PREFIXES)
-
-
-def _without_sessions(line: AnswerLine, guarded: frozenset[bytes]) -> bytes:
-    """The line without `;jsessionid=…` in its addresses (rule 16): the application's sessions are ours to keep (D8)."""
-    if not guarded or line.name not in _ADDRESSES or b";" not in line.raw:
-        return line.raw
-    return _session_parameter(guarded).sub(b"", line.raw)
 
 
 @lru_cache(maxsize=16)

@@ -39,22 +39,38 @@ def find_cookie(field: bytes, name: bytes) -> str | None:
     return None if found is None else found.decode("latin-1")
 
 
-def cookies_up(fields: Iterable[bytes], guarded: frozenset[bytes], jar: Jar) -> bytes | None:
-    """The `Cookie` value for the application: the browser's cookies without ours and the guarded ones, then our jar.
+def browser_cookies(fields: Iterable[bytes], guarded: frozenset[bytes]) -> list[bytes]:
+    """The browser's cookies that an application may see: without ours and the guarded ones.
 
     Args:
         fields: The client's `Cookie` fields.
         guarded: Case-folded names that a browser may not present: the product's session and remember-me cookies.
-        jar: The application's session cookies that we keep for the person; empty without one.
     """
-    kept: list[bytes] = []
-    for field in fields:
-        for piece in field.split(b";"):
-            text = piece.strip(b" \t")
-            if text and not _names_any(text, guarded):
-                kept.append(text)
-    kept.extend(f"{name}={value}".encode("latin-1") for name, value in jar)
-    return b"; ".join(kept) if kept else None
+    return [
+        text
+        for field in fields
+        for piece in field.split(b";")
+        if (text := piece.strip(b" \t")) and not _names_any(text, guarded)
+    ]
+
+
+class Carried:
+    """What one `Cookie` field says at one application. A browser sends the same field again and again.
+
+    Attributes:
+        field: As it came.
+        application: Name of our cookie there.
+        session: Its value, or None.
+        up: What of it an application may see.
+    """
+
+    __slots__ = ("application", "field", "session", "up")
+
+    def __init__(self, field: bytes, application: str, guarded: frozenset[bytes]) -> None:
+        self.field = field
+        self.application = application
+        self.session = find_cookie(field, application.encode())
+        self.up = browser_cookies((field,), guarded)
 
 
 def _names_any(piece: bytes, guarded: frozenset[bytes]) -> bool:

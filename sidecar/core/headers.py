@@ -5,11 +5,11 @@ Removal comes first and knows no exception: whatever a rule says, no identity he
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from sidecar.core.cookies import cookies_up
+from sidecar.core.cookies import browser_cookies
 from sidecar.core.lines import Remembered, split_line
 from sidecar.domain.session import Jar
 
@@ -37,9 +37,10 @@ _STRIP_PREFIXES = (
     # Trusted Applications name a user and sign it with a key of their own; Crowd's clients name a user and a token.
     b"x-seraph-trusted-app-",
     b"x-crowd-",
-    # What a proxy in front found in a client's certificate.
+    # What a proxy in front found in a client's certificate (RFC 9440 and older); Tomcat's SSLValve reads the first.
     b"ssl-client-",
     b"x-ssl-client-",
+    b"client-cert",
     b"x-client-cert",
     b"x-arr-clientcert",
     # What the gates of clouds and other gates say of a person.
@@ -53,12 +54,12 @@ _STRIP_PREFIXES = (
 )
 _FORWARDED_PREFIXES = (
     *(b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-envoy-", b"x-proxyuser-", b"x-real-", b"x-cluster-"),
-    *(b"x-arr-", b"x-ssl-", b"x-azure-"),
+    *(b"x-arr-", b"x-ssl-", b"ssl-", b"wl-proxy-", b"x-azure-"),
 )
 _FORWARDED = frozenset(
     {b"forwarded", b"x-forwarded", b"x-client-ip", b"true-client-ip", b"client-ip", b"via", b"x-request-id"}
-    | {b"x-scheme", b"x-url-scheme", b"x-forwarded", b"front-end-https", b"x-ssl", b"x-https", b"x-host", b"x-port"}
-    | {b"cf-connecting-ip", b"fastly-client-ip", b"x-appengine-user-ip"}
+    | {b"x-scheme", b"x-url-scheme", b"front-end-https", b"x-ssl", b"x-https", b"x-host", b"x-port"}
+    | {b"cf-connecting-ip", b"fastly-client-ip", b"x-appengine-user-ip", b"proxy-client-ip", b"http-client-ip"}
 )
 """What proxies say of the way: rebuilt by us where the application needs it (rules 8 and 9), never passed on."""
 
@@ -100,6 +101,7 @@ class Part(IntEnum):
 
 # Looking a member up on its class costs more than the comparison.
 _KEEP, _COOKIE, _CREDENTIAL, _CONNECTION = Part.KEEP, Part.COOKIE, Part.CREDENTIAL, Part.CONNECTION
+_IDENTITY = Part.IDENTITY
 
 
 def normal_name(name: bytes) -> bytes:
@@ -116,9 +118,12 @@ class RequestLine:
         value: Without the blanks around it.
         part: What is done with it.
         text: The value as text, where we read it ourselves; else None.
+        plain: Whether it goes on, and nobody here reads it.
+        names: Those that a `Connection` line wants removed, lower case.
+        size: Bytes, with the line's end.
     """
 
-    __slots__ = ("name", "part", "raw", "text", "value")
+    __slots__ = ("name", "names", "part", "plain", "raw", "size", "text", "value")
 
     def __init__(self, name: bytes, value: bytes, part: Part) -> None:
         self.raw = name + b": " + value
@@ -126,6 +131,9 @@ class RequestLine:
         self.value = value
         self.part = part
         self.text = value.decode("latin-1") if self.name in _NOTED and part is not Part.COOKIE else None
+        self.plain = part is Part.KEEP and self.text is None
+        self.names = _tokens(value) - _OF_THE_HOP if part is Part.CONNECTION else frozenset[bytes]()
+        self.size = len(self.raw) + 2
 
     @property
     def forget(self) -> bool:
@@ -195,6 +203,7 @@ class Passage:
         jar: The application's session cookies that we keep for the person.
         guarded: Case-folded cookie names a browser may not present; empty for a transparent portal.
         cookies: Whether the browser's other cookies pass.
+        carried: What of the browser's cookies passes, if that was found before; then *guarded* was heeded.
         credential: Whether `Authorization` passes.
         ours: Whole lines of ours: rebuilt `X-Forwarded-*`, then who is there, with the proof.
         length: The announced body length, or None.
@@ -206,6 +215,7 @@ class Passage:
     jar: Jar = ()
     guarded: frozenset[bytes] = frozenset()
     cookies: bool = True
+    carried: Sequence[bytes] | None = None
     credential: bool = False
     ours: tuple[bytes, ...] = ()
     length: int | None = None
@@ -253,28 +263,26 @@ def read_lines(raw_lines: Iterable[bytes], names: Names) -> Head:
     Raises:
         BadLineError: a line is none.
     """
-    head = Head()
-    lines, kept, noted = names.lines, head.kept, head.noted
-    size = 0
-    for raw in raw_lines:
-        line = lines[raw]
-        size += len(raw) + 2
-        part = line.part
-        if part is _KEEP:
-            kept.append(line.raw)
-            if line.text is None:
-                continue
-        elif part is Part.IDENTITY:
+    known = names.lines
+    lines = [known[raw] for raw in raw_lines]
+    head = Head([line.raw for line in lines if line.part is _KEEP])
+    noted, size = head.noted, 0
+    for line in lines:
+        size += line.size
+        if line.plain:
+            continue
+        part, text = line.part, line.text
+        if part is _IDENTITY:
             head.stripped.append(normal_name(line.name).decode("latin-1"))
             continue
-        elif part is _COOKIE:
+        if part is _COOKIE:
             head.cookies.append(line.value)
         elif part is _CREDENTIAL:
             head.credential = line.raw
         elif part is _CONNECTION:
-            head.named |= _tokens(line.value) - _OF_THE_HOP
-        text, name = line.text, line.name
+            head.named |= line.names
         if text is not None:
+            name = line.name
             if name in noted:
                 if name in _JOINED:
                     text = f"{noted[name]},{text}"
@@ -294,9 +302,12 @@ def request_head(method: str, target: str, head: Head, passage: Passage) -> byte
     lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host, *kept]
     if passage.credential and head.credential is not None:
         lines.append(head.credential)
-    cookie = cookies_up(head.cookies if passage.cookies else (), passage.guarded, passage.jar)
-    if cookie is not None:
-        lines.append(b"Cookie: " + cookie)
+    carried = passage.carried
+    if carried is None:
+        carried = browser_cookies(head.cookies, passage.guarded) if passage.cookies else ()
+    cookies = [*carried, *[f"{name}={value}".encode("latin-1") for name, value in passage.jar]]
+    if cookies:
+        lines.append(b"Cookie: " + b"; ".join(cookies))
     lines.extend(passage.ours)
     framing = _framing(passage)
     if framing:

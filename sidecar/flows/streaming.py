@@ -44,6 +44,7 @@ class AnswerHead:
         status: 100 to 599.
         reason: The reason phrase, without control bytes.
         lines: All header lines, untouched.
+        special: Those that somebody may look at (`core.answers.specials`).
         length: The announced `Content-Length`, or None.
         chunked: Whether the answer is in chunked coding (the body is handed on decoded).
         bodiless: HEAD, 1xx, 204 or 304: no body follows whatever the fields say.
@@ -52,6 +53,7 @@ class AnswerHead:
     status: int
     reason: bytes
     lines: Sequence[AnswerLine]
+    special: Sequence[AnswerLine]
     length: int | None
     chunked: bool
     bodiless: bool
@@ -59,7 +61,14 @@ class AnswerHead:
     @property
     def leads_to(self) -> bytes:
         """Where a redirect leads, as the application says it; b"" if nowhere."""
-        return next((line.value for line in self.lines if line.name == b"location"), b"")
+        return next((line.value for line in self.special if line.name == b"location"), b"")
+
+    def noted(self, name: bytes) -> bytes | None:
+        """As `get`, for a name that `core.answers` notes: the few special lines are looked at, not all."""
+        for line in self.special:
+            if line.name == name:
+                return line.value
+        return None
 
     def get(self, name: bytes) -> bytes | None:
         """The value of the first field of that (lower-case) name."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import httptools
 
-from sidecar.core.answers import CODING, CONNECTION, LENGTH, AnswerLine
+from sidecar.core.answers import CODING, CONNECTION, LENGTH, AnswerLine, specials
 from sidecar.core.lines import BadLineError, Remembered
 from sidecar.flows.streaming import Answer, AnswerHead, UpstreamError
 
@@ -182,9 +182,10 @@ class AnswerParser:
             lines = [known[raw] for raw in raw_lines[1:]]
         except BadLineError as error:
             raise UpstreamError("head", f"the head is malformed ({error})") from None
-        length, chunked, self.keep_alive = _framing(lines, current)
+        special = specials(lines)
+        length, chunked, self.keep_alive = _framing(special, current)
         bodiless = self._head_request or status < 200 or status in (204, 304)
-        head = AnswerHead(status, reason, lines, length, chunked, bodiless)
+        head = AnswerHead(status, reason, lines, special, length, chunked, bodiless)
         if status < 200 and status != 101:
             self._interim(head)
             return
@@ -307,7 +308,7 @@ def _check_part(head: bytes, start: int) -> None:
         raise UpstreamError("head", "the head is malformed (line ends)")
 
 
-def _framing(lines: Sequence[AnswerLine], current: bool) -> tuple[int | None, bool, bool]:
+def _framing(special: Sequence[AnswerLine], current: bool) -> tuple[int | None, bool, bool]:
     """Read the length, whether the coding is chunked, and whether the connection stays open.
 
     *current* says HTTP/1.1. The rules are stricter than RFC 9112 section 6: one length or one coding, never both.
@@ -317,13 +318,11 @@ def _framing(lines: Sequence[AnswerLine], current: bool) -> tuple[int | None, bo
     """
     length: int | None = None
     chunked = False
-    connection = b""
-    for line in lines:
+    options: frozenset[bytes] = frozenset()
+    for line in special:
         part = line.part
-        if part < CONNECTION:
-            continue
         if part == CONNECTION:
-            connection += b"," + line.value.lower()
+            options |= line.tokens
         elif part == LENGTH:
             if length is not None or not line.value.isdigit() or len(line.value) > MOST_DIGITS:
                 raise UpstreamError("head", "the length is repeated or no number")
@@ -334,7 +333,4 @@ def _framing(lines: Sequence[AnswerLine], current: bool) -> tuple[int | None, bo
             chunked = True
     if chunked and length is not None:
         raise UpstreamError("head", "a length and a coding")
-    if not connection:
-        return length, chunked, current
-    options = [option.strip(b" \t") for option in connection.split(b",")]
     return length, chunked, b"close" not in options and (current or b"keep-alive" in options)

@@ -56,7 +56,8 @@ class Passing:
     def interim(self, head: AnswerHead) -> None:
         """100 and 103 go on to clients that know them (RFC 9110, section 15.2)."""
         if self._modern:
-            self.sink.write(answer_head(head.status, head.reason, head.lines, Return(guarded=self._guarded)))
+            back = Return(guarded=self._guarded)
+            self.sink.write(answer_head(head.status, head.reason, head.lines, head.special, back))
 
     def begin(self, head: AnswerHead) -> bool:
         """Judge, keep what is ours, write the client's head."""
@@ -100,6 +101,5 @@ class Passing:
             bodiless=head.bodiless,
             close=not self.keep_alive,
         )
-        return answer_head(
-            head.status, head.reason, head.lines, back, (b"X-Request-Id: " + self._record.request.encode(),)
-        )
+        ours = (b"X-Request-Id: " + self._record.request.encode(),)
+        return answer_head(head.status, head.reason, head.lines, head.special, back, ours)

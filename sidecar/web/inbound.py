@@ -17,6 +17,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from sidecar.core.cookies import Carried
 from sidecar.domain.reason import Reason
 from sidecar.web.head import MAX_HEAD
 
@@ -91,6 +92,7 @@ class Connection(RequestHandler):
         "_verdict",
         "_window_bytes",
         "_window_since",
+        "carried",
         "draining",
         "peer",
     )
@@ -127,6 +129,8 @@ class Connection(RequestHandler):
         self._verdict: object = None
         self.draining = False
         self.peer = ""
+        # What the last `Cookie` field on this connection said.
+        self.carried: Carried | None = None
 
     @property
     def busy(self) -> bool:

@@ -13,12 +13,12 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 
-from sidecar.core.cookies import find_cookie
+from sidecar.core.cookies import Carried
 from sidecar.core.decide import Visitor, decide
 from sidecar.core.headers import Head, read_lines, request_head
 from sidecar.core.lines import BadLineError
 from sidecar.domain.decision import Forward, Place, RequestFacts
-from sidecar.domain.policy import Mode
+from sidecar.domain.policy import Application, Mode
 from sidecar.domain.reason import Reason
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions
@@ -83,9 +83,9 @@ class Lane:
         if place is None or place.portal.mode is not Mode.ENFORCE:
             return None
         application = place.application
-        cookie = find_cookie(head.cookies[0], application.cookie.encode()) if len(head.cookies) == 1 else None
-        entry = self._sessions.at_hand(application.name, cookie)
-        if entry is None or entry.standing is None or self._recheck.is_due(entry):
+        carried = self._carried(connection, head, application)
+        entry = self._sessions.at_hand(application.name, carried.session) if carried is not None else None
+        if carried is None or entry is None or entry.standing is None or self._recheck.is_due(entry):
             return None
         visitor = Visitor(entry.session, entry.standing, self._sessions.wants_renewal(entry))
         decision = decide(facts, place, visitor, reading.policy, self._clock.now())
@@ -94,17 +94,27 @@ class Lane:
         draft = self._teller.draft(connection.peer, head, facts, reading.policy)
         draft.place, draft.application = place, application
         draft.entry, draft.standing = entry, entry.standing
-        return self._forward(connection, data, draft, decision, entry)
+        return self._forward(connection, data, draft, decision, entry, carried)
+
+    def _carried(self, connection: Connection, head: Head, application: Application) -> Carried | None:
+        """What the one `Cookie` field says; None if there is none, or more than one."""
+        if len(head.cookies) != 1:
+            return None
+        field, carried = head.cookies[0], connection.carried
+        if carried is None or carried.field != field or carried.application != application.cookie:
+            guarded = self._applications[application.name].guarded
+            carried = connection.carried = Carried(field, application.cookie, guarded)
+        return carried
 
     def _forward(
-        self, connection: Connection, data: bytes, draft: Draft, decision: Forward, entry: Entry
+        self, connection: Connection, data: bytes, draft: Draft, decision: Forward, entry: Entry, carried: Carried
     ) -> Callable[[], None] | None:
         serving = self._applications[decision.place.application.name]
         keep_alive, facts, record = not connection.draining, draft.facts, draft.record
         answer: Passing
         if decision.username is None or decision.order is None:
             answer = Passing(ConnectionSink(connection), record, serving.guarded, cookies=True, keep_alive=keep_alive)
-            passage = passage_of(draft, serving)
+            passage = passage_of(draft, serving, carried=carried.up)
         else:
             session = entry.session
             username = serving.accounts.at_hand(decision.order, session.identity, session.key[:16])
@@ -114,7 +124,7 @@ class Lane:
             answer = PersonAnswer(
                 ConnectionSink(connection), draft, serving, username, self._sessions, self._audit, keep_alive=keep_alive
             )
-            passage = passage_of(draft, serving, identity=fields, jar=session.jars.get(NODE, ()))
+            passage = passage_of(draft, serving, identity=fields, jar=session.jars.get(NODE, ()), carried=carried.up)
         outgoing = Outgoing(method=facts.method, head=request_head(facts.method, facts.target, draft.head, passage))
         crossing = _Crossing(self, connection, data, draft, decision, answer)
         crossing.abandon = serving.upstream.begin(outgoing, answer, crossing.over)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sidecar.core.headers import Passage
 from sidecar.domain.session import Jar
 from sidecar.flows.streaming import Fields
@@ -16,6 +18,7 @@ def passage_of(
     jar: Jar = (),
     guarded: frozenset[bytes] | None = None,
     cookies: bool = True,
+    carried: Sequence[bytes] | None = None,
     credential: bool = False,
 ) -> Passage:
     """The passage of a request.
@@ -25,6 +28,7 @@ def passage_of(
         jar: The application's session cookies that we keep for the person.
         guarded: Names of cookies a browser may not present; the application's own unless said otherwise.
         cookies: Whether the browser's other cookies pass.
+        carried: Those of them that pass, if that was found before.
         credential: Whether `Authorization` passes.
     """
     noted = draft.head.noted
@@ -34,6 +38,7 @@ def passage_of(
         jar=jar,
         guarded=serving.guarded if guarded is None else guarded,
         cookies=cookies,
+        carried=carried,
         credential=credential,
         ours=(
             b"X-Forwarded-For: " + draft.forwarded_for.encode(),

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sidecar.core.answers import SET_COOKIE, guarded_set_cookies
+from sidecar.core.answers import guarded_set_cookies
 from sidecar.core.cookies import jar_after
 from sidecar.domain.decision import Kind, Place
 from sidecar.domain.events import Code
@@ -74,11 +74,9 @@ class PersonAnswer(Passing):
         return Reason.OK
 
     def _keep(self, head: AnswerHead, entry: Entry) -> None:
-        if not any(line.part == SET_COOKIE for line in head.lines):
-            return
         jar = old = entry.session.jars.get(NODE, ())
         # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
-        for cookie in guarded_set_cookies(head.lines, self._serving.kept):
+        for cookie in guarded_set_cookies(head.special, self._serving.kept):
             jar = jar_after(jar, cookie)
         if jar != old:
             self._sessions.keep_jar(entry, NODE, jar)

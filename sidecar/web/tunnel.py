@@ -44,7 +44,7 @@ class Handshake:
         self._record.status = 101
         extra = (b"Connection: Upgrade", b"Upgrade: websocket")
         back = Return(guarded=frozenset(), cookies=False, bodiless=True)
-        self.sink.write(answer_head(101, b"Switching Protocols", head.lines, back, extra))
+        self.sink.write(answer_head(101, b"Switching Protocols", head.lines, head.special, back, extra))
         return True
 
     def body(self, data: bytes) -> None:

@@ -13,6 +13,7 @@ from sidecar.core.answers import (
     answer_lines,
     guarded_set_cookies,
     lines_of,
+    specials,
 )
 
 Pairs = list[tuple[bytes, bytes]]
@@ -23,7 +24,10 @@ BACK = Return(guarded=GUARDED)
 
 def down(fields: Pairs, back: Return = BACK, status: int = 200, extra: Pairs | None = None) -> list[bytes]:
     """The lines of the answer's head."""
-    head = answer_head(status, b"OK", lines_of(fields), back, [name + b": " + value for name, value in extra or []])
+    lines = lines_of(fields)
+    head = answer_head(
+        status, b"OK", lines, specials(lines), back, [name + b": " + value for name, value in extra or []]
+    )
     assert head.endswith(b"\r\n\r\n") and 1 == head.count(b"\r\n\r\n")
     return head[:-4].split(b"\r\n")
 
@@ -118,6 +122,7 @@ ADDRESSES = [
     (b"/a?b=;c", b"/a?b=;c"),
     (b"/a;jsessionidx=1", b"/a;jsessionidx=1"),
     (b"/jsessionid=1", b"/jsessionid=1"),
+    (b"/a;b/jsessionid=1?jsessionid=2&c=;x", b"/a;b/jsessionid=1?jsessionid=2&c=;x"),
 ]
 
 
@@ -137,6 +142,21 @@ def test_nothing_else_of_an_address_changes(text: str) -> None:
     value = text.strip(" ").encode()
     if b";jsessionid=" not in value.lower():
         assert b"Location: " + value == down([(b"Location", value)])[1].rstrip(b" ") + b" " * (not value)
+
+
+sessions = [b";JSESSIONID=1A2B.node1", b";jsessionid=", b";Seraph.RememberMe.cookie=x%2Fy"]
+others = [b"/a", b"/jsessionid=1", b";v=1", b";jsessionid", b";xjsessionid=1", b"?b=c", b"&jsessionid=d", b"#e"]
+others += [b'>; rel="n"', b", </f", b"; x=y"]
+pieces = st.sampled_from([*sessions, *others])
+
+
+@given(st.lists(pieces, max_size=12))
+def test_sessions_leave_an_address_and_everything_else_stays(parts: list[bytes]) -> None:
+    value = b"/x" + b"".join(parts)
+    left = b"/x" + b"".join(part for part in parts if part not in sessions)
+    for name in (b"Location", b"LINK"):
+        assert [b"HTTP/1.1 200 OK", name + b": " + left] == down([(name, value)])
+    assert [b"HTTP/1.1 200 OK", b"X-Other: " + value] == down([(b"X-Other", value)])
 
 
 def test_lines_are_remembered_but_for_cookies() -> None:

@@ -66,6 +66,8 @@ IDENTITIES += ["X-Lychgate-User", "X-Lychgate-Anything", "X-Site-User", "X-Site-
 IDENTITIES += ["X-Seraph-Trusted-App-Cert", "X-Seraph-Trusted-App-Id", "X-Crowd-Token", "SSL-Client-S-DN", "Sm-User"]
 IDENTITIES += ["X-SSL-Client-DN", "X-Client-Cert", "OIDC-Claim-email", "X-Amzn-Oidc-Identity", "X-Remote-Groups"]
 IDENTITIES += ["X-Goog-Authenticated-User-Email", "Cf-Access-Authenticated-User-Email", "X-MS-CLIENT-PRINCIPAL-NAME"]
+IDENTITIES += ["X-Seraph-Trusted-App-Magic", "X-Seraph-Trusted-App-Version", "SSL-Client-Escaped-Cert"]
+IDENTITIES += ["Client-Cert", "Client-Cert-Chain", "X-Crowd-User", "X-ARR-ClientCert"]
 
 
 @pytest.mark.parametrize("name", IDENTITIES)
@@ -124,6 +126,8 @@ FORWARDED += [
 ]
 FORWARDED += ["X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Forwarded", "X-Ssl", "X-SSL-Protocol", "X-Real-Port"]
 FORWARDED += ["X-Arr-Ssl", "X-Azure-ClientIP", "CF-Connecting-IP", "X-Host", "X-Https"]
+FORWARDED += ["SSL-Cipher", "SSL-Session-Id", "SSL-Cipher-Usekeysize", "SSL-Secure-Protocol", "X-SSL-Cert"]
+FORWARDED += ["X-Arr-Log-Id", "WL-Proxy-SSL", "WL-Proxy-Client-IP", "Proxy-Client-IP", "HTTP-Client-IP"]
 HOP = [
     "Keep-Alive",
     "Proxy-Connection",
@@ -282,7 +286,12 @@ def test_the_memory_of_names_is_bounded() -> None:
 def test_what_the_products_need_passes() -> None:
     """Names that begin like ones that do not pass."""
     fields: Pairs = [
-        (name, b"1") for name in (b"X-Atlassian-Token", b"X-AUSERNAME", b"X-Requested-With", b"X-Sslx", b"Sm")
+        (name, b"1")
+        for name in (
+            *(b"X-Atlassian-Token", b"X-AUSERNAME", b"X-Requested-With", b"X-Sslx", b"Sm", b"Sslx", b"X-Crowdx"),
+            # What the mobile apps say of themselves names no person, and the application may answer to it.
+            *(b"X-Atlassian-Mobile-App", b"X-Atlassian-Mobile-App-Version"),
+        )
     ]
     assert [name + b": 1" for name, _ in fields] == head_of(fields, Passage(host=b"h"))[2:]
 

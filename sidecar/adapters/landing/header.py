@@ -5,11 +5,11 @@ The header alone convinces nobody who checks the proof; a receiver that does not
 
 from __future__ import annotations
 
-import hmac
+import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
-from cachetools import TTLCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -27,6 +27,9 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.streaming import AnswerHead, Fields
+
+REMEMBERED = 10_000
+"""Assertions that are remembered at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +62,18 @@ class AssertionProof:
     audience: str
     private: tuple[OKPKey, ...]
     life: int = 60
-    _made: TTLCache[tuple[str, str], bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._made = TTLCache(10_000, self.life / 3)
+    _made: dict[tuple[str, str], tuple[float, Fields]] = field(default_factory=dict)
 
     def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
         """The header with the assertion: signing costs a tenth of a millisecond, so it is remembered for a while."""
-        token = self._made.get((session.key, username))
-        if token is None:
-            token = self._sign(username, now)
-            self._made[session.key, username] = token
-        return ((self.header.encode(), token),)
+        made = self._made.get((session.key, username))
+        if made is not None and time.monotonic() < made[0]:
+            return made[1]
+        if len(self._made) >= REMEMBERED:
+            self._made.clear()
+        fields = ((self.header.encode(), self._sign(username, now)),)
+        self._made[session.key, username] = (time.monotonic() + self.life / 3, fields)
+        return fields
 
     def keys(self) -> dict[str, object]:
         """The public keys as a JWK set."""
@@ -81,6 +84,15 @@ class AssertionProof:
         claims = {"iss": self.issuer, "aud": self.audience, "sub": username, "iat": now, "exp": now + self.life}
         header = {"alg": "Ed25519", "kid": key.kid, "typ": "JWT"}
         return jwt.encode(header, claims, key, algorithms=["Ed25519"]).encode()
+
+
+@lru_cache(maxsize=4096)
+def _served(named: bytes, username: str) -> Reason:
+    """What the product's header says of *username*; the same for every answer to a person."""
+    served = unquote_plus(named.decode("latin-1")).strip().casefold()
+    if served == username.casefold():
+        return Reason.OK
+    return Reason.LANDING_FAILED if served in {"anonymous", ""} else Reason.LANDING_MISMATCH
 
 
 class HeaderLanding:
@@ -101,13 +113,10 @@ class HeaderLanding:
 
     def check(self, username: str, head: AnswerHead) -> Reason:
         """Compare with the product's own header; it is an alarm, not the guard, and absent on many answers."""
-        named = head.get(self._user_header)
+        named = head.noted(self._user_header)
         if named is None:
             return Reason.OK
-        served = unquote_plus(named.decode("latin-1")).strip().casefold()
-        if hmac.compare_digest(served.encode(), username.casefold().encode()):
-            return Reason.OK
-        return Reason.LANDING_FAILED if served in {"anonymous", ""} else Reason.LANDING_MISMATCH
+        return _served(named, username)
 
     async def end(self, session: Session) -> None:
         """The application's cookies went with the session; nothing else was established."""

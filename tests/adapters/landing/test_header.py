@@ -11,7 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
-from sidecar.core.answers import lines_of
+from sidecar.core.answers import lines_of, specials
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
@@ -116,4 +116,6 @@ def test_whom_the_answer_was_served_to(named: bytes | None, expected: Reason) ->
     fields = () if named is None else ((b"x-ausername", named),)
     landing = HeaderLanding("X-User", proof(), "X-AUSERNAME")
 
-    assert expected is landing.check("ada", AnswerHead(200, b"OK", lines_of(fields), 0, chunked=False, bodiless=False))
+    assert expected is landing.check(
+        "ada", AnswerHead(200, b"OK", lines_of(fields), specials(lines_of(fields)), 0, chunked=False, bodiless=False)
+    )
