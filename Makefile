@@ -2,6 +2,7 @@
 #   make demo    the gate, an OpenID provider and a stand-in Jira on this machine, with a link to click
 #   make test    all tests and checks; what this machine lacks is named as skipped
 #   make check   format, lint, types, import contracts
+#   make bench   beside nginx and other gateways on this machine; writes docs/benchmarks.md
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 WORKERS ?= 2
 
-.PHONY: demo test check format docs clean setup
+.PHONY: demo test check format bench docs clean setup
 
 demo: $(VENV)/.run
 	@$(BIN)/lychgate demo --port $(PORT)
@@ -27,6 +28,11 @@ check: setup
 format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+bench: setup
+	@$(BIN)/python -m tests.e2e.install || echo "Without Node.js nobody can be signed in."
+	@$(BIN)/python -m tests.bench.install || true
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 docs: setup
 	@$(BIN)/python -m sidecar.config.reference > docs/configuration.md

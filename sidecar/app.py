@@ -6,15 +6,14 @@ import asyncio
 import logging
 import secrets
 import socket
-import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, TextIO
-from urllib.parse import urlsplit
 
 from sidecar import __version__
 from sidecar.adapters.accounts import calls
@@ -30,7 +29,14 @@ from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.sqlite import State, open_state
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
-from sidecar.config.outside import cookie_keys, header_landing, provider_config
+from sidecar.config.outside import (
+    cookie_keys,
+    header_landing,
+    patiences,
+    provider_config,
+    upstream_limits,
+    upstream_tls,
+)
 from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
@@ -39,7 +45,8 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
-from sidecar.upstream.client import Client, connect_to
+from sidecar.upstream.client import Client, connect_to, connect_unix
+from sidecar.upstream.startup import StatusPage
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
 from sidecar.web.inbound import Allowance
@@ -74,7 +81,7 @@ class Health:
         self.stopping = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Running:
     """A gate that serves.
 
@@ -117,10 +124,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
     async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
         log = audit_log(loaded, audit, time, metrics, sealer, stack)
-        state = await stack.enter_async_context(open_state(config.state.directory, sealer))
-        if config.state.directory is None:
-            # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
-            _ = [await state.ledger.init(name, time.now()) for name in policy.applications]
+        state = await _state(config, policy, sealer, time, stack)
         accounts = Accounts(current, await _reach(config, policy, time, stack), state.ledger, log, time, metrics)
         stack.push_async_callback(accounts.close)
         providers = await _providers(config, policy, time, stack)
@@ -130,7 +134,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(sign_in.close)
         recheck = Recheck(providers, sessions, current, log, time)
         stack.push_async_callback(recheck.close)
-        applications = _applications(config, policy, keys, accounts, stack)
+        clients = _clients(config, policy, stack)
+        applications = _applications(config, policy, keys, accounts, clients)
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, providers, landings, current, chance)
         stack.push_async_callback(sign_outs.close)
@@ -142,19 +147,11 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         readings = Readings(current)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
-        await _gauges(metrics, sessions, tunnels, state, policy)
+        await _gauges(metrics, sessions, tunnels, state, policy, clients)
         public, operations = await _listen(config, gateway, lane, metrics, sessions, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
-        yield Running(
-            public=public,
-            operations=operations,
-            policy=policy,
-            state=state,
-            metrics=metrics,
-            sessions=sessions,
-            gateway=gateway,
-        )
+        yield Running(public, operations, policy, state, metrics, sessions, gateway)
 
 
 def audit_log(
@@ -186,6 +183,14 @@ def _opened(path: str) -> TextIO:
         raise OSError(f"audit.file: {path} cannot be opened ({error.strerror}); make its folder writable") from None
 
 
+async def _state(config: Config, policy: Policy, sealer: Sealer, clock: Clock, stack: AsyncExitStack) -> State:
+    state = await stack.enter_async_context(open_state(config.state.directory, sealer))
+    if config.state.directory is None:
+        # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
+        _ = [await state.ledger.init(name, clock.now()) for name in policy.applications]
+    return state
+
+
 async def _providers(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, OidcProvider]:
     session = await stack.enter_async_context(oidc_http.open_session())
     found: dict[str, OidcProvider] = {}
@@ -196,7 +201,6 @@ async def _providers(config: Config, policy: Policy, clock: Clock, stack: AsyncE
 
 
 async def _reach(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, Reach]:
-    session = await stack.enter_async_context(calls.open_session())
     found: dict[str, Reach] = {}
     for name, settings in config.applications.items():
         accounts = settings.accounts
@@ -207,8 +211,13 @@ async def _reach(config: Config, policy: Policy, clock: Clock, stack: AsyncExitS
             hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
         connector = None
         if accounts.token is not None:
-            base = settings.upstream + policy.applications[name].context
-            connector = JiraConnector(session, base, partial(read_secret, accounts.token))
+            way, application = settings.upstream, policy.applications[name]
+            session = await stack.enter_async_context(
+                calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
+            )
+            # Over a socket the address says only which host is meant.
+            origin = way.url if way.socket is None else f"http://{application.host}"
+            connector = JiraConnector(session, origin + application.context, partial(read_secret, accounts.token))
         found[name] = Reach(connector, hooks, float(accounts.time_budget))
     return found
 
@@ -218,22 +227,34 @@ def _key(secret: Secret) -> bytes:
     return read_secret(secret, at_least=32).encode()
 
 
+def _clients(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, Client]:
+    """The ways to the applications, one each, never shared (rule 73)."""
+    found: dict[str, Client] = {}
+    for name, application in policy.applications.items():
+        way = config.applications[name].upstream
+        connect = connect_unix(way.socket) if way.socket else connect_to(*way.place, upstream_tls(way), way.server_name)
+        target = application.context + application.product.status_page
+        status = StatusPage(target.encode(), application.host.encode())
+        found[name] = Client(connect, upstream_limits(way), status)
+        stack.push_async_callback(found[name].close)
+    return found
+
+
 def _applications(
-    config: Config, policy: Policy, keys: tuple[str, ...], accounts: Accounts, stack: AsyncExitStack
+    config: Config, policy: Policy, keys: tuple[str, ...], accounts: Accounts, clients: Mapping[str, Client]
 ) -> Mapping[str, Serving]:
     found: dict[str, Serving] = {}
     for name, application in policy.applications.items():
         product = application.product
-        upstream = _upstream(config.applications[name].upstream)
-        stack.push_async_callback(upstream.close)
         found[name] = Serving(
-            upstream=upstream,
+            upstream=clients[name],
             landing=header_landing(application, config, keys),
             accounts=accounts,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
             kept=frozenset(cookie.encode() for cookie in product.session_cookies),
             host=application.host.encode(),
             forwarded=_forwarded(application),
+            patiences=patiences(config.applications[name].upstream, product),
         )
     return found
 
@@ -249,13 +270,6 @@ def _forwarded(application: Application) -> tuple[bytes, ...]:
     )
 
 
-def _upstream(address: str) -> Client:
-    parts = urlsplit(address)
-    secure = parts.scheme == "https"
-    tls = ssl.create_default_context() if secure else None
-    return Client(connect_to(parts.hostname or "", parts.port or (443 if secure else 80), tls))
-
-
 async def _listen(
     config: Config, gateway: Gateway, lane: Lane, metrics: Metrics, sessions: Sessions, stack: AsyncExitStack
 ) -> tuple[int, int]:
@@ -266,7 +280,9 @@ async def _listen(
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
     listen = config.listen
-    allowance = Allowance(connections=listen.connections, head_time=listen.head_time, body_time=listen.body_time)
+    allowance = Allowance(
+        connections=listen.connections, head_time=listen.head_time, body_time=listen.body_time, drain=listen.drain
+    )
     listener = Listener(gateway, allowance, metrics.turned_away, lane)
     public = await _open(listener, "public", config, stack)
     metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
@@ -274,16 +290,33 @@ async def _listen(
     return public, operations
 
 
-async def _gauges(metrics: Metrics, sessions: Sessions, tunnels: Tunnels, state: State, policy: Policy) -> None:
+async def _gauges(
+    metrics: Metrics,
+    sessions: Sessions,
+    tunnels: Tunnels,
+    state: State,
+    policy: Policy,
+    clients: Mapping[str, Client],
+) -> None:
     """What is read at a scrape. An empty ledger refuses whoever is new: better said now than by the first person."""
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
     metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
+    for name, help_text, read in (
+        ("lychgate_upstream_requests", "Requests at the application.", attrgetter("in_flight")),
+        ("lychgate_upstream_waiting", "Requests that wait for one of them to end.", attrgetter("waiting")),
+        ("lychgate_upstream_idle", "Connections to the application kept open for reuse.", attrgetter("idle")),
+    ):
+        metrics.gauge(name, help_text, "application", partial(_of_each, clients, read))
     usable = {name: int(await state.ledger.usable(name)) for name in policy.applications}
     for name in (name for name, answer in usable.items() if not answer):
         LOG.error("the ledger of %s was not initialised: nobody new gets in before `lychgate ledger init`", name)
     metrics.gauge(
         "lychgate_ledger_usable", "Whether the ledger was initialised, at the start.", "application", lambda: usable
     )
+
+
+def _of_each(clients: Mapping[str, Client], read: Callable[[Client], int]) -> Mapping[str, int]:
+    return {name: read(client) for name, client in clients.items()}
 
 
 async def _open(

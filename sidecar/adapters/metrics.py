@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -23,6 +24,8 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 
 SWITCHED = 101
+_CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx")
+_REFUSED = frozenset({"denied", "failed"})
 
 
 class Histogram:
@@ -34,11 +37,6 @@ class Histogram:
         self.slots = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
 
-    def add(self, seconds: float) -> None:
-        """One observation."""
-        self.slots[bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
-
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as Prometheus wants them."""
         found: list[tuple[str, float]] = []
@@ -47,6 +45,17 @@ class Histogram:
             count += slot
             found.append((bound, count))
         return found
+
+
+class Times:
+    """The three histograms of one portal."""
+
+    __slots__ = ("first_byte", "overhead", "took")
+
+    def __init__(self) -> None:
+        self.took = Histogram()
+        self.first_byte = Histogram()
+        self.overhead = Histogram()
 
 
 class Metrics(Collector):
@@ -58,9 +67,7 @@ class Metrics(Collector):
         self._version = version
         self._in_flight = 0
         self._requests: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
-        self._took: defaultdict[str, Histogram] = defaultdict(Histogram)
-        self._first_byte: defaultdict[str, Histogram] = defaultdict(Histogram)
-        self._overhead: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._times: defaultdict[str, Times] = defaultdict(Times)
         self._refused: defaultdict[str, int] = defaultdict(int)
         self._events: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._steps: defaultdict[tuple[str, str, str], int] = defaultdict(int)
@@ -81,16 +88,25 @@ class Metrics(Collector):
     def request(self, record: RequestRecord, took: float) -> None:
         """A request is over."""
         self._in_flight -= 1
-        portal = record.portal
-        self._requests[record.application, portal, record.outcome, f"{record.status // 100}xx"] += 1
+        portal, outcome = record.portal, record.outcome
+        self._requests[record.application, portal, outcome, _CLASSES[record.status // 100]] += 1
         if record.status == SWITCHED:
             # A tunnel lives as long as its page; its length says nothing of speed.
             return
-        self._took[portal].add(took)
-        if record.first_byte:
-            self._first_byte[portal].add(record.first_byte)
-            self._overhead[portal].add(max(0.0, took - record.waited))
-        if record.outcome in {"denied", "failed"}:
+        times = self._times[portal]
+        histogram = times.took
+        histogram.slots[bisect_left(BOUNDS, took)] += 1
+        histogram.total += took
+        first_byte = record.first_byte
+        if first_byte:
+            histogram = times.first_byte
+            histogram.slots[bisect_left(BOUNDS, first_byte)] += 1
+            histogram.total += first_byte
+            ours = max(0.0, took - record.waited)
+            histogram = times.overhead
+            histogram.slots[bisect_left(BOUNDS, ours)] += 1
+            histogram.total += ours
+        if outcome in _REFUSED:
             self._refused[record.reason] += 1
 
     def turned_away(self, reason: Reason) -> None:
@@ -121,9 +137,9 @@ class Metrics(Collector):
             ("application", "portal", "outcome", "code"),
             self._requests.items(),
         )
-        yield _histogram("lychgate_request_seconds", "From the head of a request to its end.", self._took)
-        yield _histogram("lychgate_upstream_first_byte_seconds", "Wait for the application.", self._first_byte)
-        yield _histogram("lychgate_overhead_seconds", "Time that is ours, not the application's.", self._overhead)
+        yield _histogram("lychgate_request_seconds", "From the head of a request to its end.", self._of("took"))
+        yield _histogram("lychgate_upstream_first_byte_seconds", "Wait for the application.", self._of("first_byte"))
+        yield _histogram("lychgate_overhead_seconds", "Time that is ours, not the application's.", self._of("overhead"))
         refused = {(reason,): count for reason, count in self._refused.items()}
         yield _counter("lychgate_refusals", "Refused and failed requests by reason.", ("reason",), refused.items())
         yield _counter("lychgate_events", "Audit events.", ("code", "application", "reason"), self._events.items())
@@ -135,6 +151,11 @@ class Metrics(Collector):
             for value, count in read().items():
                 family.add_metric([value], count)
             yield family
+
+    def _of(self, which: Literal["took", "first_byte", "overhead"]) -> dict[str, Histogram]:
+        """The histograms of one kind by portal; those in which nothing was counted are left out."""
+        found = {portal: getattr(times, which) for portal, times in self._times.items()}
+        return {portal: histogram for portal, histogram in found.items() if any(histogram.slots)}
 
 
 def _counter(

@@ -126,7 +126,7 @@ def _start(portal: PortalSettings, product: Product) -> str:
 def _rule(portal: str, number: int, rule: RuleSettings, product: Product) -> Rule:
     return Rule(
         id=f"{portal}/{number if rule.name is None else rule.name}",
-        paths=PathSet(patterns_of(rule, product)),
+        paths=PathSet(patterns_of(rule.paths, product)),
         answer=rule.answer,
         methods=None if rule.methods is None else frozenset(rule.methods),
         condition=_condition(rule.require),

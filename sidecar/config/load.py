@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path as FilePath
 
-from sidecar.config.checks import between_entries, loopback_issuers, within_entries
+from sidecar.config.checks import between_entries, loopback_issuers, upstreams, within_entries
 from sidecar.config.checks import secrets as secrets_check
 from sidecar.config.compile import compile_policy
 from sidecar.config.faults import ConfigError, Fault, Finding, Path, Severity
@@ -42,7 +42,8 @@ def load(path: FilePath | str, *, secrets: bool = True, serving: bool = False) -
 
     Args:
         path: The file.
-        secrets: Whether the secrets are read and judged as well; not wanted where they are absent (a build server).
+        secrets: Whether the secrets and the files of TLS are read and judged as well; not wanted where they are absent
+            (a build server).
         serving: Whether what only `serve` refuses is refused: an issuer on loopback beside anything that is not.
 
     Raises:
@@ -66,7 +67,7 @@ def _findings(validated: Validated, *, secrets: bool, serving: bool) -> Iterator
     kinds = {path[:1] for path in validated.dirty}
     alone: list[Iterable[Finding]] = [within_entries(config, PRODUCTS)]
     if secrets:
-        alone.append(secrets_check.check(config))
+        alone.extend((secrets_check.check(config), upstreams.files(config)))
     together = [between_entries(config, PRODUCTS)]
     if serving:
         together.append(loopback_issuers(config))

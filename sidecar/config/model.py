@@ -83,6 +83,11 @@ class ListenSettings(Settings):
         description="Each such stretch of a request's body must bring 4 KiB, unless the application is behind (408, "
         "`request_timeout`).",
     )
+    drain: Annotated[Seconds, AfterValidator(between(0, 60))] = Field(
+        default=1,
+        description="At the end the port stays open so long, and every answer says that its connection ends: no "
+        "request is lost. Make it longer than what stands in front takes to notice.",
+    )
 
 
 class SessionSettings(Settings):

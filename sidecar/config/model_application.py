@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from sidecar.adapters.accounts.settings import AccountSettings
 from sidecar.adapters.landing.settings import LandingSettings
 from sidecar.adapters.settings import Settings, SomeWords, Words, fault
 from sidecar.adapters.urls import http_url
-from sidecar.domain.paths import check_pattern
+from sidecar.config.model_upstream import UpstreamSettings, check_patterns, in_short
 from sidecar.domain.policy import UsernameMapping
 
 _CONTEXT = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]{0,63}){0,4}")
@@ -27,27 +27,6 @@ def _url(value: str) -> str:
         raise fault(
             "has a path that is no context path", "write plain segments, such as https://tools.example.com/jira"
         )
-    return value
-
-
-def _upstream(value: str) -> str:
-    if http_url(value).path.strip("/"):
-        raise fault(
-            "carries a path: the application gets the paths that browsers ask for",
-            "write scheme://host:port; the context path belongs to `url` and to the application itself",
-        )
-    return value.rstrip("/")
-
-
-def check_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Path patterns; entries that begin with @ are names of sets, checked later against the product."""
-    for pattern in value:
-        if not pattern.startswith("@"):
-            try:
-                check_pattern(pattern)
-            except ValueError as error:
-                wrong, _, cure = str(error).partition(": ")
-                raise fault(wrong, cure or "write a pattern such as /secure/admin/**") from None
     return value
 
 
@@ -113,8 +92,8 @@ class ApplicationSettings(Settings):
     url: Annotated[str, AfterValidator(_url)] = Field(
         description="Its public address with the context path and without a slash at the end; equal to its base URL."
     )
-    upstream: Annotated[str, AfterValidator(_upstream)] = Field(
-        description="Where the application itself listens: scheme, host and port."
+    upstream: Annotated[UpstreamSettings, BeforeValidator(in_short)] = Field(
+        description="Where the application itself listens, as `http://127.0.0.1:8081`; or more of the way there."
     )
     landing: LandingSettings = Field(description="How it learns who is there.")
     username: UsernameSettings = Field(default=UsernameSettings(), description="How usernames are made from claims.")

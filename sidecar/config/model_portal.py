@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sidecar.adapters.accounts.settings import GroupSettings
 from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, Words, between, fault
-from sidecar.config.model_application import UsernameSettings, check_patterns
+from sidecar.config.model_application import UsernameSettings
+from sidecar.config.model_upstream import check_patterns
 from sidecar.domain.policy import Answer, Mode
 
 _METHOD = re.compile(r"[A-Z]{2,20}")

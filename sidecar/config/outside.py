@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ssl
+
 from joserfc.jwk import OKPKey
 
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, UserInfo
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import Secret, SecretError, read_secret
+from sidecar.config.checks.rules import patterns_of
 from sidecar.config.model import Config
+from sidecar.config.model_upstream import UpstreamSettings
+from sidecar.domain.paths import PathSet
 from sidecar.domain.policy import Application, Policy
+from sidecar.domain.product import Product
+from sidecar.flows.streaming import Patience, Patiences
+from sidecar.upstream.limits import Limits
 
 
 def cookie_keys(config: Config) -> tuple[str, ...]:
@@ -74,6 +82,55 @@ def header_landing(application: Application, config: Config, keys: tuple[str, ..
             life=settings.assertion_life,
         )
     return HeaderLanding(settings.header, proof, application.product.user_header)
+
+
+def upstream_tls(settings: UpstreamSettings) -> ssl.SSLContext | None:
+    """How TLS is spoken with an application, or None: it is not.
+
+    Raises:
+        OSError: a file has gone or changed since it was checked.
+    """
+    if not settings.secure:
+        return None
+    # With a file of its own, nobody else may vouch.
+    context = ssl.create_default_context(cafile=settings.ca)
+    context.set_alpn_protocols(["http/1.1"])
+    if settings.client_certificate is not None and settings.client_key is not None:
+        # Without a password given, a key that wants one would ask for it at the terminal.
+        context.load_cert_chain(settings.client_certificate, settings.client_key.place, password="")
+    return context
+
+
+def upstream_limits(settings: UpstreamSettings) -> Limits:
+    """Times and bounds of the way to an application."""
+    limits = settings.limits
+    return Limits(
+        connect=settings.connect,
+        first_byte=settings.first_byte,
+        idle_body=settings.idle_body,
+        idle_connections=limits.idle_connections,
+        idle_expiry=limits.idle,
+        connection_age=limits.age,
+        in_flight=limits.in_flight,
+        queue=limits.queue,
+        queue_wait=limits.queue_wait,
+        tunnels=limits.tunnels,
+    )
+
+
+def patiences(settings: UpstreamSettings, product: Product) -> Patiences | None:
+    """The times of single paths; None if there are none, so that nobody need ask."""
+    if not settings.by_path:
+        return None
+    return Patiences(
+        tuple(
+            (
+                PathSet(patterns_of(entry.paths, product)),
+                Patience(entry.first_byte or settings.first_byte, entry.idle_body or settings.idle_body),
+            )
+            for entry in settings.by_path
+        )
+    )
 
 
 def _assertion_keys(config: Config, application: Application, keys: tuple[str, ...]) -> tuple[OKPKey, ...]:

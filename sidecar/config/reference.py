@@ -15,6 +15,7 @@ from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import Seconds, spell
 from sidecar.adapters.state.settings import StateSettings
 from sidecar.config.model import Config
+from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.config.shape import key_of, models_in
 
 _HEAD = """\
@@ -97,6 +98,7 @@ _NAMES: dict[Any, str] = {
     bool: "true or false",
     Secret: "secret",
     StateSettings: "address",
+    UpstreamSettings: "address, or keys",
 }
 
 

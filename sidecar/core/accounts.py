@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sidecar.core.usernames import fold, is_reserved
+from sidecar.core.usernames import email_is_verified, fold, is_reserved
 from sidecar.domain.account import (
     Account,
     AccountOrder,
@@ -43,11 +43,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class NewPin:
-    """The pin that must stand before the first step. *username* is folded, *spelling* the application's."""
+    """The pin that must stand before the first step. *username* is folded, *spelling* and *key* the application's."""
 
     username: str
     spelling: str
     created: bool
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Plan:
         username: In the application's spelling, or as it will be created.
         stages: Steps of one stage may be done at the same time; a stage begins when the one before is done.
         pin: To be added before anything else, or None if it stands.
+        key: The account's own key, if the pin that stands has to learn it.
         adopted: Whether an account that Lychgate did not make is taken over now.
         skipped: What was left alone.
         confirm: Ledger entries whose join turned out to have worked.
@@ -75,6 +77,7 @@ class Plan:
     username: str
     stages: tuple[tuple[Step, ...], ...] = ()
     pin: NewPin | None = None
+    key: str | None = None
     adopted: bool = False
     skipped: tuple[Skipped, ...] = ()
     confirm: tuple[OwnedGroup, ...] = ()
@@ -101,8 +104,8 @@ def order_for(
 ) -> AccountOrder:
     """What the account of *identity* must look like when *portal* is the home portal.
 
-    An e-mail address that was not verified is not ordered, nor a name with invisible characters. A *trusted* provider
-    need not say that it has verified one (Okta's org server and Entra do not), but it is heard when it denies it.
+    An e-mail address that was not verified is not ordered (`usernames.email_is_verified`), nor a name with invisible
+    characters. *trusted*: whether the provider is believed where it does not speak of it.
     """
     policy = application.accounts
     if not policy.enabled:
@@ -160,6 +163,9 @@ def plan(
         return _plan_new(order, pin, owned, policy, groups, creatable=creatable)
     if fold(account.username) != fold(order.username):
         return Refusal(Reason.ACCOUNT_ABSENT, "the application answered with an account of another name")
+    if pin is not None and pin.key not in {None, account.key}:
+        detail = f"the account {account.username} is not the linked one: its key is {account.key}, not {pin.key}"
+        return Refusal(Reason.PIN_CONFLICT, detail)
     delicate = delicacy(account, policy, groups)
     if pin is None:
         if delicate is not None:
@@ -245,7 +251,8 @@ def _plan_existing(
     return Plan(
         username=name,
         stages=stages,
-        pin=None if pin else NewPin(fold(name), name, created=False),
+        pin=None if pin else NewPin(fold(name), name, created=False, key=account.key),
+        key=account.key if pin and pin.key is None else None,
         adopted=pin is None,
         skipped=moves.skipped,
         confirm=tuple(entry for entry in owned if entry.pending and entry.group in have),
@@ -370,9 +377,8 @@ def _display_name(identity: Identity) -> str | None:
 
 
 def _email(identity: Identity, *, trusted: bool) -> str | None:
-    """Rule 45: verified means JSON `true`; whoever may register any address elsewhere must not get another's mail."""
     email = identity.claims.get("email")
-    if not isinstance(email, str) or identity.claims.get("email_verified", trusted) is not True:
+    if not isinstance(email, str) or not email_is_verified(identity, trusted=trusted):
         return None
     local, _, domain = email.partition("@")
     sound = local and domain and "@" not in domain and email.isprintable() and " " not in email and len(email) <= 255

@@ -79,7 +79,7 @@ def lines_of(fields: Iterable[tuple[bytes, bytes]]) -> tuple[AnswerLine, ...]:
     return tuple(AnswerLine(name + b": " + value) for name, value in fields)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Return:
     """How an answer comes down. A value; frozen, it would cost a microsecond of every answer.
 

@@ -54,6 +54,13 @@ def browser_cookies(fields: Iterable[bytes], guarded: frozenset[bytes]) -> list[
     ]
 
 
+def cookies_up(carried: Iterable[bytes], jar: Jar) -> bytes | None:
+    """The `Cookie` value for the application: what of the browser's may go up, then the session cookies that we keep
+    for the person; None if there is nothing."""
+    cookies = [*carried, *[f"{name}={value}".encode("latin-1") for name, value in jar]]
+    return b"; ".join(cookies) if cookies else None
+
+
 class Carried:
     """What one `Cookie` field says at one application. A browser sends the same field again and again.
 

@@ -18,8 +18,8 @@ def credential_kind(authorization: str, issuers: Collection[str]) -> str:
 
     Args:
         authorization: The whole field value (RFC 9110, section 11.6.2).
-        issuers: Issuers of our providers: a Bearer value that is a JWT of one of them is never an opaque token of the
-            product. One whose issuer cannot be read is `unknown`.
+        issuers: Issuers of our providers, and ours: a Bearer value that is a JWT of one of them is never an opaque
+            token of the product. One whose issuer cannot be read is `unknown`.
     """
     found = _FIELD.fullmatch(authorization)
     if found is None or found["rest"] is None:

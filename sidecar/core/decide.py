@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote
 from sidecar.core.credentials import credential_kind
 from sidecar.core.passwords import query_has
 from sidecar.core.redirects import safe_return
+from sidecar.core.routing import OWN_PREFIX
 from sidecar.core.traits import is_unconditional
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, SignOut, StartLogin
 from sidecar.domain.identity import UnixSeconds
@@ -129,7 +130,7 @@ def _upgrade(facts: RequestFacts, place: Place) -> Decision | None:
 
 def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decision:
     """D6: the session is not read; the credential alone goes on, and only where machines call."""
-    kind = credential_kind(facts.authorization or "", {provider.issuer for provider in policy.providers.values()})
+    kind = credential_kind(facts.authorization or "", _issuers(policy))
     if kind == "unknown":
         return Deny(status=401, reason=Reason.CREDENTIAL_UNKNOWN, place=place, rule="api")
     if kind == "jwt_of_provider":
@@ -139,6 +140,12 @@ def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decisio
     if kind not in place.application.api.passes:
         return Deny(status=401, reason=Reason.CREDENTIAL_DENIED, place=place, rule=f"api/{kind}")
     return PassThrough(place=place, transparent=False, credential=kind, rule=f"api/{kind}")
+
+
+def _issuers(policy: Policy) -> set[str]:
+    """Whose tokens are no keys to an application: the providers', and our own proofs of a landing (rule 44)."""
+    ours = {f"{known.origin}{known.context}{OWN_PREFIX}" for known in policy.applications.values()}
+    return ours | {provider.issuer for provider in policy.providers.values()}
 
 
 def _at_log_in(facts: RequestFacts, place: Place, visitor: Visitor | None) -> Decision | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from sidecar.core.cookies import browser_cookies
+from sidecar.core.cookies import browser_cookies, cookies_up
 from sidecar.core.lines import Remembered, split_line
 from sidecar.domain.session import Jar
 
@@ -305,9 +305,9 @@ def request_head(method: str, target: str, head: Head, passage: Passage) -> byte
     carried = passage.carried
     if carried is None:
         carried = browser_cookies(head.cookies, passage.guarded) if passage.cookies else ()
-    cookies = [*carried, *[f"{name}={value}".encode("latin-1") for name, value in passage.jar]]
-    if cookies:
-        lines.append(b"Cookie: " + b"; ".join(cookies))
+    cookie = cookies_up(carried, passage.jar)
+    if cookie is not None:
+        lines.append(b"Cookie: " + cookie)
     lines.extend(passage.ours)
     framing = _framing(passage)
     if framing:

@@ -59,19 +59,20 @@ class Remembered(dict[bytes, T], Generic[T]):
         BadLineError: as *learn* does; nothing is remembered of it.
     """
 
-    __slots__ = ("_bound", "_learn", "_old")
+    __slots__ = ("_bound", "_learn", "_longest", "_old")
 
-    def __init__(self, learn: Callable[[bytes], T], bound: int = REMEMBERED) -> None:
+    def __init__(self, learn: Callable[[bytes], T], bound: int = REMEMBERED, longest: int = LONGEST_REMEMBERED) -> None:
         super().__init__()
         self._learn = learn
         self._bound = bound
+        self._longest = longest
         self._old: dict[bytes, T] = {}
 
     def __missing__(self, raw: bytes) -> T:
         found = self._old.get(raw)
         if found is None:
             found = self._learn(raw)
-            if found.forget or len(raw) > LONGEST_REMEMBERED:
+            if found.forget or len(raw) > self._longest:
                 return found
         if len(self) >= self._bound:
             self._old = dict(self)

@@ -39,6 +39,9 @@ REMEMBERED_PATHS = 8192
 REMEMBERED_LENGTH = 512
 """Bounds of what a locator remembers; longer paths are judged each time."""
 
+_PLAIN_QUERY = re.compile(rb"[!\"$-~]*")
+"""As `core.paths.is_plain_query`, in bytes."""
+
 _HOST = re.compile(
     r"(?P<name>[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?P<dot>\.?)(?::(?P<port>[0-9]{1,5}))?"
 )
@@ -66,11 +69,12 @@ class Locator:
         self._policy = policy
         self._places: dict[tuple[bool, str, str], Place] = {}
 
-    def known(self, facts: RequestFacts) -> Place | None:
-        """The place, if it is remembered and nothing speaks against the request."""
-        path, _, query = facts.target.partition("?")
-        known = self._places.get((facts.method in {"GET", "HEAD"}, facts.host, path))
-        return known if known is not None and facts.method in METHODS and is_plain_query(query) else None
+    def known_at(self, host: str, target: bytes) -> Place | None:
+        """The place of a GET or HEAD, if it is remembered and nothing speaks against the target."""
+        path, mark, query = target.partition(b"?")
+        if mark and _PLAIN_QUERY.fullmatch(query) is None:
+            return None
+        return self._places.get((True, host, path.decode("latin-1")))
 
     def locate(self, facts: RequestFacts) -> Place | Own | Relocate | Deny:
         """As `locate`; the query, which is not judged, is looked at anew for what may stand in no target."""

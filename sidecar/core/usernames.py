@@ -39,8 +39,7 @@ def resolve_username(identity: Identity, mapping: UsernameMapping, *, trusted: b
     """The account name for a person, normalised; or why there is none.
 
     The next claim is asked only if the one before is absent: one that is there and unusable refuses, so that nobody
-    chooses among his names by spoiling one. An `email` counts only if `email_verified` is true, unless the provider
-    is *trusted* to hand out addresses (rule 45).
+    chooses among his names by spoiling one. An `email` counts only if it was verified: see `email_is_verified`.
 
     Returns:
         The name, or `username_missing`, `username_invalid`, `username_foreign`.
@@ -48,7 +47,7 @@ def resolve_username(identity: Identity, mapping: UsernameMapping, *, trusted: b
     source = next((name for name in mapping.claims if name in identity.claims), None)
     if source is None:
         return Reason.USERNAME_MISSING
-    if source == "email" and not trusted and identity.claims.get("email_verified") is not True:
+    if source == "email" and not email_is_verified(identity, trusted=trusted):
         return Reason.USERNAME_INVALID
     name = normalise(identity.claims[source])
     if name is None or (source == "email" and "@" not in name):
@@ -60,6 +59,15 @@ def resolve_username(identity: Identity, mapping: UsernameMapping, *, trusted: b
         name = local
     # The prefix can complete a name into an unusable one, so the whole is looked at again.
     return normalise(mapping.prefix + name) or Reason.USERNAME_INVALID
+
+
+def email_is_verified(identity: Identity, *, trusted: bool) -> bool:
+    """Whether the provider vouches for the address: `email_verified` is JSON `true` (rule 45).
+
+    Whoever may register any address somewhere must get neither another's name nor another's mail. A *trusted* provider
+    need not say so (Okta's org server and Entra do not), but it is heard when it says anything else.
+    """
+    return identity.claims.get("email_verified", trusted) is True
 
 
 def normalise(claim: Claim) -> str | None:

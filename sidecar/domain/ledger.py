@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from sidecar.domain.identity import Person, UnixSeconds
 
-SCHEMA = 1
+SCHEMA = 2
 """Number of the stored shape; migrations lead from smaller ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """Ties an account to a person. Unique on (application, username) and on (application, person) (D4).
+    """Ties an account to a person. Unique on (application, username), (application, person) and, where there is one, on
+    (application, key) (D4).
 
     Attributes:
         username: Case-folded; the application's own spelling is read from the application.
         spelling: The name as the application writes it.
         created: Whether Lychgate made the account (False: adopted or linked).
+        key: The application's immutable key for the account, which stays where a name passes to another account. None
+            until Lychgate has seen the account, and where the application has no such keys.
     """
 
     application: str
@@ -26,6 +29,7 @@ class Pin:
     person: Person
     created: bool
     at: UnixSeconds
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ class Product:
         reserved_names: Account names that are never taken over by themselves (D4).
         start: The page to go to when nothing else is known.
         user_header: Answer header that names the person the product serves.
+        status_page: Where the product tells, without a sign-in, whether it is starting.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Product:
     reserved_names: frozenset[str]
     start: str
     user_header: str
+    status_page: str

@@ -89,6 +89,9 @@ class Reason(StrEnum):
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_BROKEN = "upstream_broken"
     UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_STARTING = "upstream_starting"
+    UPSTREAM_BUSY = "upstream_busy"
+    TUNNELS_FULL = "tunnels_full"
 
     # We failed.
     STATE_UNAVAILABLE = "state_unavailable"

@@ -7,7 +7,7 @@ and a step that may not fail quietly refuses the person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
@@ -120,10 +120,24 @@ class Carrying:
             await self._ledger.disown(self._order.application, fold(plan.username), group)
         if plan.pin is not None:
             await add_pin(self._ledger, self._teller, plan.pin, self._clock.now())
+        if plan.key is not None:
+            await self.learn_key(plan.key)
         for skipped in plan.skipped:
             code = Code.GROUPS_INCOMPLETE if skipped.reason is Reason.GROUPS_UNKNOWN else Code.REMOVAL_SKIPPED
             self._meter.step(self._order.application, code.value, skipped.reason.value)
             self._teller.tell(code, outcome="skipped", reason=skipped.reason, before=skipped.groups)
+
+    async def learn_key(self, key: str) -> None:
+        """Let the pin hold which account it means.
+
+        Raises:
+            AccountError: `pin_conflict`, where that account is linked under another name.
+            StateError: the ledger did not answer.
+        """
+        try:
+            await self._ledger.learn_key(self._order.application, fold(self._order.username), key)
+        except PinConflictError as error:
+            raise _linked_already(error) from error
 
     async def run_stage(self, stage: tuple[Step, ...], pin: NewPin | None) -> None:
         """Do the steps of one stage side by side; all are tried before one of them refuses the person.
@@ -236,7 +250,7 @@ async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds)
     """Tie the account to the person.
 
     Raises:
-        AccountError: `pin_conflict`, where another instance was quicker.
+        AccountError: `pin_conflict`, where another instance was quicker, or the account is linked under another name.
     """
     pin = Pin(
         application=teller.order.application,
@@ -245,13 +259,17 @@ async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds)
         person=teller.identity.person,
         created=new.created,
         at=now,
+        key=new.key,
     )
     try:
         await ledger.pin(pin)
     except PinConflictError as error:
-        detail = f"the account {error.holder.spelling} is linked already"
-        raise AccountError(Reason.PIN_CONFLICT, detail, retry=False) from error
+        raise _linked_already(error) from error
     teller.tell(Code.USER_LINKED, facts={"account": new.spelling, "created": new.created})
+
+
+def _linked_already(error: PinConflictError) -> AccountError:
+    return AccountError(Reason.PIN_CONFLICT, f"the account is linked already, as {error.holder.spelling}", retry=False)
 
 
 def must_be_ready(account: Account | None, needed: frozenset[str] = frozenset()) -> None:
@@ -266,6 +284,49 @@ def must_be_ready(account: Account | None, needed: frozenset[str] = frozenset())
         raise AccountError(Reason.ACCOUNT_INACTIVE, "the application still shows the account as inactive")
     if needed - set(map(fold, account.groups)):
         raise AccountError(Reason.ACCOUNT_STEP_FAILED, "the application does not show the account in a needed group")
+
+
+async def carry_out(
+    way: Plan, carrying: Carrying, connector: Connector, policy: AccountPolicy, groups: GroupPolicy
+) -> str:
+    """All stages; returns the username. Creating with ten groups takes two round trips: the 201 of the creation and
+    of every join is proof, so the look at the new account goes beside the joins."""
+    await carrying.prepare(way)
+    stages = way.stages
+    checked: Account | None = None
+    if stages and isinstance(create := stages[0][0], Create):
+        await carrying.run_stage(stages[0], way.pin)
+        rest = stages[1] if len(stages) > 1 else ()
+        if carrying.results[create] is StepResult.ALREADY:
+            checked = await connector.read(way.username)
+            if checked is not None:
+                await carrying.check_found(checked, create, way.pin, policy, groups)
+            must_be_ready(checked)
+            await carrying.run_stage(rest, None)
+        else:
+            checked = await _beside(connector.read(way.username), carrying.run_stage(rest, None))
+        must_be_ready(checked)
+        if checked is not None and checked.key is not None:
+            # The pin may still have the key of the account that was there before this one.
+            await carrying.learn_key(checked.key)
+        stages = stages[2:]
+    for stage in stages:
+        await carrying.run_stage(stage, None)
+    if any(isinstance(step, Reactivate) for step in way.steps):
+        # The answer to a change of `active` is no proof of the directory's state.
+        checked = await connector.read(way.username)
+        must_be_ready(checked, carrying.needed)
+    return checked.username if checked is not None else way.username
+
+
+async def _beside(look: Awaitable[Account | None], work: Awaitable[None]) -> Account | None:
+    """Both at once, and both to their end, so that no step goes on after a failure was reported."""
+    found, done = await asyncio.gather(look, work, return_exceptions=True)
+    if isinstance(done, BaseException):
+        raise done
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def kind_of(step: Step) -> str:

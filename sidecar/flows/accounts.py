@@ -61,7 +61,7 @@ class Hook(Protocol):
 
 
 class PinConflictError(Exception):
-    """The username belongs to another person, or the person has another username.
+    """The username or the account belongs to another person, or the person has another username.
 
     Attributes:
         holder: The pin that stands in the way.
@@ -95,7 +95,15 @@ class Ledger(Protocol):
         """Add a pin; the same pin again does no harm.
 
         Raises:
-            PinConflictError: unique both ways within the application.
+            PinConflictError: username, person and key are each unique within the application.
+        """
+        ...
+
+    async def learn_key(self, application: str, username: str, key: str) -> None:
+        """Note on the pin of a (case-folded) username which account it means.
+
+        Raises:
+            PinConflictError: the account of that key is pinned under another name.
         """
         ...
 

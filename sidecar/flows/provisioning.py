@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
@@ -18,13 +18,13 @@ from weakref import WeakValueDictionary
 from sidecar.core.accounts import NewPin, Plan, Refusal, pin_conflict, plan
 from sidecar.core.breaker import Removals
 from sidecar.core.usernames import fold, is_reserved, may_be_created
-from sidecar.domain.account import Account, AccountOrder, Create, Leave, Reactivate, StepResult
+from sidecar.domain.account import Account, AccountOrder, Leave
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy, Policy, UsernameMapping
 from sidecar.domain.reason import Reason
-from sidecar.flows.account_steps import AccountMeter, Carrying, Teller, add_pin, must_be_ready
+from sidecar.flows.account_steps import AccountMeter, Carrying, Teller, add_pin, carry_out
 from sidecar.flows.accounts import AccountError, Connector, Hook, Ledger
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Audit, Clock, Trace
@@ -135,6 +135,7 @@ class Accounts:
         self._meter = meter
         self._memory = memory
         self._ready: OrderedDict[_Key, tuple[str, float]] = OrderedDict()
+        self._latest: dict[str, tuple[AccountOrder, Policy, str, float]] = {}
         self._failed: OrderedDict[_Key, tuple[AccountError, float]] = OrderedDict()
         self._noted: OrderedDict[tuple[str, str], UnixSeconds] = OrderedDict()
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
@@ -155,11 +156,19 @@ class Accounts:
 
     def at_hand(self, order: AccountOrder, identity: Identity, session: str) -> str | None:
         """The username, if the account was found ready lately; else None. *session* is as in `Trace`."""
-        key = (self._policy().hash, order, identity.person, session)
+        policy, latest = self._policy(), self._latest.get(session)
+        if latest is not None and latest[0] is order and latest[1] is policy and self._clock.monotonic() < latest[3]:
+            return latest[2]
+        key = (policy.hash, order, identity.person, session)
         ready = self._ready.get(key)
         if ready is None or self._clock.monotonic() >= ready[1]:
             return None
         self._ready.move_to_end(key)
+        if session:
+            # The same objects as the last time: no need to hash fifty groups again.
+            if len(self._latest) >= self._memory.entries:
+                self._latest.clear()
+            self._latest[session] = (order, policy, *ready)
         return ready[0]
 
     async def close(self) -> None:
@@ -240,7 +249,7 @@ class Accounts:
         carrying = Carrying(
             reach.connector, self._ledger, self._clock, self._meter, teller, groups, self._memory.parallel
         )
-        return await _carry_out(way, carrying, reach.connector, rules), carrying.complete
+        return await carry_out(way, carrying, reach.connector, rules.accounts, rules.groups), carrying.complete
 
     async def _look(self, connector: Connector, order: AccountOrder, person: Person) -> _Seen:
         """Everything that a plan needs, asked for at the same time."""
@@ -335,44 +344,6 @@ async def _outside(budget: float) -> AsyncIterator[None]:
         raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"not ready after {budget:g} seconds") from None
     except StateError as error:
         raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
-
-
-async def _carry_out(way: Plan, carrying: Carrying, connector: Connector, rules: _Rules) -> str:
-    """All stages; returns the username. Creating with ten groups takes two round trips: the 201 of the creation and
-    of every join is proof, so the look at the new account goes beside the joins."""
-    await carrying.prepare(way)
-    stages = way.stages
-    checked: Account | None = None
-    if stages and isinstance(create := stages[0][0], Create):
-        await carrying.run_stage(stages[0], way.pin)
-        rest = stages[1] if len(stages) > 1 else ()
-        if carrying.results[create] is StepResult.ALREADY:
-            checked = await connector.read(way.username)
-            if checked is not None:
-                await carrying.check_found(checked, create, way.pin, rules.accounts, rules.groups)
-            must_be_ready(checked)
-            await carrying.run_stage(rest, None)
-        else:
-            checked = await _beside(connector.read(way.username), carrying.run_stage(rest, None))
-        must_be_ready(checked)
-        stages = stages[2:]
-    for stage in stages:
-        await carrying.run_stage(stage, None)
-    if any(isinstance(step, Reactivate) for step in way.steps):
-        # The answer to a change of `active` is no proof of the directory's state.
-        checked = await connector.read(way.username)
-        must_be_ready(checked, carrying.needed)
-    return checked.username if checked is not None else way.username
-
-
-async def _beside(look: Awaitable[Account | None], work: Awaitable[None]) -> Account | None:
-    """Both at once, and both to their end, so that no step goes on after a failure was reported."""
-    found, done = await asyncio.gather(look, work, return_exceptions=True)
-    if isinstance(done, BaseException):
-        raise done
-    if isinstance(found, BaseException):
-        raise found
-    return found
 
 
 def _rules(policy: Policy, order: AccountOrder, identity: Identity) -> _Rules:

@@ -15,7 +15,7 @@ from sidecar.core.claims import identity_from, is_stranger
 from sidecar.core.standing import needed_claims
 from sidecar.core.tokens import TokenFault
 from sidecar.domain.events import Code
-from sidecar.domain.identity import Identity
+from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
@@ -52,9 +52,9 @@ class Recheck:
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[bool]] = {}
 
-    def is_due(self, entry: Entry) -> bool:
+    def is_due(self, entry: Entry, at: UnixSeconds | None = None) -> bool:
         """Whether the claims are older than the site allows and can be confirmed."""
-        session, now = entry.session, self._clock.now()
+        session, now = entry.session, self._clock.now() if at is None else at
         if session.refresh_token is None or now < session.checked_at + self._policy().limits.recheck:
             return False
         return now >= entry.recheck_after

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sidecar.domain.decision import Forward, Kind, Place
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.session import Session
 from sidecar.domain.standing import Standing
@@ -102,6 +103,7 @@ class Entry:
         seen: Last use.
         noted: Last use as the store knows it.
         standing: Under `standing.policy`; None until first asked for.
+        forwards: Decisions under `standing` that let a request pass, by place, method and kind (`web.lane`).
         renewal_tried: When a silent renewal was last begun.
         recheck_after: Before then a provider that did not answer is not asked again.
         closers: Called when the session ends. A renewed session takes over those of the one before.
@@ -114,6 +116,7 @@ class Entry:
     seen: UnixSeconds
     noted: UnixSeconds
     standing: Standing | None = None
+    forwards: dict[tuple[int, str, Kind], tuple[Place, Forward]] = field(default_factory=dict)
     renewal_tried: int = 0
     recheck_after: int = 0
     closers: Closers = field(default_factory=Closers)

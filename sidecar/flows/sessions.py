@@ -81,13 +81,13 @@ class Sessions:
             return None
         return entry if self.standing(entry) is not None else None
 
-    def at_hand(self, application: str, cookie: str | None) -> Entry | None:
+    def at_hand(self, application: str, cookie: str | None, now: UnixSeconds) -> Entry | None:
         """As `find`, from memory alone; None also where the store would have to be asked or told."""
         key = self._keys.get((application, cookie)) if cookie else None
         entry = self._entries.get(key) if key is not None else None
         if entry is None or entry.ended or entry.session.application != application:
             return None
-        if not entry.session.is_live(self._clock.now(), entry.seen, self._policy().limits.idle):
+        if not entry.session.is_live(now, entry.seen, self._policy().limits.idle):
             return None
         return entry if self.standing(entry) is not None else None
 
@@ -98,6 +98,7 @@ class Sessions:
             return None
         if entry.standing is None or entry.standing.policy != policy.hash:
             entry.standing = standing_of(entry.session, policy)
+            entry.forwards.clear()
         return entry.standing
 
     def holds(self, entry: Entry, standing: Standing | None) -> bool:
@@ -108,16 +109,16 @@ class Sessions:
         live = entry.session.is_live(self._clock.now(), entry.seen, self._policy().limits.idle)
         return live and not entry.closers.over and entry.standing is standing
 
-    def used(self, entry: Entry) -> None:
+    def used(self, entry: Entry, now: UnixSeconds | None = None) -> None:
         """Move the idle end; the store hears of it at most once a minute (design, section 7)."""
-        entry.seen = max(entry.seen, self._clock.now())
+        entry.seen = max(entry.seen, self._clock.now() if now is None else now)
         if entry.seen - entry.noted >= SEEN_EVERY:
             entry.noted = entry.seen
             _ = self._owned(_quietly(self._store.touch(entry.session.key, entry.seen)))
 
-    def wants_renewal(self, entry: Entry) -> bool:
+    def wants_renewal(self, entry: Entry, at: UnixSeconds | None = None) -> bool:
         """From 80 % of the absolute life on, once every few minutes."""
-        now, session = self._clock.now(), entry.session
+        now, session = self._clock.now() if at is None else at, entry.session
         due = session.created_at + (session.ends_at - session.created_at) * 4 // 5
         return now >= due and now - entry.renewal_tried >= RENEWAL_PAUSE
 

@@ -11,9 +11,41 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from sidecar.core.answers import AnswerLine
+from sidecar.domain.paths import PathSet
 
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order and spelling in which they stood on the wire; duplicates kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an answer may stand still, in seconds.
+
+    Attributes:
+        first_byte: Before its final head has come. A request body that is still moving is no standstill.
+        idle_body: After it, whether the application or the receiver is to blame.
+    """
+
+    first_byte: float
+    idle_body: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patiences:
+    """Paths for which an application is waited for longer or shorter than for others.
+
+    Attributes:
+        lines: Asked in order; the first whose paths match counts.
+    """
+
+    lines: tuple[tuple[PathSet, Patience], ...]
+
+    def of(self, path: str) -> Patience | None:
+        """The patience with the canonical *path* below the context path; None: that of all others."""
+        for paths, patience in self.lines:
+            if path in paths:
+                return patience
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +59,7 @@ class Outgoing:
         chunked: Whether the body goes out in chunked coding; otherwise it is written as it comes
             (the head then carries its `Content-Length`).
         upgrade: Whether a 101 answer is expected and allowed.
+        patience: How long the answer may stand still; None: as long as any.
     """
 
     method: str
@@ -34,6 +67,7 @@ class Outgoing:
     body: AsyncIterator[bytes] | None = None
     chunked: bool = False
     upgrade: bool = False
+    patience: Patience | None = None
 
 
 @dataclass(slots=True)
@@ -175,16 +209,20 @@ class Outcome:
     first_byte: float
 
 
+Stage = Literal["busy", "tunnels", "connect", "starting", "send", "head", "body", "timeout"]
+
+
 class UpstreamError(Exception):
-    """The application did not answer as HTTP demands.
+    """The application did not answer as HTTP demands, or was not asked.
 
     Attributes:
-        stage: `connect` (nothing was sent), `send`, `head` (no or a bad head), `body` (broke off after the head:
-            the sink was aborted already), `timeout`.
+        stage: Not asked: `busy` (too many requests are there already), `tunnels` (too many WebSockets are open),
+            `connect` (no connection could be had). Asked: `send`, `head` (no or a bad head), `body` (broke off after
+            the head: the sink was aborted already), `timeout`. Either: `starting` (it says so itself).
         detail: A sentence for the log; no header values, no bodies.
     """
 
-    def __init__(self, stage: Literal["connect", "send", "head", "body", "timeout"], detail: str) -> None:
+    def __init__(self, stage: Stage, detail: str) -> None:
         super().__init__(f"{stage}: {detail}")
         self.stage = stage
         self.detail = detail

@@ -73,5 +73,6 @@ CONFLUENCE = Product(
     reserved_names=atlassian.RESERVED_NAMES,
     start="/",
     user_header="X-AUSERNAME",
+    status_page="/status",
 )
 """Product knowledge of Confluence."""

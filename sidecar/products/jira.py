@@ -126,5 +126,6 @@ JIRA = Product(
     reserved_names=atlassian.RESERVED_NAMES,
     start="/secure/Dashboard.jspa",
     user_header="X-AUSERNAME",
+    status_page="/status",
 )
 """Product knowledge of Jira."""

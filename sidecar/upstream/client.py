@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from sidecar.core.answers import answer_lines
-from sidecar.flows.streaming import Answer, Outcome, Outgoing, Over, UpstreamError
+from sidecar.flows.streaming import Answer, AnswerHead, Outcome, Outgoing, Over, UpstreamError
 from sidecar.upstream.connection import READ_SIZE, Connection
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.pool import IdlePool
+from sidecar.upstream.slots import Slots
+from sidecar.upstream.startup import Read, Startup, StatusPage
+from sidecar.upstream.tunnel import RawTunnel
 
 
 class Connect(Protocol):
@@ -29,12 +32,32 @@ class Connect(Protocol):
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 """The idempotent methods of RFC 9110 section 9.2.2."""
 
+UNAVAILABLE = 503
+_STEPS = 16
+_FAREWELL = 2.0
+"""Seconds that the end of a TLS connection may take; nobody waits for it."""
 
-def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connect:
-    """Open connections to *host* and *port*, inside TLS if a context is given."""
+
+def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> Connect:
+    """Open connections to *host* and *port*, inside TLS if a context is given; a name is looked up each time.
+
+    *server_name* is the name that the certificate must bear, if it is not *host*.
+    """
+    options: dict[str, Any] = {}
+    if tls is not None:
+        options = {"ssl": tls, "server_hostname": server_name or host, "ssl_shutdown_timeout": _FAREWELL}
 
     def connect(protocol: Callable[[], asyncio.BaseProtocol], /) -> Awaitable[object]:
-        return asyncio.get_running_loop().create_connection(protocol, host, port, ssl=tls)
+        return asyncio.get_running_loop().create_connection(protocol, host, port, **options)
+
+    return connect
+
+
+def connect_unix(path: str) -> Connect:
+    """Open connections to the Unix socket at *path*."""
+
+    def connect(protocol: Callable[[], asyncio.BaseProtocol], /) -> Awaitable[object]:
+        return asyncio.get_running_loop().create_unix_connection(protocol, path)
 
     return connect
 
@@ -42,15 +65,36 @@ def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None) -> Conne
 class Client:
     """One application's connections. Belongs to the event loop in which it is first used."""
 
-    def __init__(self, connect: Connect, limits: Limits | None = None) -> None:
+    def __init__(self, connect: Connect, limits: Limits | None = None, status: StatusPage | None = None) -> None:
+        """*status* is asked when the application fails; None: it has no such page."""
         self._connect = connect
         self._limits = limits or Limits()
         self._pool = IdlePool(self._limits)
+        self._slots = Slots(self._limits)
+        self._status = status
+        self._startup = Startup(self._ask_status)
         self._busy: set[Connection] = set()
+        self._opened = 0
+        self._tunnels = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self._buffer = memoryview(bytearray(READ_SIZE))
         self._lines = answer_lines()
         self._closed = False
+
+    @property
+    def in_flight(self) -> int:
+        """Requests at the application."""
+        return self._slots.taken
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for one of them to end."""
+        return self._slots.waiting
+
+    @property
+    def idle(self) -> int:
+        """Connections kept open for reuse."""
+        return len(self._pool)
 
     async def exchange(self, request: Outgoing, answer: Answer) -> Outcome:
         """Send *request* and push its answer; see `flows.streaming.Upstream`.
@@ -67,18 +111,28 @@ class Client:
 
     def begin(self, request: Outgoing, answer: Answer, over: Over) -> Callable[[], None] | None:
         """Send a request without a body over a connection that is at hand; see `flows.streaming.Upstream`."""
-        connection = None if self._closed else self._pool.take(asyncio.get_running_loop().time())
+        slots = self._slots
+        if self._closed or slots.taken >= slots.most or self._startup.starting:
+            return None
+        connection = self._pool.take(asyncio.get_running_loop().time())
         if connection is None:
             return None
+        slots.taken += 1
 
         def ended(result: Outcome | UpstreamError) -> None:
             self._busy.discard(connection)
             self._put_back(connection)
-            again = isinstance(result, UpstreamError) and connection.dropped and request.method in _REPEATABLE
-            over(None if again else result)
+            slots.leave()
+            again = isinstance(result, UpstreamError) and connection.dropped
+            if again:
+                self._pool.close()
+            elif connection.status == UNAVAILABLE:
+                self._suspect()
+            over(None if again and request.method in _REPEATABLE else result)
 
         def abandon() -> None:
             self._busy.discard(connection)
+            slots.leave()
             connection.abandon()
 
         self._busy.add(connection)
@@ -88,31 +142,85 @@ class Client:
         return abandon
 
     async def _exchange(self, request: Outgoing, answer: Answer) -> Outcome:
-        if self._closed:
-            raise UpstreamError("connect", "the way to this application was closed")
-        connection = self._pool.take(asyncio.get_running_loop().time())
-        if connection is not None:
-            try:
-                return await self._run(connection, request, answer)
-            except UpstreamError:
-                repeatable = request.body is None and request.method in _REPEATABLE
-                if not (connection.dropped and repeatable):
-                    raise
-        return await self._run(await self._open(), request, answer)
+        held = None
+        if self._startup.starting and not self._is_status(request) and await self._is_starting():
+            # Asked nevertheless, since it may be ready any moment; but a 503 is no answer now.
+            answer = held = _Held(answer)
+        try:
+            if request.upgrade:
+                outcome = await self._open_tunnel(request, answer)
+            else:
+                outcome = await self._exchange_in_turn(request, answer)
+        except UpstreamError as error:
+            if error.stage != "connect" or self._closed or not await self._is_starting():
+                raise
+            raise UpstreamError("starting", f"{error.detail}; it says that it is starting") from error
+        if held is not None and held.unavailable:
+            raise UpstreamError("starting", "it answers 503, and says that it is starting")
+        return outcome
+
+    async def _open_tunnel(self, request: Outgoing, answer: Answer) -> Outcome:
+        if self._tunnels >= self._limits.tunnels:
+            raise UpstreamError("tunnels", f"{self._tunnels} WebSockets are open")
+        self._tunnels += 1
+        outcome = None
+        try:
+            outcome = await self._exchange_in_turn(request, answer)
+        finally:
+            if outcome is None or not isinstance(outcome.tunnel, RawTunnel):
+                self._tunnel_over()
+        if isinstance(outcome.tunnel, RawTunnel):
+            outcome.tunnel.when_over(self._tunnel_over)
+        return outcome
+
+    def _tunnel_over(self) -> None:
+        self._tunnels -= 1
+
+    async def _exchange_in_turn(self, request: Outgoing, answer: Answer) -> Outcome:
+        slots = self._slots
+        if slots.taken < slots.most:
+            slots.taken += 1
+        else:
+            if self._sweeper is None:
+                self._arm()
+            await slots.wait()
+        try:
+            if self._closed:
+                raise UpstreamError("connect", "the way to this application was closed")
+            connection = self._pool.take(asyncio.get_running_loop().time())
+            if connection is not None:
+                try:
+                    return await self._run(connection, request, answer)
+                except UpstreamError:
+                    if not connection.dropped:
+                        raise
+                    # It was the one used last: those that have waited longer are dead all the more.
+                    self._pool.close()
+                    if request.body is not None or request.method not in _REPEATABLE:
+                        raise
+            return await self._run(await self._open(), request, answer)
+        finally:
+            slots.leave()
 
     async def close(self) -> None:
         """Close idle connections and refuse new exchanges; the open ones go on to their end."""
         self._closed = True
         self._pool.close()
+        self._slots.close()
+        await self._startup.close()
 
     async def _open(self) -> Connection:
         connection = Connection(self._limits, self._buffer, self._lines)
         try:
             async with asyncio.timeout(self._limits.connect):
                 await self._connect(lambda: connection)
-        except OSError as error:  # TimeoutError is one
-            detail = error.strerror or type(error).__name__
+        except (OSError, UnicodeError) as error:  # TimeoutError is the former; the latter, a name that no DNS takes
+            detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UpstreamError("connect", f"no connection: {detail}") from error
+        # Not all at the same time: connections that a rush opened are renewed one after the other.
+        early = self._opened % _STEPS / _STEPS / 10
+        self._opened += 1
+        connection.retire_at = asyncio.get_running_loop().time() + self._limits.connection_age * (1 - early)
         return connection
 
     async def _run(self, connection: Connection, request: Outgoing, answer: Answer) -> Outcome:
@@ -124,6 +232,8 @@ class Client:
         finally:
             self._busy.discard(connection)
         self._put_back(connection)
+        if connection.status == UNAVAILABLE:
+            self._suspect()
         return outcome
 
     def _put_back(self, connection: Connection) -> None:
@@ -143,9 +253,48 @@ class Client:
         for connection in tuple(self._busy):
             connection.end_if_still(now)
         self._pool.sweep(now)
+        self._slots.expire(now)
         self._sweeper = None
-        if self._busy or self._pool:
+        if self._busy or self._pool or self._slots.waiting:
             self._arm()
+
+    # Whether it is starting.
+
+    def _suspect(self) -> None:
+        if self._status is not None:
+            self._startup.suspect()
+
+    def _is_status(self, request: Outgoing) -> bool:
+        """Whether a client asks for the status page itself, which then passes as it is."""
+        return self._status is not None and self._status.is_asked_by(request)
+
+    async def _is_starting(self) -> bool:
+        return self._status is not None and await self._startup.is_starting()
+
+    async def _ask_status(self) -> bytes:
+        """Over a connection of its own, and whatever the number of requests: those may be what it cannot serve."""
+        page = Read()
+        if self._status is not None:
+            await self._run(await self._open(), self._status.question(), page)
+        return page.content
+
+
+class _Held:
+    """An answer that does not pass if it is a 503."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.sink = answer.sink
+        self.interim = answer.interim
+        self.body = answer.body
+        self.end = answer.end
+        self.flush = answer.flush
+        self.unavailable = False
+
+    def begin(self, head: AnswerHead) -> bool:
+        """Refuse a 503."""
+        self.unavailable = head.status == UNAVAILABLE
+        return not self.unavailable and self._answer.begin(head)
 
 
 async def _close_body(body: AsyncIterator[bytes]) -> None:

@@ -15,7 +15,7 @@ from typing import cast
 
 from sidecar.core.answers import AnswerLine
 from sidecar.core.lines import Remembered
-from sidecar.flows.streaming import Answer, Outcome, Outgoing, Sink, UpstreamError
+from sidecar.flows.streaming import Answer, Outcome, Outgoing, Patience, Sink, UpstreamError
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.parser import AnswerParser, Phase
 from sidecar.upstream.tunnel import RawTunnel
@@ -31,12 +31,14 @@ class Connection(asyncio.BufferedProtocol):
         dropped: The application ended the connection before the first byte of an answer to the last exchange.
         reusable: The last exchange left the connection fit for another one.
         idle_since: Loop time at which the pool took it.
+        retire_at: Loop time from which on it serves no further request.
     """
 
     def __init__(self, limits: Limits, buffer: memoryview, lines: Remembered[AnswerLine]) -> None:
         """*buffer* bounds one read; it may be shared, since a read is used up before the next one starts. *lines* are
         the application's, as far as they are known."""
         self._limits = limits
+        self._patience: Limits | Patience = limits
         self._lines = lines
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
@@ -57,6 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self.dropped = False
         self.reusable = False
         self.idle_since = 0.0
+        self.retire_at = 0.0
 
     # Called by the client and the pool.
 
@@ -64,6 +67,11 @@ class Connection(asyncio.BufferedProtocol):
     def quiet(self) -> bool:
         """Whether the connection is open and nothing waits to be read: an end, or bytes that nobody asked for."""
         return not self._transport.is_closing() and not self._unread.poll(0)
+
+    @property
+    def status(self) -> int:
+        """Status of the last answer that began; 0 if none did."""
+        return self._reading.status
 
     def close(self) -> None:
         """Close an idle connection."""
@@ -113,7 +121,7 @@ class Connection(asyncio.BufferedProtocol):
         parser = self._parser
         if parser is None:
             return
-        limit = self._limits.idle_body if parser.begun else self._limits.first_byte
+        limit = self._patience.idle_body if parser.begun else self._patience.first_byte
         if now - self._moved > limit:
             self._fail(UpstreamError("timeout", f"nothing moved for {limit:g} s"))
 
@@ -121,6 +129,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _open(self, request: Outgoing, answer: Answer) -> None:
         self._answer = answer
+        self._patience = request.patience or self._limits
         self._sent = request.body is None
         self._parser = self._reading = AnswerParser(
             answer,
@@ -280,12 +289,27 @@ class Connection(asyncio.BufferedProtocol):
         if parser is None:
             return
         try:
+            if parser.phase is Phase.CLOSE:
+                self._check_farewell()
             parser.eof()
         except UpstreamError as error:
             self._end_early(error)
         else:
             self._answer.flush()
             self._settle()
+
+    def _check_farewell(self) -> None:
+        """Inside TLS an end without a `close_notify` may be anybody's (RFC 9112 section 9.8).
+
+        Raises:
+            UpstreamError: the answer, which the end of the connection ends, may be cut short.
+        """
+        tls = self._transport.get_extra_info("ssl_object")
+        if tls is not None:
+            try:
+                tls.read(1)
+            except OSError:  # nothing was said, and nothing will come
+                raise UpstreamError("body", "the TLS connection was cut") from None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; an exchange that is still open has failed."""

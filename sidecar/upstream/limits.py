@@ -15,11 +15,16 @@ class Limits:
     Attributes:
         connect: Longest wait for a new connection, name look-up and TLS included.
         first_byte: Longest standstill before the final head of an answer has come. A request body that is
-            still moving is no standstill.
-        idle_body: Longest standstill after it, whether the application or the receiver is to blame.
-        sweep: How often the times above are looked at; they are kept to within one such step.
+            still moving is no standstill. A request may bring another one (`flows.streaming.Patience`).
+        idle_body: Longest standstill after it, whether the application or the receiver is to blame. As above.
+        sweep: How often the times are looked at; all but `connect` are kept to within one such step.
         idle_connections: Most connections kept open for reuse.
         idle_expiry: Longest time a connection is kept open for reuse.
+        connection_age: A connection of that age serves no further request. The next one looks the name up anew.
+        in_flight: Most requests at the application at a time. An open WebSocket is none.
+        queue: Most requests that wait for one of them to end.
+        queue_wait: Longest such wait.
+        tunnels: Most WebSockets that are open or being opened.
     """
 
     connect: float = 5.0
@@ -28,3 +33,8 @@ class Limits:
     sweep: float = 1.0
     idle_connections: int = 64
     idle_expiry: float = 30.0
+    connection_age: float = 300.0
+    in_flight: int = 512
+    queue: int = 256
+    queue_wait: float = 5.0
+    tunnels: int = 4096

@@ -84,6 +84,7 @@ class AnswerParser:
         surplus: Whether bytes came after the end of the answer.
         rest: The bytes after an accepted 101; they are the tunnel's.
         received: Bytes of the decoded body so far.
+        status: Of the final head; 0 until it was read.
     """
 
     __slots__ = (
@@ -103,6 +104,7 @@ class AnswerParser:
         "phase",
         "received",
         "rest",
+        "status",
         "surplus",
     )
 
@@ -119,6 +121,7 @@ class AnswerParser:
         self.surplus = False
         self.rest = b""
         self.received = 0
+        self.status = 0
 
     def feed(self, data: bytes) -> None:
         """Read *data*, the next bytes from the application.
@@ -191,6 +194,7 @@ class AnswerParser:
             return
         if status == 101 and not self._upgrade:
             raise UpstreamError("head", "a 101 that was not asked for")
+        self.status = status
         if not self._answer.begin(head):
             self.phase = Phase.REFUSED
             return

@@ -20,7 +20,10 @@ class IdlePool:
         return len(self._idle)
 
     def put(self, connection: Connection, now: float) -> None:
-        """Keep *connection*, closing the oldest one if there are too many; *now* is loop time in seconds."""
+        """Keep *connection* unless its time is over, and no more than the most; *now* is loop time in seconds."""
+        if now >= connection.retire_at:
+            connection.close()
+            return
         connection.idle_since = now
         self._idle.append(connection)
         if len(self._idle) > self._limits.idle_connections:
@@ -41,7 +44,7 @@ class IdlePool:
         oldest = now - self._limits.idle_expiry
         kept = []
         for connection in self._idle:
-            if connection.idle_since >= oldest and connection.quiet:
+            if connection.idle_since >= oldest and connection.retire_at > now and connection.quiet:
                 kept.append(connection)
             else:
                 connection.close()

@@ -7,6 +7,7 @@ before `pump`: until then the kernel holds what the application sends.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from sidecar.flows.streaming import Sink
 
@@ -27,6 +28,15 @@ class RawTunnel(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._wake_pump: asyncio.Future[None] | None = None
         self._wake_writer: asyncio.Future[None] | None = None
+        self._lost = False
+        self._when_over: Callable[[], None] | None = None
+
+    def when_over(self, told: Callable[[], None]) -> None:
+        """Have *told* called when the connection is gone; at once if it is."""
+        if self._lost:
+            told()
+        else:
+            self._when_over = told
 
     # Called by web.
 
@@ -120,6 +130,9 @@ class RawTunnel(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._end()
+        self._lost = True
+        if self._when_over is not None:
+            self._when_over()
 
     def pause_writing(self) -> None:
         """The application is behind."""

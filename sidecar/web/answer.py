@@ -93,13 +93,6 @@ class Passing:
         if self._request is not None and not self._request.content.is_eof():
             # An early answer: what the client still sends cannot be told from a next request.
             self.keep_alive = False
-        back = Return(
-            guarded=self._guarded,
-            cookies=self._cookies,
-            length=head.length,
-            chunked=self._chunked,
-            bodiless=head.bodiless,
-            close=not self.keep_alive,
-        )
+        back = Return(self._guarded, self._cookies, head.length, self._chunked, head.bodiless, not self.keep_alive)
         ours = (b"X-Request-Id: " + self._record.request.encode(),)
         return answer_head(head.status, head.reason, head.lines, head.special, back, ours)

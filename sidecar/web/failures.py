@@ -29,10 +29,20 @@ _PASSING = frozenset(
     reason
     for reason, text in TEXTS.items()
     if text.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-) | {Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_BROKEN}
+) | {Reason.UPSTREAM_BROKEN}
 """What may be over soon: the page tries again by itself."""
 
-_UPSTREAM = {"connect": Reason.UPSTREAM_UNREACHABLE, "timeout": Reason.UPSTREAM_TIMEOUT}
+_UPSTREAM = {
+    "busy": Reason.UPSTREAM_BUSY,
+    "tunnels": Reason.TUNNELS_FULL,
+    "connect": Reason.UPSTREAM_UNREACHABLE,
+    "starting": Reason.UPSTREAM_STARTING,
+    "timeout": Reason.UPSTREAM_TIMEOUT,
+}
+"""By the stage of an `UpstreamError`; all other stages are `upstream_broken`."""
+_UNASKED = frozenset({Reason.UPSTREAM_BUSY, Reason.TUNNELS_FULL, Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_STARTING})
+"""The application has not done what was asked."""
+
 _SWITCHABLE = frozenset(
     {
         Reason.OTHER_PORTAL,
@@ -126,9 +136,17 @@ def _refusal(
         username=(standing.username or "") if standing is not None else "",
         actions=tuple(offered),
         form_targets=form_targets(visit) if any(action.post for action in offered) else (),
-        # A reload at the callback would spend a code twice.
-        retry_after=RETRY if reason in _PASSING and visit.facts.method == "GET" and visit.place is not None else None,
+        retry_after=RETRY if _may_be_sent_again(reason, visit) else None,
     )
+
+
+def _may_be_sent_again(reason: Reason, visit: Visit) -> bool:
+    """Without a second thought: a page by itself, a program after the time that it is told."""
+    if reason not in _PASSING or visit.place is None:
+        # A reload at the callback would spend a code twice.
+        return False
+    program = visit.facts.kind not in {Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW}
+    return visit.facts.method == "GET" or (program and reason in _UNASKED)
 
 
 def form_targets(visit: Visit) -> tuple[str, ...]:

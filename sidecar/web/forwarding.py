@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import TypedDict, Unpack
 
 from aiohttp import web
 
@@ -10,11 +11,13 @@ from sidecar.core.headers import Passage, request_head
 from sidecar.core.passwords import FORM_HEAD, form_has, has_odd_charset
 from sidecar.domain.decision import Forward, PassThrough, Place
 from sidecar.domain.reason import Reason
+from sidecar.domain.session import Jar
 from sidecar.flows.sessions import Entry, Sessions
-from sidecar.flows.streaming import Outgoing
+from sidecar.flows.streaming import Fields, Outgoing
 from sidecar.flows.telling import Audit, Clock
 from sidecar.web.answer import Passing
 from sidecar.web.head import websocket_accept
+from sidecar.web.inbound import goes_on
 from sidecar.web.passages import passage_of
 from sidecar.web.person import PersonAnswer
 from sidecar.web.sink import TransportSink, Written
@@ -23,6 +26,16 @@ from sidecar.web.visit import NODE, Serving, Visit
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/")
+
+
+class How(TypedDict, total=False):
+    """How a passage differs from an anonymous one; see `passage_of`."""
+
+    identity: Fields
+    jar: Jar
+    guarded: frozenset[bytes]
+    cookies: bool
+    credential: bool
 
 
 class RefusedError(Exception):
@@ -63,7 +76,7 @@ class Forwarding:
         entry = visit.entry if decision.username is not None else None
         if entry is None or decision.order is None:
             answer = _passing(visit, serving.guarded, cookies=True)
-            return await self._exchange(visit, serving, answer, passage_of(visit, serving))
+            return await self._exchange(visit, serving, answer, _passage(visit, serving))
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
         if not self._sessions.holds(entry, visit.standing):
@@ -74,16 +87,19 @@ class Forwarding:
         request = visit.request
         answer = PersonAnswer(
             TransportSink(request),
-            visit,
+            visit.record,
+            decision.place,
+            entry,
+            visit.facts.kind,
             serving,
             username,
             self._sessions,
             self._audit,
-            keep_alive=request.keep_alive,
+            keep_alive=goes_on(request),
             modern=request.version >= (1, 1),
             request=request,
         )
-        passage = passage_of(visit, serving, identity=fields, jar=entry.session.jars.get(NODE, ()))
+        passage = _passage(visit, serving, identity=fields, jar=entry.session.jars.get(NODE, ()))
         entry.closers.add(answer.sink.abort)
         try:
             return await self._exchange(visit, serving, answer, passage)
@@ -97,7 +113,7 @@ class Forwarding:
         if not decision.transparent:
             await self._check_form(visit, decision.place)
         answer = _passing(visit, frozenset() if decision.transparent else serving.guarded, cookies=decision.transparent)
-        passage = passage_of(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
+        passage = _passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
         return await self._exchange(visit, serving, answer, passage)
 
     async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
@@ -119,6 +135,7 @@ class Forwarding:
             body=_body(visit) if request.body_exists else None,
             chunked=passage.chunked,
             upgrade=passage.upgrade,
+            patience=serving.patience_at(visit.place),
         )
         began = self._clock.monotonic()
         try:
@@ -187,7 +204,12 @@ def _passing(visit: Visit, guarded: frozenset[bytes], *, cookies: bool) -> Passi
         visit.record,
         guarded,
         cookies=cookies,
-        keep_alive=request.keep_alive,
+        keep_alive=goes_on(request),
         modern=request.version >= (1, 1),
         request=request,
     )
+
+
+def _passage(visit: Visit, serving: Serving, **how: Unpack[How]) -> Passage:
+    websocket = visit.facts.websocket
+    return passage_of(visit.head, serving, visit.forwarded_for, visit.record.request, upgrade=websocket, **how)

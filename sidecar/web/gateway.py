@@ -21,11 +21,11 @@ from sidecar.flows.login import LoginError
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
+from sidecar.web.crossing import Verdict
 from sidecar.web.failures import ALARMING, from_decision, from_error, reason_of, unexpected
 from sidecar.web.forwarding import Forwarding, RefusedError, StaleError
 from sidecar.web.head import MAX_HEAD, framing_fault, read_head
-from sidecar.web.inbound import Connection, SlowBodyError
-from sidecar.web.lane import Verdict
+from sidecar.web.inbound import Connection, SlowBodyError, goes_on
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.reading import Readings
 from sidecar.web.replies import Replies
@@ -85,8 +85,8 @@ class Gateway:
             visit.record.outcome = "failed"
             response = self._replies.refuse(unexpected(visit), visit.record)
         finally:
-            self._teller.ended(visit)
-        if b"upgrade" in head.noted:
+            self._teller.ended(visit.record)
+        if b"upgrade" in head.noted or not goes_on(request):
             # aiohttp's parser drops what stands behind an upgrade that does not take place.
             response.force_close()
         return response

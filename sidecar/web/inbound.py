@@ -17,7 +17,6 @@ from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from sidecar.core.cookies import Carried
 from sidecar.domain.reason import Reason
 from sidecar.web.head import MAX_HEAD
 
@@ -59,12 +58,20 @@ class Allowance:
         head_time: A head must have come whole within it.
         body_time: Each such stretch of a body must bring `BODY_LEAST` bytes, unless we were not reading.
         keep_alive: A connection without a request is closed after it.
+        drain: At the end, so long every answer says that its connection ends, while new ones are still taken.
     """
 
     connections: int = 8192
     head_time: float = 15.0
     body_time: float = 30.0
     keep_alive: float = 75.0
+    drain: float = 0.0
+
+
+class Drain:
+    """Whether a listener has begun to end; shared by its connections."""
+
+    on = False
 
 
 _PLAIN = (b"GET ", b"HEAD ")
@@ -80,6 +87,7 @@ class Connection(RequestHandler):
         "_before",
         "_body",
         "_clean",
+        "_drain",
         "_expected",
         "_give_up",
         "_head_bytes",
@@ -92,13 +100,16 @@ class Connection(RequestHandler):
         "_verdict",
         "_window_bytes",
         "_window_since",
-        "carried",
-        "draining",
         "peer",
     )
 
     def __init__(
-        self, server: web.Server, allowance: Allowance, turned_away: TurnedAway, quick: QuickWay | None = None
+        self,
+        server: web.Server,
+        allowance: Allowance,
+        turned_away: TurnedAway,
+        drain: Drain,
+        quick: QuickWay | None = None,
     ) -> None:
         super().__init__(
             server,
@@ -113,6 +124,7 @@ class Connection(RequestHandler):
         )
         self._allowance = allowance
         self._turned_away = turned_away
+        self._drain = drain
         self._body: StreamReader | None = None
         self._head_bytes = 0
         self._head_since = 0.0
@@ -127,10 +139,12 @@ class Connection(RequestHandler):
         self._expected = 0
         self._rests_since = 0.0
         self._verdict: object = None
-        self.draining = False
         self.peer = ""
-        # What the last `Cookie` field on this connection said.
-        self.carried: Carried | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether the listener ends: then every answer ends its connection."""
+        return self._drain.on
 
     @property
     def busy(self) -> bool:
@@ -369,3 +383,9 @@ def _plain(status: int, body: bytes) -> web.Response:
     )
     response.force_close()
     return response
+
+
+def goes_on(request: web.BaseRequest) -> bool:
+    """Whether the client's connection may go on after the answer."""
+    protocol = request.protocol
+    return request.keep_alive and not (isinstance(protocol, Connection) and protocol.draining)

@@ -10,45 +10,30 @@ away, and no page is made.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 
-from sidecar.core.cookies import Carried
 from sidecar.core.decide import Visitor, decide
-from sidecar.core.headers import Head, read_lines, request_head
-from sidecar.core.lines import BadLineError
-from sidecar.domain.decision import Forward, Place, RequestFacts
-from sidecar.domain.policy import Application, Mode
-from sidecar.domain.reason import Reason
+from sidecar.core.headers import request_head
+from sidecar.core.passwords import query_has
+from sidecar.domain.decision import Forward, Place
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.policy import Mode
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions
-from sidecar.flows.streaming import Outcome, Outgoing, UpstreamError
+from sidecar.flows.streaming import Fields, Outgoing
 from sidecar.flows.telling import Audit, Clock
-from sidecar.web.answer import Passing
-from sidecar.web.forwarding import RefusedError
-from sidecar.web.head import facts_of
+from sidecar.web.blocks import Block, Tail
+from sidecar.web.crossing import Crossing, QuickAnswer, QuickPersonAnswer
 from sidecar.web.inbound import LONGEST_QUICK, Connection
 from sidecar.web.passages import passage_of
-from sidecar.web.person import PersonAnswer
 from sidecar.web.reading import Reading, Readings
-from sidecar.web.sink import ConnectionSink
 from sidecar.web.teller import Teller
-from sidecar.web.visit import NODE, Draft, Serving
+from sidecar.web.visit import NODE, Serving
 
 LOG = logging.getLogger(__name__)
-_REQUEST_LINE = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.1")
-_NOT_HERE = (b"content-length", b"transfer-encoding", b"content-type", b"expect", b"upgrade", b"authorization")
-
-
-class Verdict:
-    """What this way has found out before it gave a request back to the gateway."""
-
-    __slots__ = ("entry", "error", "place")
-
-    def __init__(self, error: UpstreamError | RefusedError, place: Place, entry: Entry | None) -> None:
-        self.error = error
-        self.place = place
-        self.entry = entry
+_VERSION = b" HTTP/1.1"
+_METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
+REMEMBERED_DECISIONS = 256
 
 
 class Lane:
@@ -74,163 +59,137 @@ class Lane:
 
     def __call__(self, connection: Connection, data: bytes) -> Callable[[], None] | None:
         """See `QuickWay`."""
-        reading = self._readings.now()
-        asked = _read(data, reading)
-        if asked is None:
+        try:
+            return self._begin(connection, data)
+        except Exception:
+            # The gateway meets the same fault, and has a page for it. Nothing was sent: `begin` is the last step.
+            LOG.exception("the quick way failed")
             return None
-        facts, head = asked
-        place = reading.locator.known(facts)
+
+    def _begin(self, connection: Connection, data: bytes) -> Callable[[], None] | None:
+        end = data.find(b"\r\n")
+        line, raw_block = data[:end], data[end:]
+        if not line.endswith(_VERSION) or len(data) > LONGEST_QUICK:
+            return None
+        reading = self._readings.now()
+        block = reading.blocks[raw_block]
+        method = _METHODS.get(line[: line.find(b" ")])
+        if not block.plain or method is None:
+            return None
+        target = line[len(method) + 1 : -len(_VERSION)]
+        place = reading.locator.known_at(block.host, target)
         if place is None or place.portal.mode is not Mode.ENFORCE:
             return None
-        application = place.application
-        carried = self._carried(connection, head, application)
-        entry = self._sessions.at_hand(application.name, carried.session) if carried is not None else None
-        if carried is None or entry is None or entry.standing is None or self._recheck.is_due(entry):
+        serving = self._applications[place.application.name]
+        now = self._clock.now()
+        carried = block.carried_at(place.application, serving.guarded)
+        entry = self._sessions.at_hand(place.application.name, carried.session, now)
+        if entry is None or self._recheck.is_due(entry, now):
             return None
-        visitor = Visitor(entry.session, entry.standing, self._sessions.wants_renewal(entry))
-        decision = decide(facts, place, visitor, reading.policy, self._clock.now())
+        decision = self._decide(reading, place, method, target, block, entry, now)
+        if decision is None or (decision.username is not None and place.portal.name != entry.session.portal):
+            return None
+        return self._forward(reading, connection, data, decision, method, target, block, entry, serving, now)
+
+    def _decide(
+        self, reading: Reading, place: Place, method: str, target: bytes, block: Block, entry: Entry, now: UnixSeconds
+    ) -> Forward | None:
+        """The decision, remembered for the session's standing: it depends on place, method and kind of request alone
+        where no password may be in the query, no rule asks for a fresh sign-in, and no renewal is due."""
+        renew = self._sessions.wants_renewal(entry, now)
+        query = target.partition(b"?")[2]
+        if renew or (query and query_has(query.decode(), place.application.product.password_fields)):
+            return None
+        key = (id(place), method, block.facts.kind)
+        known = entry.forwards.get(key)
+        if known is not None:
+            return known[1]
+        standing = entry.standing
+        if standing is None:
+            return None
+        facts = block.facts_for(method, target.decode())
+        decision = decide(facts, place, Visitor(entry.session, standing), reading.policy, now)
         if not isinstance(decision, Forward):
             return None
-        draft = self._teller.draft(connection.peer, head, facts, reading.policy)
-        draft.place, draft.application = place, application
-        draft.entry, draft.standing = entry, entry.standing
-        return self._forward(connection, data, draft, decision, entry, carried)
-
-    def _carried(self, connection: Connection, head: Head, application: Application) -> Carried | None:
-        """What the one `Cookie` field says; None if there is none, or more than one."""
-        if len(head.cookies) != 1:
-            return None
-        field, carried = head.cookies[0], connection.carried
-        if carried is None or carried.field != field or carried.application != application.cookie:
-            guarded = self._applications[application.name].guarded
-            carried = connection.carried = Carried(field, application.cookie, guarded)
-        return carried
+        if any(
+            place.portal.rules[number].fresh is not None for matching in place.traits.matching for number in matching
+        ):
+            # What was fresh enough now is not so for ever.
+            return decision
+        if len(entry.forwards) >= REMEMBERED_DECISIONS:
+            entry.forwards.clear()
+        # The place is kept with the decision, so that its identity names no other one.
+        entry.forwards[key] = (place, decision)
+        return decision
 
     def _forward(
-        self, connection: Connection, data: bytes, draft: Draft, decision: Forward, entry: Entry, carried: Carried
+        self,
+        reading: Reading,
+        connection: Connection,
+        data: bytes,
+        decision: Forward,
+        method: str,
+        target: bytes,
+        block: Block,
+        entry: Entry,
+        serving: Serving,
+        now: UnixSeconds,
     ) -> Callable[[], None] | None:
-        serving = self._applications[decision.place.application.name]
-        keep_alive, facts, record = not connection.draining, draft.facts, draft.record
-        answer: Passing
-        if decision.username is None or decision.order is None:
-            answer = Passing(ConnectionSink(connection), record, serving.guarded, cookies=True, keep_alive=keep_alive)
-            passage = passage_of(draft, serving, carried=carried.up)
-        else:
-            session = entry.session
-            username = serving.accounts.at_hand(decision.order, session.identity, session.key[:16])
-            fields = serving.landing.at_hand(session, username, NODE, draft.now) if username is not None else None
-            if username is None or fields is None:
+        session, order = entry.session, decision.order
+        fields: Fields = ()
+        username = None
+        if decision.username is not None and order is not None:
+            username = serving.accounts.at_hand(order, session.identity, session.key[:16])
+            landed = serving.landing.at_hand(session, username, NODE, now) if username is not None else None
+            if landed is None:
                 return None
-            answer = PersonAnswer(
-                ConnectionSink(connection), draft, serving, username, self._sessions, self._audit, keep_alive=keep_alive
+            fields = landed
+        record, chain = self._teller.record(connection.peer, block.head, method, reading.policy)
+        head = b"%b %b%b%b\r\n\r\n" % (
+            method.encode(),
+            target,
+            self._tail(block, entry if username is not None else None, fields, chain, serving),
+            record.request.encode(),
+        )
+        crossing = Crossing(self._teller, self._clock, connection, data, record, decision.place, entry)
+        if username is None:
+            record.outcome = "anonymous"
+            crossing.answer = QuickAnswer(connection, record, serving.guarded)
+        else:
+            record.outcome = "forwarded"
+            crossing.answer = QuickPersonAnswer(
+                connection,
+                record,
+                decision.place,
+                entry,
+                block.facts.kind,
+                serving,
+                username,
+                self._sessions,
+                self._audit,
             )
-            passage = passage_of(draft, serving, identity=fields, jar=session.jars.get(NODE, ()), carried=carried.up)
-        outgoing = Outgoing(method=facts.method, head=request_head(facts.method, facts.target, draft.head, passage))
-        crossing = _Crossing(self, connection, data, draft, decision, answer)
-        crossing.abandon = serving.upstream.begin(outgoing, answer, crossing.over)
+        outgoing = Outgoing(method=method, head=head, patience=serving.patience_at(decision.place))
+        crossing.abandon = serving.upstream.begin(outgoing, crossing.answer, crossing.over)
         if crossing.abandon is None:
             return None
-        self._teller.took_up(draft)
-        self._teller.decided(draft, decision)
-        if decision.username is not None:
-            record.outcome = "forwarded"
+        record.application, record.portal = decision.place.application.name, decision.place.portal.name
+        record.rule = decision.rule
+        self._teller.took_up()
+        if username is not None:
             if decision.extends_idle:
-                self._sessions.used(entry)
-            entry.closers.add(answer.sink.abort)
-        else:
-            record.outcome = "anonymous"
+                self._sessions.used(entry, now)
+            entry.closers.add(crossing.answer.sink.abort)
         return crossing.gone
 
-    def ended(self, draft: Draft) -> None:
-        """Tell of a request that is over."""
-        self._teller.ended(draft)
-
-    def let_go(self, draft: Draft) -> None:
-        """A request goes on by the gateway's way."""
-        self._teller.let_go(draft)
-
-    def waited(self, draft: Draft) -> float:
-        """Seconds since it was begun."""
-        return self._clock.monotonic() - draft.record.started
-
-
-class _Crossing:
-    """One request on this way."""
-
-    __slots__ = ("abandon", "answer", "connection", "data", "decision", "draft", "lane")
-
-    def __init__(
-        self, lane: Lane, connection: Connection, data: bytes, draft: Draft, decision: Forward, answer: Passing
-    ) -> None:
-        self.lane = lane
-        self.connection = connection
-        self.data = data
-        self.draft = draft
-        self.decision = decision
-        self.answer = answer
-        self.abandon: Callable[[], None] | None = None
-
-    def over(self, result: Outcome | UpstreamError | None) -> None:
-        """The application has answered, or not."""
-        try:
-            self._over(result)
-        except Exception:
-            LOG.exception("request %s failed", self.draft.record.request)
-            self.connection.abort()
-
-    def _over(self, result: Outcome | UpstreamError | None) -> None:
-        draft, answer = self.draft, self.answer
-        record = draft.record
-        self._close()
-        record.waited = self.lane.waited(draft)
-        record.sent = answer.sink.sent
-        if isinstance(result, Outcome) and result.state == "complete":
-            record.first_byte = result.first_byte
-            self.lane.ended(draft)
-            self.connection.over(keep_alive=answer.keep_alive)
-        elif isinstance(result, UpstreamError) and result.stage == "body":
-            # Its head was on the wire: the client's connection was reset already.
-            record.outcome, record.reason = "failed", Reason.UPSTREAM_BROKEN
-            self.lane.ended(draft)
-            self.connection.over(keep_alive=False)
-        else:
-            self.lane.let_go(draft)
-            self.connection.fall_back(self.data, self._verdict(result))
-
-    def gone(self) -> None:
-        """The client is gone."""
-        self._close()
-        if self.abandon is not None:
-            self.abandon()
-        self.draft.record.outcome = "gone"
-        self.lane.ended(self.draft)
-
-    def _verdict(self, result: Outcome | UpstreamError | None) -> Verdict | None:
-        if result is None:
-            return None
-        error = result if isinstance(result, UpstreamError) else RefusedError(self.answer.refused)
-        return Verdict(error, self.decision.place, self.draft.entry)
-
-    def _close(self) -> None:
-        if self.draft.entry is not None:
-            self.draft.entry.closers.discard(self.answer.sink.abort)
-
-
-def _read(data: bytes, reading: Reading) -> tuple[RequestFacts, Head] | None:
-    """Read the one request that *data* is; None if it is another, or not as plain as this way wants it."""
-    if len(data) > LONGEST_QUICK or data.find(b"\r\n\r\n") != len(data) - 4:
-        return None
-    first, *raw_lines = data[:-4].split(b"\r\n")
-    found = _REQUEST_LINE.fullmatch(first)
-    if found is None:
-        return None
-    try:
-        head = read_lines(raw_lines, reading.names)
-    except BadLineError:
-        return None
-    noted = head.noted
-    if head.twice or head.stripped or b"host" not in noted or any(name in noted for name in _NOT_HERE):
-        return None
-    if noted.get(b"connection", "keep-alive").lower() != "keep-alive":
-        return None
-    return facts_of(found[1].decode(), found[2].decode(), head, has_body=False), head
+    def _tail(self, block: Block, entry: Entry | None, fields: Fields, chain: str, serving: Serving) -> bytes:
+        """The head for the application behind its target, up to the value of the request id: the same for the next
+        request that says the same."""
+        jar = entry.session.jars.get(NODE, ()) if entry is not None else ()
+        tail = block.tail
+        if tail is None or not tail.fits(entry, jar, fields, chain):
+            passage = passage_of(
+                block.head, serving, chain, "", identity=fields, jar=jar, carried=block.carried_for(serving.guarded)
+            )
+            whole = request_head("GET", "/", block.head, passage)
+            tail = block.tail = Tail(entry, jar, fields, chain, whole[len(b"GET /") : -len(b"\r\n\r\n")])
+        return tail.text

@@ -6,17 +6,18 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sidecar.core.answers import guarded_set_cookies
+from sidecar.core.answers import SET_COOKIE, guarded_set_cookies
 from sidecar.core.cookies import jar_after
 from sidecar.domain.decision import Kind, Place
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
+from sidecar.domain.record import RequestRecord
 from sidecar.flows.session_events import about
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import AnswerHead
-from sidecar.flows.telling import Audit
+from sidecar.flows.telling import Audit, Trace
 from sidecar.web.answer import ClientSink, Passing
-from sidecar.web.visit import NODE, Draft, Serving
+from sidecar.web.visit import NODE, Serving
 
 
 class PersonAnswer(Passing):
@@ -25,7 +26,10 @@ class PersonAnswer(Passing):
     def __init__(
         self,
         sink: ClientSink,
-        draft: Draft,
+        record: RequestRecord,
+        place: Place,
+        entry: Entry,
+        kind: Kind,
         serving: Serving,
         username: str,
         sessions: Sessions,
@@ -36,9 +40,11 @@ class PersonAnswer(Passing):
         request: web.BaseRequest | None = None,
     ) -> None:
         super().__init__(
-            sink, draft.record, serving.guarded, cookies=True, keep_alive=keep_alive, modern=modern, request=request
+            sink, record, serving.guarded, cookies=True, keep_alive=keep_alive, modern=modern, request=request
         )
-        self._draft = draft
+        self._place = place
+        self._entry = entry
+        self._kind = kind
         self._serving = serving
         self._username = username
         self._sessions = sessions
@@ -46,34 +52,36 @@ class PersonAnswer(Passing):
 
     def judge(self, head: AnswerHead) -> Reason:
         """D8's alarm and D14; what may be delivered leaves its session cookies with us."""
-        entry, place = self._draft.entry, self._draft.place
-        if entry is None or place is None:
-            return Reason.INTERNAL
-        reason = self._landed(head, entry, place)
+        reason = self._serving.landing.check(self._username, head)
+        if reason is not Reason.OK or head.status in _REDIRECTS:
+            reason = self._landed(head, reason)
         if reason is Reason.OK:
-            self._keep(head, entry)
+            for line in head.special:
+                if line.part == SET_COOKIE:
+                    self._keep(head)
+                    break
         return reason
 
-    def _landed(self, head: AnswerHead, entry: Entry, place: Place) -> Reason:
-        reason = self._serving.landing.check(self._username, head)
+    def _landed(self, head: AnswerHead, reason: Reason) -> Reason:
         if reason is Reason.LANDING_MISMATCH:
-            self._alarm(entry, Code.LANDING_MISMATCH, reason)
-            self._sessions.keep_jar(entry, NODE, ())
+            self._alarm(Code.LANDING_MISMATCH, reason)
+            self._sessions.keep_jar(self._entry, NODE, ())
             return reason
-        if head.status in _REDIRECTS and leads_to_log_in(head, place):
+        if head.status in _REDIRECTS and leads_to_log_in(head, self._place):
             # The product knows the person and refuses the page, or it does not know the person at all.
-            known = reason is Reason.OK and _names_user(head, place)
+            known = reason is Reason.OK and _names_user(head, self._place)
             reason = Reason.PRODUCT_REFUSED if known else Reason.LANDING_FAILED
             if not known:
-                self._alarm(entry, Code.LANDING_FAILED, reason)
-                self._sessions.keep_jar(entry, NODE, ())
+                self._alarm(Code.LANDING_FAILED, reason)
+                self._sessions.keep_jar(self._entry, NODE, ())
             return reason
         if reason is Reason.LANDING_FAILED:
-            self._alarm(entry, Code.LANDING_FAILED, reason)
-            return reason if self._draft.facts.kind is Kind.NAVIGATION else Reason.OK
-        return Reason.OK
+            self._alarm(Code.LANDING_FAILED, reason)
+            return reason if self._kind is Kind.NAVIGATION else Reason.OK
+        return reason
 
-    def _keep(self, head: AnswerHead, entry: Entry) -> None:
+    def _keep(self, head: AnswerHead) -> None:
+        entry = self._entry
         jar = old = entry.session.jars.get(NODE, ())
         # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
         for cookie in guarded_set_cookies(head.special, self._serving.kept):
@@ -81,8 +89,10 @@ class PersonAnswer(Passing):
         if jar != old:
             self._sessions.keep_jar(entry, NODE, jar)
 
-    def _alarm(self, entry: Entry, code: Code, reason: Reason) -> None:
-        self._audit.tell(about(entry.session, code, self._draft.trace, reason=reason, username=self._username))
+    def _alarm(self, code: Code, reason: Reason) -> None:
+        session, record = self._entry.session, self._record
+        trace = Trace(request=record.request, source=record.source, session=session.key[:16])
+        self._audit.tell(about(session, code, trace, reason=reason, username=self._username))
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307})

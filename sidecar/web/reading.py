@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sidecar.core.headers import Names
 from sidecar.core.routing import Locator
 from sidecar.domain.policy import Policy
+from sidecar.web.blocks import blocks_for
 
 
 class Reading:
@@ -16,14 +17,16 @@ class Reading:
         policy: The snapshot.
         names: Classifies header fields.
         locator: Finds places.
+        blocks: What blocks of header lines say.
     """
 
-    __slots__ = ("locator", "names", "policy")
+    __slots__ = ("blocks", "locator", "names", "policy")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.names = Names(policy.strip)
         self.locator = Locator(policy)
+        self.blocks = blocks_for(self.names)
 
 
 class Readings:

@@ -11,11 +11,16 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.reason import Reason
-from sidecar.web.inbound import Allowance, Connection, QuickWay, TurnedAway
+from sidecar.web.inbound import Allowance, Connection, Drain, QuickWay, TurnedAway
 
 LOG = logging.getLogger(__name__)
 SWEEP = 1.0
 """Seconds between two looks at who takes too long."""
+
+SHUTDOWN = 10.0
+"""Seconds that running answers may take in the end."""
+
+_STEP = 0.02
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -29,9 +34,10 @@ class _Server(web.Server):
         self._allowance = allowance
         self._turned_away = turned_away
         self._quick = quick
+        self.drain = Drain()
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, self._allowance, self._turned_away, self._quick)
+        return Connection(self, self._allowance, self._turned_away, self.drain, self._quick)
 
 
 def _nobody_asks(reason: Reason) -> None:
@@ -48,8 +54,9 @@ class Listener:
         turned_away: TurnedAway = _nobody_asks,
         quick: QuickWay | None = None,
     ) -> None:
-        self._server = _Server(handler, allowance or Allowance(), turned_away, quick)
-        self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=10.0)
+        self._allowance = allowance or Allowance()
+        self._server = _Server(handler, self._allowance, turned_away, quick)
+        self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=SHUTDOWN)
         self._sweeper: asyncio.TimerHandle | None = None
         self.port = 0
 
@@ -71,20 +78,36 @@ class Listener:
         self._arm()
 
     async def close(self) -> None:
-        """Stop listening, let running answers end within bounds."""
+        """End without losing a request (RFC 9112, section 9.6): for a moment the port stays open and every answer says
+        that its connection ends; then nobody new is let in, what runs may come to its end, and what rests is closed."""
+        self._server.drain.on = True
+        await _until(lambda: not len(self), self._allowance.drain)
+        for site in tuple(self._runner.sites):
+            await site.stop()
+        await _until(lambda: not any(connection.busy for connection in self._connections()), SHUTDOWN)
         await self._runner.cleanup()
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    def _connections(self) -> list[Connection]:
+        return [one for one in self._server.connections if isinstance(one, Connection)]
 
     def _arm(self) -> None:
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
-        for connection in self._server.connections:
-            if isinstance(connection, Connection):
-                connection.sweep(now)
+        for connection in self._connections():
+            connection.sweep(now)
         self._arm()
+
+
+async def _until(true: Callable[[], bool], seconds: float) -> None:
+    """Wait until something holds, at most so long."""
+    for _ in range(round(seconds / _STEP)):
+        if true():
+            return
+        await asyncio.sleep(_STEP)
 
 
 def _family(host: str) -> socket.AddressFamily:

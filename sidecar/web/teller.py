@@ -11,14 +11,14 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from sidecar.core.headers import Head
-from sidecar.domain.decision import Decision, Deny, Forward, PassThrough, RequestFacts
+from sidecar.domain.decision import Decision, Deny, Forward, PassThrough
 from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.flows.telling import Audit, Chance, Clock, Meter
 from sidecar.web.head import Clients, facts_of
-from sidecar.web.visit import Draft, Visit
+from sidecar.web.visit import Visit
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 LONGEST_NAME = 64
@@ -50,42 +50,35 @@ class Teller:
             has_body=request.body_exists,
             current=request.version == (1, 1),
         )
-        record, chain = self._record(request.remote or "", head, facts.method, policy)
-        visit = Visit(record, head, facts, policy, self._clock.now(), chain, request=request)
+        record, chain = self.record(request.remote or "", head, facts.method, policy)
+        visit = Visit(request, record, head, facts, policy, self._clock.now(), chain)
         self._meter.began()
         if head.stripped:
             self._stripped(visit)
         return visit
 
-    def draft(self, peer: str, head: Head, facts: RequestFacts, policy: Policy) -> Draft:
-        """The same for a request that may yet be begun otherwise: nothing is counted, nothing told."""
-        record, chain = self._record(peer, head, facts.method, policy)
-        return Draft(record, head, facts, policy, self._clock.now(), chain)
-
-    def took_up(self, draft: Draft) -> None:
-        """The draft is under way."""
+    def took_up(self) -> None:
+        """A request of which there is a record is under way."""
         self._meter.began()
 
-    def let_go(self, draft: Draft) -> None:
+    def let_go(self) -> None:
         """It is begun otherwise after all."""
         self._meter.withdrew()
 
-    def _record(self, peer: str, head: Head, method: str, policy: Policy) -> tuple[RequestRecord, str]:
+    def record(self, peer: str, head: Head, method: str, policy: Policy) -> tuple[RequestRecord, str]:
+        """A fresh record and the chain for `X-Forwarded-For`; nothing is counted, nothing told."""
         if policy.trusted_proxies is not self._proxies:
             self._proxies = policy.trusted_proxies
             self._clients = Clients(tuple(ip_network(text) for text in policy.trusted_proxies))
-        source, chain = self._clients.read(peer, head.get(b"x-forwarded-for"))
-        given = head.get(b"x-request-id")
-        believed = source != peer and _REQUEST_ID.fullmatch(given) is not None
-        record = RequestRecord(
-            request=given if believed else f"{self._instance}-{next(self._count):x}",
-            started=self._clock.monotonic(),
-            source=source,
-            method=method,
+        source, chain = (
+            self._clients.read(peer, head.noted.get(b"x-forwarded-for", "")) if self._proxies else (peer, peer)
         )
-        return record, chain
+        given = head.noted.get(b"x-request-id") if source != peer else None
+        if given is None or _REQUEST_ID.fullmatch(given) is None:
+            given = f"{self._instance}-{next(self._count):x}"
+        return RequestRecord(given, self._clock.monotonic(), source, method=method), chain
 
-    def decided(self, visit: Draft, decision: Decision) -> None:
+    def decided(self, visit: Visit, decision: Decision) -> None:
         """Note where the request went."""
         record = visit.record
         record.application = visit.application.name if visit.application is not None else ""
@@ -100,36 +93,36 @@ class Teller:
         elif isinstance(decision, Forward) and decision.username is not None:
             self._crossed(visit)
 
-    def ended(self, visit: Draft) -> None:
+    def ended(self, record: RequestRecord) -> None:
         """The answer is out, or the client is gone."""
-        self._meter.request(visit.record, self._clock.monotonic() - visit.record.started)
+        self._meter.request(record, self._clock.monotonic() - record.started)
 
-    def _denied(self, visit: Draft, deny: Deny, code: Code) -> None:
+    def _denied(self, visit: Visit, deny: Deny, code: Code) -> None:
         if self._is_new(code, visit, deny.reason, deny.rule):
             # Whoever opens a log-in page with a live session has met D14's circle: that is a failed landing.
             told = Code.LANDING_FAILED if deny.reason is Reason.LANDING_FAILED else code
             self._tell(visit, told, "failure", deny.reason, deny.rule, {"path": _path(visit)})
 
-    def _passed(self, visit: Draft, decision: PassThrough) -> None:
+    def _passed(self, visit: Visit, decision: PassThrough) -> None:
         """Machines call all day: told once a minute for each client and kind of credential."""
         if self._is_new(Code.API_PASSTHROUGH, visit, decision.credential, visit.record.portal):
             facts: dict[str, str | int | bool | tuple[str, ...]] = {"credential": decision.credential}
             self._tell(visit, Code.API_PASSTHROUGH, "success", Reason.OK, decision.rule, facts)
 
-    def _crossed(self, visit: Draft) -> None:
+    def _crossed(self, visit: Visit) -> None:
         entry, place = visit.entry, visit.place
         if entry is None or place is None or place.shared or place.portal.name == entry.session.portal:
             return
         if self._is_new(Code.PORTAL_CROSS_USE, visit, entry.session.key[:16], place.portal.name):
             self._tell(visit, Code.PORTAL_CROSS_USE, "success", Reason.OK, "", {"home": entry.session.portal})
 
-    def _stripped(self, visit: Draft) -> None:
+    def _stripped(self, visit: Visit) -> None:
         # A client chooses what follows `X-Lychgate-`: enough to know it by, not enough to fill a disk.
         names = tuple(name[:LONGEST_NAME] for name in sorted(set(visit.head.stripped))[:MOST_NAMES])
         if self._is_new(Code.HEADER_STRIPPED, visit, *names):
             self._tell(visit, Code.HEADER_STRIPPED, "success", Reason.OK, "", {"headers": names})
 
-    def _is_new(self, code: Code, visit: Draft, *marks: str) -> bool:
+    def _is_new(self, code: Code, visit: Visit, *marks: str) -> bool:
         key = (code, visit.record.source, *marks)
         if key in self._told:
             return False
@@ -138,7 +131,7 @@ class Teller:
 
     def _tell(
         self,
-        visit: Draft,
+        visit: Visit,
         code: Code,
         outcome: str,
         reason: Reason,
@@ -166,6 +159,6 @@ class Teller:
         )
 
 
-def _path(visit: Draft) -> str:
+def _path(visit: Visit) -> str:
     """Without the query: values there may be secrets."""
     return visit.facts.target.partition("?")[0][:200]

@@ -15,7 +15,7 @@ from sidecar.domain.standing import Standing
 from sidecar.flows.landing import Landing
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
-from sidecar.flows.streaming import Upstream
+from sidecar.flows.streaming import Patience, Patiences, Upstream
 from sidecar.flows.telling import Trace
 
 NODE = ""
@@ -23,15 +23,18 @@ NODE = ""
 
 
 @dataclass(slots=True)
-class Draft:
+class Visit:
     """What is known so far of a request; filled from left to right, thrown away at the end.
 
     Attributes:
         now: When it came in, by the clock on the wall.
         forwarded_for: The chain for `X-Forwarded-For`.
         standing: That of the session, as the decision found it.
+        first: The part of a form that was read ahead.
+        form_seen: Whether it was.
     """
 
+    request: web.BaseRequest
     record: RequestRecord
     head: Head
     facts: RequestFacts
@@ -42,26 +45,14 @@ class Draft:
     place: Place | None = None
     entry: Entry | None = None
     standing: Standing | None = None
+    first: bytes = b""
+    form_seen: bool = False
 
     @property
     def trace(self) -> Trace:
         """For the events of flows."""
         session = self.entry.session.key[:16] if self.entry is not None else ""
         return Trace(request=self.record.request, source=self.record.source, session=session)
-
-
-@dataclass(slots=True)
-class Visit(Draft):
-    """A request that aiohttp has read.
-
-    Attributes:
-        first: The part of a form that was read ahead.
-        form_seen: Whether it was.
-    """
-
-    request: web.BaseRequest = field(kw_only=True)
-    first: bytes = b""
-    form_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +64,7 @@ class Serving:
         kept: Those of them that are sessions: we keep them for the person.
         host: What the application sees as `Host`.
         forwarded: The lines `X-Forwarded-Proto`, `-Host` and `-Port`.
+        patiences: Paths for which the application is waited for otherwise, if any.
     """
 
     upstream: Upstream
@@ -82,3 +74,8 @@ class Serving:
     kept: frozenset[bytes] = field(default_factory=frozenset)
     host: bytes = b""
     forwarded: tuple[bytes, ...] = ()
+    patiences: Patiences | None = None
+
+    def patience_at(self, place: Place | None) -> Patience | None:
+        """How long the application is waited for there; None: as everywhere."""
+        return None if self.patiences is None or place is None else self.patiences.of(place.below)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.accounts import NewPin, Plan, Refusal, Skipped, plan
+from sidecar.core.accounts import NewPin, Plan, Refusal, Skipped
 from sidecar.domain.account import (
     Account,
     AccountOrder,
@@ -23,7 +23,6 @@ from sidecar.domain.account import (
     Step,
     Update,
 )
-from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import (
     AccountPolicy,
@@ -31,71 +30,9 @@ from sidecar.domain.policy import (
     GroupPolicy,
 )
 from sidecar.domain.reason import Reason
+from tests.core.plans import ACCOUNT, ALL, BOB, GROUPS, ORDER, OURS, PIN, owned, planned, reason, steps
 
-ALICE = Person("https://idp.example", "alice")
-BOB = Person("https://idp.example", "bob")
-THEN = UnixSeconds(1_000)
-ALL = AccountPolicy(enabled=True, adopt=Adopt.BY_USERNAME, create=True, update=frozenset({"display_name", "email"}))
-GROUPS = GroupPolicy(protected=frozenset({"jira-administrators"}))
-ORDER = AccountOrder(
-    application="jira",
-    portal="agents",
-    username="alice",
-    display_name="Alice",
-    email="alice@example.com",
-    groups=("a", "b"),
-    needed=("a",),
-)
-PIN = Pin(application="jira", username="alice", spelling="alice", person=ALICE, created=True, at=THEN)
-ACCOUNT = Account(
-    username="alice", display_name="Alice", email="alice@example.com", active=True, groups=frozenset({"a", "b"})
-)
 INACTIVE = replace(ACCOUNT, active=False)
-OURS = Deactivation(application="jira", username="alice", cause="leaver", at=THEN)
-
-
-def owned(*groups: str, portal: str = "agents", pending: bool = False) -> tuple[OwnedGroup, ...]:
-    return tuple(
-        OwnedGroup(application="jira", username="alice", group=group, portal=portal, at=THEN, pending=pending)
-        for group in groups
-    )
-
-
-def planned(
-    order: AccountOrder = ORDER,
-    account: Account | None = ACCOUNT,
-    pin: Pin | None = PIN,
-    *,
-    on_name: Pin | None = None,
-    owned: Sequence[OwnedGroup] = (),
-    deactivation: Deactivation | None = None,
-    policy: AccountPolicy = ALL,
-    groups: GroupPolicy = GROUPS,
-    authoritative: bool = True,
-    creatable: bool = True,
-) -> Plan | Refusal:
-    return plan(
-        order,
-        account=account,
-        pin=pin,
-        pin_on_name=on_name or pin,
-        owned=owned,
-        deactivation=deactivation,
-        policy=policy,
-        groups=groups,
-        authoritative=authoritative,
-        creatable=creatable,
-    )
-
-
-def steps(result: Plan | Refusal) -> list[Step]:
-    assert isinstance(result, Plan), result
-    return list(result.steps)
-
-
-def reason(result: Plan | Refusal) -> Reason:
-    assert isinstance(result, Refusal), result
-    return result.reason
 
 
 def test_an_account_as_ordered_needs_nothing() -> None:

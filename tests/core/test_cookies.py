@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.core.cookies import cookies_up, find_cookie, jar_after, set_cookie_name
+from sidecar.core.cookies import Carried, browser_cookies, cookies_up, find_cookie, jar_after, set_cookie_name
 from sidecar.domain.session import Jar
 from sidecar.products.jira import JIRA
 
 GUARDED = frozenset(name.encode() for name in JIRA.session_cookies | JIRA.remember_cookies)
 OURS = b"__Host-lychgate-jira"
 JAR: Jar = (("JSESSIONID", "kept"),)
+
+
+def up(fields: Iterable[bytes], guarded: frozenset[bytes], jar: Jar) -> bytes | None:
+    """What goes up of a client's fields and our jar."""
+    return cookies_up(browser_cookies(fields, guarded), jar)
+
+
+def test_a_field_is_read_once_for_an_application() -> None:
+    carried = Carried(b"a=b; JSESSIONID=evil; __Host-lychgate-jira=x", "__Host-lychgate-jira", GUARDED)
+    assert ("x", [b"a=b"]) == (carried.session, carried.up)
+
 
 EVIL = [
     b"JSESSIONID=evil",
@@ -60,20 +73,20 @@ EVIL = [
 @pytest.mark.parametrize("evil", EVIL)
 @pytest.mark.parametrize("around", [b"%s", b"a=b; %s", b"%s; c=d", b"a=b;%s;c=d", b"a=b ;\t%s ; c=d", b";;%s;;"])
 def test_no_spelling_of_a_guarded_cookie_passes(evil: bytes, around: bytes) -> None:
-    found = cookies_up([around % evil], GUARDED, ()) or b""
+    found = up([around % evil], GUARDED, ()) or b""
     assert not [name for name in (*GUARDED, b"lychgate") if name in found.lower()]
 
 
 def test_the_jar_takes_the_place_of_what_the_browser_sent() -> None:
     fields = [b"a=b; JSESSIONID=evil", b"JSESSIONID=evil2;c=d"]
-    assert b"a=b; c=d; JSESSIONID=kept" == cookies_up(fields, GUARDED, JAR)
-    assert b"JSESSIONID=kept" == cookies_up([], GUARDED, JAR)
-    assert cookies_up([b"JSESSIONID=evil"], GUARDED, ()) is None
+    assert b"a=b; c=d; JSESSIONID=kept" == up(fields, GUARDED, JAR)
+    assert b"JSESSIONID=kept" == up([], GUARDED, JAR)
+    assert up([b"JSESSIONID=evil"], GUARDED, ()) is None
 
 
 def test_a_transparent_portal_takes_all_but_ours() -> None:
     field = b"a=b; JSESSIONID=x; " + OURS + b"=k; seraph.confluence=y"
-    assert b"a=b; JSESSIONID=x; seraph.confluence=y" == cookies_up([field], frozenset(), ())
+    assert b"a=b; JSESSIONID=x; seraph.confluence=y" == up([field], frozenset(), ())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +111,7 @@ def test_a_transparent_portal_takes_all_but_ours() -> None:
     ],
 )
 def test_other_cookies_pass_unchanged(cookie: bytes) -> None:
-    assert cookie == cookies_up([cookie], GUARDED, ())
+    assert cookie == up([cookie], GUARDED, ())
 
 
 alphabet = st.sampled_from(
@@ -109,7 +122,7 @@ fields_of = st.lists(alphabet, max_size=12).map(b"".join)
 
 @given(fields_of)
 def test_neither_reader_finds_a_guarded_name(field: bytes) -> None:
-    found = cookies_up([field], GUARDED, ()) or b""
+    found = up([field], GUARDED, ()) or b""
     for separators in (b";", b";,", b";, \t", b';, \t"'):
         text = found
         for separator in separators:
@@ -120,7 +133,7 @@ def test_neither_reader_finds_a_guarded_name(field: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=40), max_size=3))
 def test_no_bytes_raise(fields: list[bytes]) -> None:
-    found = cookies_up(fields, GUARDED, JAR)
+    found = up(fields, GUARDED, JAR)
     assert found is not None and found.endswith(b"JSESSIONID=kept")
     for field in fields:
         assert set_cookie_name(field) == set_cookie_name(field).lower()

@@ -39,6 +39,8 @@ CUSTOMER = session("support", ("clients",), username="bob")
 PAT = "Bearer MTIzNDU2OnNlY3JldA=="
 # {"iss":"https://example.okta.com"}
 OUR_JWT = "Bearer e30.eyJpc3MiOiJodHRwczovL2V4YW1wbGUub2t0YS5jb20ifQ.c2ln"
+# {"iss":"https://jira.example.com/.lychgate"}
+OUR_PROOF = "Bearer e30.eyJpc3MiOiJodHRwczovL2ppcmEuZXhhbXBsZS5jb20vLmx5Y2hnYXRlIn0.c2ln"
 HOME = "signs in at agents with okta"
 
 
@@ -129,6 +131,7 @@ def case(who: Session | None, request: RequestFacts, expected: str, name: str) -
         case(ADA, call("/rest/x", authorization="Digest a=b"), "401 credential_unknown", "unknown schemes are refused"),
         case(ADA, call("/rest/x", authorization=""), "401 credential_unknown", "an empty one too"),
         case(ADA, call("/rest/x", authorization=OUR_JWT), "401 token_not_accepted", "a token of our provider"),
+        case(ADA, call("/rest/x", authorization=OUR_PROOF), "401 token_not_accepted", "a proof of a landing"),
         case(ADA, get("/browse/A-1", authorization=PAT), "401 credential_not_here", "no credential on a page"),
         case(ADA, call("/s/1/_/rest/_/secure/x", authorization=PAT), "401 credential_not_here", "on no reading"),
         case(None, call("/rest/pat/1", authorization=PAT), "403 rule_denied", "a denial holds for machines"),
@@ -194,6 +197,31 @@ def test_a_group_of_the_customers_provider_opens_no_rule_of_the_agents() -> None
     assert "403 other_portal" == told(jira.ask(call("/rest/servicedeskapi/inner/x"), customer))
     assert "as cust-bob" == told(jira.ask(call("/rest/servicedeskapi/x"), customer))
     assert "as ada" == told(jira.ask(call("/rest/servicedeskapi/inner/x"), session("agents", ("admins", "staff"))))
+
+
+def test_an_accepted_agent_of_another_provider_is_judged_by_the_portals_rules_and_meets_no_condition() -> None:
+    """R3: what the portal requires of its own people, acceptance stands for; rules that ask ask in vain; bans hold."""
+    apart = replace(
+        JIRA,
+        support_providers=("auth0",),
+        support_require=Condition(any_group=frozenset({"clients"})),
+        support_rules=(
+            rule("support/gone", Answer.DENY, "/servicedesk/customer/portal/1"),
+            rule("support/ban", Answer.DENY, "/servicedesk/customer/portal/2", condition=ADMINS),
+            rule("support/vip", Answer.ALLOW, "/servicedesk/customer/portal/3", condition=STAFF),
+        ),
+    )
+    answers = {
+        "portals": "as ada",
+        "portal/1": "403 rule_denied",
+        "portal/2": "403 rule_denied",
+        "portal/3": "403 other_portal",
+    }
+    for page, answer in answers.items():
+        assert (page, answer) == (page, told(apart.ask(get(f"/servicedesk/customer/{page}"), ADA)))
+    # Whom the agents' portal keeps out is no guest.
+    assert "403 not_in_group" == told(apart.ask(get("/servicedesk/customer/portals"), OUTSIDER))
+    assert "403 not_in_group" == told(apart.ask(get("/servicedesk/customer/portals"), session("support", ())))
 
 
 def test_a_portal_that_accepts_nobody_lets_no_other_session_in() -> None:

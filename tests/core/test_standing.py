@@ -9,7 +9,7 @@ import pytest
 from sidecar.core.accounts import order_for
 from sidecar.core.standing import needed_claims, standing_of
 from sidecar.domain.account import AccountOrder
-from sidecar.domain.identity import Groups
+from sidecar.domain.identity import Claim, Groups
 from sidecar.domain.policy import Answer, Condition, Policy, UsernameMapping
 from sidecar.domain.reason import Reason
 from tests.core.worlds import ADMINS, PROVIDERS, STAFF, Jira, rule, session
@@ -92,18 +92,27 @@ def test_without_a_name_there_is_a_reason_and_no_order() -> None:
     assert (None, Reason.USERNAME_MISSING, None) == (standing.username, standing.refused, standing.order)
 
 
-def test_an_unverified_address_is_no_name_unless_the_provider_is_believed() -> None:
-    def standing(home: str) -> tuple[str | None, Reason]:
-        policy = JIRA.policy
-        jira = policy.applications["jira"]
-        portals = tuple(replace(portal, username=UsernameMapping(claims=("email",))) for portal in jira.portals)
-        who = session(home, username=None, claims={"email": "ada@example.com", "email_verified": False})
-        found = standing_of(who, replace(policy, applications={"jira": replace(jira, portals=portals)}))
-        assert found is not None
-        return found.username, found.refused
-
-    assert ("ada@example.com", Reason.OK) == standing("agents")
-    assert (None, Reason.USERNAME_INVALID) == standing("support")
+@pytest.mark.parametrize(
+    ("home", "told", "expected"),
+    [
+        ("agents", {}, ("ada@example.com", Reason.OK)),
+        ("agents", {"email_verified": True}, ("ada@example.com", Reason.OK)),
+        ("agents", {"email_verified": False}, (None, Reason.USERNAME_INVALID)),
+        ("support", {}, (None, Reason.USERNAME_INVALID)),
+        ("support", {"email_verified": "true"}, (None, Reason.USERNAME_INVALID)),
+        ("support", {"email_verified": True}, ("ada@example.com", Reason.OK)),
+    ],
+)
+def test_an_unverified_address_is_no_name_and_a_believed_provider_need_not_speak_of_it(
+    home: str, told: dict[str, Claim], expected: tuple[str | None, Reason]
+) -> None:
+    policy = JIRA.policy
+    jira = policy.applications["jira"]
+    portals = tuple(replace(portal, username=UsernameMapping(claims=("email",))) for portal in jira.portals)
+    who = session(home, username=None, claims={"email": "ada@example.com", **told})
+    found = standing_of(who, replace(policy, applications={"jira": replace(jira, portals=portals)}))
+    assert found is not None
+    assert expected == (found.username, found.refused)
 
 
 def test_a_session_whose_origin_is_gone_stands_nowhere() -> None:

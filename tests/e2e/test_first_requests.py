@@ -378,4 +378,4 @@ async def test_jira_that_is_not_there_gives_a_page_with_retry(tmp_path: Path) ->
             status, headers, text = await walker.ask(await walker.sign_in("/browse/KEY-1", "nina"))
             assert (503, "connector_unreachable", "10") == (status, code_on(text), headers["Retry-After"])
             status, headers, text = await walker.ask("/images/logo.svg")
-            assert (502, "upstream_unreachable", "10") == (status, code_on(text), headers["Retry-After"])
+            assert (503, "upstream_unreachable", "10") == (status, code_on(text), headers["Retry-After"])

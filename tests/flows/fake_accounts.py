@@ -61,6 +61,7 @@ class Directory:
         self.gate = asyncio.Event()
         self.gate.set()
         self.deaf = False
+        self.made = 0
         self.busy = 0
         self.busiest = 0
         self.rounds: list[set[str]] = []
@@ -81,12 +82,14 @@ class Directory:
         name = step.username.casefold()
         match step:
             case Create():
+                self.made += 1
                 self.accounts[name] = Account(
                     username=step.username,
                     display_name=step.display_name,
                     email=step.email,
                     active=True,
                     groups=frozenset(),
+                    key=f"made-{self.made}",
                 )
             case Reactivate():
                 if not self.deaf:
@@ -155,9 +158,19 @@ class MemoryLedger:
 
     async def pin(self, pin: Pin) -> None:
         for held in self.pins:
-            if held.application == pin.application and (held.username == pin.username) != (held.person == pin.person):
+            same_account = held.username == pin.username or (pin.key is not None and held.key == pin.key)
+            if held.application == pin.application and same_account != (held.person == pin.person):
                 raise PinConflictError(held)
         self.pins.append(pin)
+
+    async def learn_key(self, application: str, username: str, key: str) -> None:
+        for held in self.pins:
+            if (held.application, held.key) == (application, key) and held.username != username:
+                raise PinConflictError(held)
+        self.pins = [
+            replace(pin, key=key) if (pin.application, pin.username) == (application, username) else pin
+            for pin in self.pins
+        ]
 
     async def unpin(self, application: str, username: str) -> None:
         self.pins = [pin for pin in self.pins if (pin.application, pin.username) != (application, username)]
@@ -292,13 +305,14 @@ def customer(name: str) -> Identity:
     return Identity(person=Person(CUSTOMERS, "c-1"), provider="customers", claims=told, groups=())
 
 
-def account(name: str = "alice", *groups: str, active: bool = True) -> Account:
+def account(name: str = "alice", *groups: str, active: bool = True, key: str | None = None) -> Account:
     return Account(
         username=name,
         display_name=name.title(),
         email=f"{name}@example.com",
         active=active,
         groups=frozenset(groups),
+        key=key,
     )
 
 
@@ -339,7 +353,7 @@ class World:
             return error.reason
         raise AssertionError(f"let in as {username}")
 
-    def pin(self, identity: Identity, name: str, *, created: bool = True) -> None:
+    def pin(self, identity: Identity, name: str, *, created: bool = True, key: str | None = None) -> None:
         self.ledger.pins.append(
             Pin(
                 application="jira",
@@ -348,6 +362,7 @@ class World:
                 person=identity.person,
                 created=created,
                 at=UnixSeconds(1),
+                key=key,
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -16,20 +17,37 @@ class ScriptedServer:
         heads: Every request head that the script read with `head`, in order.
         opened: How many connections were opened.
         ended: Set each time a connection's script has ended.
+        patience: The 30 s; a long test may have it rescheduled.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        path: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Listen on *host* and *port*, or on the Unix socket at *path*; inside TLS if a context is given."""
         self._script = script
+        self._host = host
+        self._port = port
+        self._path = path
+        self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self.heads: list[bytes] = []
         self.opened = 0
         self.ended = asyncio.Event()
 
     async def __aenter__(self) -> ScriptedServer:
-        self._bound = asyncio.timeout(30)
-        await self._bound.__aenter__()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self.patience = asyncio.timeout(30)
+        await self.patience.__aenter__()
+        if self._path:
+            self._server = await asyncio.start_unix_server(self._serve, self._path)
+        else:
+            self._server = await asyncio.start_server(self._serve, self._host, self._port, ssl=self._tls)
+            self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(
@@ -39,7 +57,7 @@ class ScriptedServer:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._bound.__aexit__(kind, error, trace)
+        await self.patience.__aexit__(kind, error, trace)
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(self._run(reader, writer))
@@ -55,6 +73,11 @@ class ScriptedServer:
         finally:
             writer.transport.abort()
             self.ended.set()
+
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._tasks)
 
     async def head(self, reader: asyncio.StreamReader) -> bytes:
         """Read one request head."""
@@ -72,7 +95,13 @@ async def until(true: Callable[[], bool]) -> None:
     raise AssertionError("it never came true")
 
 
-def answering(*answers: bytes, then: bytes | None = None) -> ScriptedServer:
+def answering(
+    *answers: bytes,
+    then: bytes | None = None,
+    host: str = "127.0.0.1",
+    path: str = "",
+    tls: ssl.SSLContext | None = None,
+) -> ScriptedServer:
     """Give one of *answers* per request on a connection, then end it (or go on for ever with *then*)."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,5 +115,5 @@ def answering(*answers: bytes, then: bytes | None = None) -> ScriptedServer:
         writer.close()
         await writer.wait_closed()
 
-    server = ScriptedServer(script)
+    server = ScriptedServer(script, host=host, path=path, tls=tls)
     return server

@@ -285,7 +285,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         landing["secret"] = f"file://{folder}/shared"
     file: dict[str, Any] = {
         "version": 1,
-        "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", **site.listen},
+        "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **site.listen},
         "state": f"file://{folder}/state",
         "cookie_keys": [f"file://{folder}/cookie-key"],
         "audit": {"stdout": "json"},

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 
 import pytest
 
-from sidecar.upstream.client import Client
 from sidecar.upstream.limits import Limits
 from tests.upstream.scripted import ScriptedServer, answering, until
 from tests.web.conftest import Worlds
@@ -78,17 +76,17 @@ async def test_an_application_that_is_down_becomes_a_page_that_tries_again(
 ) -> None:
     world = await worlds(upstream=f"http://127.0.0.1:{free_port()}")
     page = await world.page(PATH)
-    assert 502 == page.status and "upstream_unreachable" in page.text and "Try again" in page.text
+    assert 503 == page.status and "upstream_unreachable" in page.text and "Try again" in page.text
     assert f'href="{PATH}"' in page.text
     answer = await world.ask("GET", PATH)
-    assert (502, "upstream_unreachable", "10") == (answer.status, answer.error, answer.header("Retry-After"))
+    assert (503, "upstream_unreachable", "10") == (answer.status, answer.error, answer.header("Retry-After"))
     # A form is not sent again by itself.
     assert None is (await world.ask("POST", PATH, HTML, body=b"x")).header("Retry-After")
     _quiet(caplog)
 
 
 async def test_an_application_that_is_silent_becomes_504(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.app.Client", partial(Client, limits=Limits(first_byte=0.05, sweep=0.01)))
+    monkeypatch.setattr("sidecar.app.upstream_limits", lambda _: Limits(first_byte=0.05, sweep=0.01))
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.head(reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,15 +11,18 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
+from sidecar.adapters.accounts.webhook import sign
 from sidecar.core.logins import attempt_name
 from sidecar.domain.identity import UnixSeconds
+from sidecar.flows.attempts import LOOP
 from tests.web.conftest import Worlds
-from tests.web.rig import SHARED, Browser, World
-from tests.web.wire import Answer
+from tests.web.rig import MACHINES, SHARED, Browser, World
+from tests.web.wire import Answer, Wire
 
 SESSION = "__Host-lychgate-jira"
 OTHER = "__Host-lychgate-tools"
 PATH = "/browse/KEY-1"
+START = re.compile(rb'href="([^"]*)"')
 Field = tuple[str, str]
 
 
@@ -32,8 +36,8 @@ class Purse:
 
 
 @asynccontextmanager
-async def _purse(worlds: Worlds, folder: Path) -> AsyncIterator[Purse]:
-    world = await worlds(second=True, sign_out=True)
+async def _purse(worlds: Worlds, folder: Path, **site: object) -> AsyncIterator[Purse]:
+    world = await worlds(second=True, sign_out=True, **site)
     await world.gate.state.ledger.init("tools", UnixSeconds(1))
     async with world.browser() as browser, world.browser() as waiting:
         await browser.sign_in("ada")
@@ -49,6 +53,9 @@ async def _purse(worlds: Worlds, folder: Path) -> AsyncIterator[Purse]:
             "assertion": call.header("X-Lychgate-Assertion") or "",
             "landing secret": SHARED,
             "connector's token": world.token,
+            "somebody's access token": MACHINES,
+            "webhook's signature": sign(b"the-webhook-has-a-secret-of-its-own", "1700000000", b"{}"),
+            "last sign-in's cookie": browser.cookies[f"{SESSION}.{LOOP}"],
             "ID token": entry.session.id_token or "",
             "refresh token": entry.session.refresh_token or "",
             "session's key in the store": entry.session.key,
@@ -62,6 +69,7 @@ async def _purse(worlds: Worlds, folder: Path) -> AsyncIterator[Purse]:
         known["attempt cookie"] = waiting.cookies[f"{SESSION}.{attempt_name(state)}"]
         known["code verifier's challenge"] = URL(place).query["code_challenge"]
         known["other application's session"] = await _at_tools(world)
+        known["next cookie"] = await _after_sign_out(world)
         assert all(known.values()), [name for name, value in known.items() if not value]
         assert len(known) == len(set(known.values()))
         world.forget()
@@ -74,6 +82,13 @@ async def _at_tools(world: World) -> str:
         assert 302 == status
         await browser.choose(place, "ada")
         return browser.cookies[OTHER]
+
+
+async def _after_sign_out(world: World) -> str:
+    async with world.browser() as browser:
+        await browser.sign_in("ada")
+        await browser.sign_out()
+        return browser.cookies[f"{SESSION}.next"]
 
 
 Ask = Callable[[Purse, str], list[tuple[str, str, tuple[Field, ...]]]]
@@ -105,6 +120,17 @@ def _at_callback(purse: Purse, value: str) -> list[tuple[str, str, tuple[Field, 
     ]
 
 
+def _at_another_attempt(purse: Purse, value: str) -> list[tuple[str, str, tuple[Field, ...]]]:
+    state = "A" * len(purse.state)
+    cookie = ("Cookie", f"{SESSION}.{attempt_name(state)}={value}")
+    return [("GET", f"/.lychgate/callback/{provider}?code=x&state={state}", (cookie,)) for provider in PROVIDERS]
+
+
+def _at_the_second(purse: Purse, value: str) -> list[tuple[str, str, tuple[Field, ...]]]:
+    return [("GET", "/tools/browse/KEY-1", (("X-Tools-Key", value), ("X-Tools-Person", "ada")))]
+
+
+PROVIDERS = ("staff", "customers")
 PLACES: dict[str, tuple[Ask, frozenset[str]]] = {
     "session cookie": (_as_cookie(SESSION), frozenset({"session cookie"})),
     "session cookie, whoami": (_as_cookie(SESSION, "/.lychgate/whoami"), frozenset({"session cookie"})),
@@ -117,7 +143,9 @@ PLACES: dict[str, tuple[Ask, frozenset[str]]] = {
     "basic": (_as_authorization("Basic"), frozenset()),
     "proof": (_as_identity("X-Lychgate-Assertion"), frozenset()),
     "secret": (_as_identity("X-Lychgate-Secret"), frozenset()),
+    "secret of the other application": (_at_the_second, frozenset()),
     "callback": (_at_callback, frozenset()),
+    "attempt cookie of another sign-in": (_at_another_attempt, frozenset()),
 }
 
 
@@ -148,6 +176,36 @@ def _entries(world: World) -> list:  # type: ignore[type-arg]
     return list(world.gate.sessions._entries.values())
 
 
+async def test_the_small_cookies_take_no_other_value(worlds: Worlds, tmp_path: Path) -> None:
+    """`try` turns an observed portal's rules on, `next` says where a signed-out page leads; nothing else does."""
+    async with _purse(worlds, tmp_path, support={"mode": "observe"}) as purse:
+        world = purse.world
+        plain = await world.page("/.lychgate/signed-out")
+        for name, value in purse.known.items():
+            world.forget()
+            answer = await world.page("/servicedesk/customer/portals", ("Cookie", f"{SESSION}.try={value}"))
+            enforced = name == "try cookie"
+            assert (name, enforced) == (name, "/authorize?" in answer.location)
+            assert (name, not enforced) == (name, bool(world.arrived))
+            page = await world.page("/.lychgate/signed-out", ("Cookie", f"{SESSION}.next={value}"))
+            assert (name, 200, START.findall(plain.body)) == (name, page.status, START.findall(page.body))
+
+
+async def test_only_the_applications_own_tokens_open_a_machines_path(worlds: Worlds, tmp_path: Path) -> None:
+    """Whose token it is, is the application's to say, but for those that providers or we have signed."""
+    async with _purse(worlds, tmp_path) as purse:
+        world = purse.world
+        for name, value in purse.known.items():
+            world.forget()
+            cookie = ("Cookie", f"{SESSION}={purse.known['session cookie']}")
+            answer = await world.ask("GET", "/rest/api/2/myself", ("Authorization", f"Bearer {value}"), cookie)
+            good = name in {"connector's token", "somebody's access token"}
+            assert (name, 200 if good else 401) == (name, answer.status)
+            if name in {"ID token", "assertion"}:
+                assert (name, "token_not_accepted", []) == (name, answer.error, world.arrived)
+            assert [] == [call.target for call in world.arrived if call.header("X-Lychgate-User") is not None]
+
+
 async def test_no_credential_signs_somebody_out(worlds: Worlds, tmp_path: Path) -> None:
     """The token of the form is its session's own, and nothing else passes for it."""
     form = ("Content-Type", "application/x-www-form-urlencoded")
@@ -167,8 +225,21 @@ async def test_no_credential_signs_somebody_out(worlds: Worlds, tmp_path: Path) 
 async def test_nothing_opens_the_operations_listener_to_more_and_it_tells_no_secret(
     worlds: Worlds, tmp_path: Path
 ) -> None:
+    """It changes nothing and knows no pages, whoever asks; and what it shows is not for the public listener."""
     async with _purse(worlds, tmp_path) as purse:
         world = purse.world
+        for name, value in purse.known.items():
+            shows = (("Authorization", f"Bearer {value}"), ("Cookie", f"{SESSION}={value}"), ("X-Lychgate-User", "ada"))
+            for method, path, status in (
+                ("GET", PATH, 404),
+                ("GET", "/.lychgate/whoami", 404),
+                ("POST", "/metrics", 405),
+            ):
+                wire = await Wire.open(world.gate.operations)
+                wire.request(method, path, *shows)
+                assert (name, path, status) == (name, path, (await wire.answer(method)).status)
+                await wire.close()
+        assert [] == world.arrived
         shown = world.gate.metrics.render()[1].decode() + world.audit.getvalue()
         assert [] == [name for name, value in purse.known.items() if value in shown]
         for path in ("/metrics", "/healthz", "/readyz"):

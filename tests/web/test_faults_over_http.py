@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,8 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.landing import LandingError
 from sidecar.flows.streaming import AnswerHead, Fields
+from sidecar.web.inbound import Connection
+from sidecar.web.lane import Lane
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, MACHINES, World, free_port
 from tests.web.wire import Answer
@@ -222,8 +224,18 @@ class CountingLocator(Locator):
         return super().locate(facts)
 
 
+class CountingLane(Lane):
+    """Counts whom it serves: they use the place that it has found, and the gateway does not see them."""
+
+    def __call__(self, connection: Connection, data: bytes) -> Callable[[], None] | None:
+        taken = super().__call__(connection, data)
+        CountingLocator.asked += taken is not None
+        return taken
+
+
 async def test_a_request_is_located_once(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.web.reading.Locator", CountingLocator)
+    monkeypatch.setattr("sidecar.app.Lane", CountingLane)
     monkeypatch.setattr(CountingLocator, "asked", 0)
     world = await worlds()
     cookie = await world.sign_in("ada")

@@ -22,6 +22,8 @@ NAMES = (
     # what receivers believe anywhere
     "X-Lychgate-Whatever", "Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email",
     "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "X-Rp-Usr",
+    # what names a person to old Atlassian applications, and what proxies found in certificates
+    "X-Seraph-Trusted-App-Cert", "SSL-Client-S-DN", "Client-Cert",
 )  # fmt: skip
 FOLDED = {name.lower() for name in NAMES}
 FORGED = "forged-admin"

@@ -6,6 +6,7 @@ answer can fill the memory.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,18 +33,46 @@ class Answer:
 
 
 @asynccontextmanager
-async def open_session(*, seconds: float = 5.0, connections: int = 20) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client session for calls of our own. *seconds* is the most that one whole call takes."""
+async def open_session(
+    *,
+    seconds: float = 5.0,
+    connections: int = 20,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+    socket: str | None = None,
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client session for calls of our own.
+
+    Args:
+        seconds: The most that one whole call takes.
+        connections: The most that are open.
+        tls: How TLS is spoken; None: as the machine does.
+        server_name: The name that the certificate must bear, if it is not the host of the address.
+        socket: Path of a Unix socket to which all calls go, whatever their address says.
+    """
     # Tomcat closes idle connections after 20 seconds by default; ours are gone before.
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=10)
+    connector: aiohttp.BaseConnector
+    if socket is not None:
+        connector = aiohttp.UnixConnector(socket, limit=connections, keepalive_timeout=10)
+    else:
+        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=10, ssl=tls or True)
     async with aiohttp.ClientSession(
         connector=connector,
+        middlewares=(_named(server_name),) if server_name is not None else (),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         timeout=aiohttp.ClientTimeout(total=seconds),
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Lychgate"},
     ) as session:
         yield session
+
+
+def _named(server_name: str) -> aiohttp.ClientMiddlewareType:
+    async def named(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        request.server_hostname = server_name
+        return await handler(request)
+
+    return named
 
 
 async def call(

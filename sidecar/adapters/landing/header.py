@@ -38,10 +38,14 @@ class SecretProof:
 
     header: str
     secret: str
+    _fields: Fields = field(init=False, repr=False)
 
     def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
         """The header with the secret."""
-        return ((self.header.encode(), self.secret.encode()),)
+        return self._fields
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fields", ((self.header.encode(), self.secret.encode()),))
 
     def keys(self) -> dict[str, object]:
         """There is nothing to publish."""
@@ -102,14 +106,23 @@ class HeaderLanding:
         self._header = header.encode()
         self._proof = proof
         self._user_header = user_header.lower().encode()
+        self._known: dict[str, tuple[Fields, str, Fields]] = {}
 
     async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
         """The username and its proof on every request: nothing is held at the application for us."""
         return self.at_hand(session, username, node, now)
 
     def at_hand(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
-        """The same: there is nothing to wait for."""
-        return ((self._header, username.encode()), *self._proof.fields(username, session, now))
+        """The same: there is nothing to wait for. As long as the proof is the same object, so is the whole."""
+        proof = self._proof.fields(username, session, now)
+        known = self._known.get(session.key)
+        if known is not None and known[0] is proof and known[1] == username:
+            return known[2]
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        fields = ((self._header, username.encode()), *proof)
+        self._known[session.key] = (proof, username, fields)
+        return fields
 
     def check(self, username: str, head: AnswerHead) -> Reason:
         """Compare with the product's own header; it is an alarm, not the guard, and absent on many answers."""

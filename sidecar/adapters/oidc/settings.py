@@ -115,7 +115,8 @@ class ProviderSettings(Settings):
     )
     usernames: Literal["authoritative", "untrusted"] = Field(
         default="untrusted",
-        description="`authoritative`: its usernames may be believed for accounts that exist already. "
+        description="`authoritative`: its usernames may be believed for accounts that exist already, and its e-mail "
+        "addresses where it sends no `email_verified`. "
         "At most one provider per application.",
     )
     prompt: Literal["none", "login", "select_account", "consent"] | None = Field(

@@ -13,7 +13,7 @@ from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.flows.accounts import PinConflictError
 
-_PIN = "SELECT application, username, spelling, issuer, subject, created, at FROM pins"
+_PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
 
 
 class SqliteLedger:
@@ -50,17 +50,35 @@ class SqliteLedger:
         """Add a pin; the same username for the same person again changes nothing.
 
         Raises:
-            PinConflictError: unique both ways within the application.
+            PinConflictError: username, person and key are each unique within the application.
             StateError: also if `init` was never run for the application.
         """
 
         def work(connection: Connection) -> None:
             holder = _pin_on(connection, pin.application, pin.username)
             holder = holder or _pin_of(connection, pin.application, pin.person)
+            holder = holder or _pin_with(connection, pin.application, pin.key)
             if holder is None:
                 _insert_pin(connection, pin)
             elif (holder.username, holder.person) != (pin.username, pin.person):
                 raise PinConflictError(holder)
+
+        await self._database.do(work)
+
+    async def learn_key(self, application: str, username: str, key: str) -> None:
+        """Note on a pin which account it means.
+
+        Raises:
+            PinConflictError: the account of that key is pinned under another name.
+        """
+
+        def work(connection: Connection) -> None:
+            holder = _pin_with(connection, application, key)
+            if holder is not None and holder.username != username:
+                raise PinConflictError(holder)
+            connection.execute(
+                "UPDATE pins SET account_key = ? WHERE application = ? AND username = ?", (key, application, username)
+            )
 
         await self._database.do(work)
 
@@ -156,11 +174,17 @@ def _pin_of(connection: Connection, application: str, person: Person) -> Pin | N
     )
 
 
+def _pin_with(connection: Connection, application: str, key: str | None) -> Pin | None:
+    if key is None:
+        return None
+    return _first(connection, f"{_PIN} WHERE application = ? AND account_key = ?", (application, key))
+
+
 def _first(connection: Connection, query: str, values: tuple[str, ...]) -> Pin | None:
     row = connection.execute(query, values).fetchone()
     if row is None:
         return None
-    application, username, spelling, issuer, subject, created, at = row
+    application, username, spelling, issuer, subject, created, at, key = row
     return Pin(
         application=application,
         username=username,
@@ -168,11 +192,16 @@ def _first(connection: Connection, query: str, values: tuple[str, ...]) -> Pin |
         person=Person(issuer, subject),
         created=bool(created),
         at=UnixSeconds(at),
+        key=key,
     )
 
 
 def _insert_pin(connection: Connection, pin: Pin) -> None:
     connection.execute(
-        "INSERT INTO pins (application, username, spelling, issuer, subject, created, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (pin.application, pin.username, pin.spelling, pin.person.issuer, pin.person.subject, pin.created, pin.at),
+        "INSERT INTO pins (application, username, spelling, issuer, subject, created, at, account_key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(pin.application, pin.username, pin.spelling, pin.person.issuer, pin.person.subject),
+            *(pin.created, pin.at, pin.key),
+        ),
     )

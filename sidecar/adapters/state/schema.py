@@ -127,5 +127,10 @@ LEDGER = Schema(
             ) WITHOUT ROWID
             """,
         ),
+        (
+            # Pins from before have no key; they learn it when their account is looked at next.
+            "ALTER TABLE pins ADD COLUMN account_key TEXT",
+            "CREATE UNIQUE INDEX pins_key ON pins (application, account_key) WHERE account_key IS NOT NULL",
+        ),
     ),
 )

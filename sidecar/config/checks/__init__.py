@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sidecar.config.checks import applications, general, groups, portals, providers, rules
+from sidecar.config.checks import applications, general, groups, portals, providers, rules, upstreams
 from sidecar.config.checks.loopback import loopback_issuers
 from sidecar.config.faults import Finding
 from sidecar.config.model import Config
@@ -22,7 +22,7 @@ def within_entries(config: Config, products: Mapping[str, Product]) -> Iterator[
     """What is wrong with single entries."""
     yield from general.within(config)
     yield from providers.within(config)
-    for module in (applications, portals, groups, rules):
+    for module in (applications, upstreams, portals, groups, rules):
         yield from module.within(config, products)
 
 

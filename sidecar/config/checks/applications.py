@@ -38,14 +38,15 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
 
 
 def _addresses(at: At, application: ApplicationSettings) -> Iterator[Finding]:
-    for key, address in (("url", application.url), ("upstream", application.upstream)):
+    for key, address in (("url", application.url), ("upstream", application.upstream.url)):
         if is_plain_outside_loopback(address) and not application.allow_http:
             yield Finding(
                 (*at, key),
                 "is plain http outside loopback: sessions and identities would cross the network in clear",
                 "write https://; for a closed network only: allow_http: true",
             )
-    if origin(urlsplit(application.url)) == origin(urlsplit(application.upstream)):
+    socket = application.upstream.socket is not None
+    if not socket and origin(urlsplit(application.url)) == origin(urlsplit(application.upstream.url)):
         yield Finding(
             (*at, "upstream"),
             "is the public address itself: requests would go round in a circle",

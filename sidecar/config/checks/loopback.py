@@ -29,7 +29,8 @@ def _outside(config: Config) -> str | None:
     if not is_loopback(urlsplit(f"//{config.listen.public}").hostname):
         return "listen.public"
     for name, application in config.applications.items():
-        for key, address in (("url", application.url), ("upstream", application.upstream)):
-            if not is_loopback(urlsplit(address).hostname):
-                return f"applications.{name}.{key}"
+        if not is_loopback(urlsplit(application.url).hostname):
+            return f"applications.{name}.url"
+        if application.upstream.socket is None and not is_loopback(application.upstream.place[0]):
+            return f"applications.{name}.upstream"
     return None

@@ -23,7 +23,7 @@ def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]
         product = products[application.product]
         for number, rule in enumerate(portal.rules):
             at = ("portals", name, "rules", number)
-            yield from _sets(at, rule, product)
+            yield from unknown_sets(at, rule.paths, product)
             yield from _contradictions(at, rule)
             yield from _reach(at, number, portal, product)
 
@@ -34,16 +34,24 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
         yield from _restricted_groups(config, name, portal)
 
 
-def patterns_of(rule: RuleSettings, product: Product) -> tuple[str, ...]:
-    """The rule's patterns with named sets spelled out; unknown names are left out (a check names them)."""
+def patterns_of(paths: tuple[str, ...], product: Product) -> tuple[str, ...]:
+    """Patterns with named sets spelled out; unknown names are left out (a check names them)."""
     patterns: list[str] = []
-    for path in rule.paths:
+    for path in paths:
         if path.startswith("@"):
             named = product.path_sets.get(path[1:])
             patterns.extend(named.patterns if named is not None else ())
         else:
             patterns.append(path)
     return tuple(dict.fromkeys(patterns))
+
+
+def unknown_sets(at: Path, paths: tuple[str, ...], product: Product) -> Iterator[Finding]:
+    """Names of path sets that the product does not have."""
+    for path in paths:
+        if path.startswith("@") and path[1:] not in product.path_sets:
+            known = [f"@{name}" for name in product.path_sets]
+            yield Finding((*at, "paths"), f"{product.title} has no path set {path}", did_you_mean(path, known))
 
 
 def _names(name: str, portal: PortalSettings) -> Iterator[Finding]:
@@ -55,13 +63,6 @@ def _names(name: str, portal: PortalSettings) -> Iterator[Finding]:
                 f"is the name of rule {seen[rule.name]} as well",
                 "give each rule of a portal its own name",
             )
-
-
-def _sets(at: Path, rule: RuleSettings, product: Product) -> Iterator[Finding]:
-    for path in rule.paths:
-        if path.startswith("@") and path[1:] not in product.path_sets:
-            known = [f"@{name}" for name in product.path_sets]
-            yield Finding((*at, "paths"), f"{product.title} has no path set {path}", did_you_mean(path, known))
 
 
 def _contradictions(at: Path, rule: RuleSettings) -> Iterator[Finding]:
@@ -79,9 +80,9 @@ def _contradictions(at: Path, rule: RuleSettings) -> Iterator[Finding]:
 
 def _reach(at: Path, number: int, portal: PortalSettings, product: Product) -> Iterator[Finding]:
     rule = portal.rules[number]
-    patterns = patterns_of(rule, product)
+    patterns = patterns_of(rule.paths, product)
     for before, earlier in enumerate(portal.rules[:number]):
-        if _hides(earlier, rule) and patterns and _covers(patterns_of(earlier, product), patterns):
+        if _hides(earlier, rule) and patterns and _covers(patterns_of(earlier.paths, product), patterns):
             yield Finding(
                 at,
                 f"is never reached: rule {earlier.name or before} before it decides for all its paths and methods",

@@ -142,11 +142,12 @@ APPLICATION: Mapping[Reason, Text] = {
         "licence has no seat left, or the application itself locked the account.",
     ),
     Reason.UPSTREAM_UNREACHABLE: Text(
-        502,
+        503,
         "{product} does not answer",
         "We could not reach {product}; it may be starting up or under maintenance.",
         "Wait a moment and try again.",
-        "No connection to `upstream`. Check that the node runs, the address and port, and the network in between.",
+        "No connection to `upstream` within `upstream.connect`; the log says why. Check that the node runs, the "
+        "address and port, the network in between, and with https the certificate, its name and who signed it.",
     ),
     Reason.UPSTREAM_BROKEN: Text(
         502,
@@ -160,7 +161,32 @@ APPLICATION: Mapping[Reason, Text] = {
         "{product} takes too long",
         "{product} did not answer in time.",
         "Wait a moment and try again.",
-        "The connection stood and no answer came. Look at the load and the garbage collection of the node.",
+        "The connection stood and no answer came within `upstream.first_byte`. Look at the load and the garbage "
+        "collection of the node. Paths that may take longer have `upstream.by_path`.",
+    ),
+    Reason.UPSTREAM_STARTING: Text(
+        503,
+        "{product} is starting",
+        "{product} was started a short while ago and is not ready yet; this takes a few minutes.",
+        "This page opens by itself as soon as {product} is ready.",
+        "The application answers 503 and says `STARTING` on its status page (`/status`). If it stays so, look at its "
+        "own log: the database, the index and plug-ins are what it waits for.",
+    ),
+    Reason.UPSTREAM_BUSY: Text(
+        503,
+        "{product} is very busy",
+        "So many people use {product} at this moment that your request found no place.",
+        "Wait a moment and try again.",
+        "`upstream.limits.in_flight` requests were at the application, and the queue was full or took longer than "
+        "`queue_wait`. A few after a restart are harmless. Many: the application is too slow; raise the number only "
+        "if its own threads (Tomcat's `maxThreads`) and its database allow more.",
+    ),
+    Reason.TUNNELS_FULL: Text(
+        503,
+        "There are too many live connections",
+        "{product} keeps pages up to date by live connections, and no more of them can be opened now.",
+        "Go on working; reload the page to see changes of others.",
+        "`upstream.limits.tunnels` WebSockets are open. Raise it if the process may have that many open files.",
     ),
 }
 

@@ -227,8 +227,8 @@ RULES: Mapping[Reason, Text] = {
         "This token is not accepted",
         "The program sent a token of the sign-in service, and that is not a key to {product}.",
         "Use a personal access token of {product}.",
-        "The Bearer value is a JWT of one of the configured providers and is not valid for this use. It is not "
-        "forwarded.",
+        "The Bearer value is a JWT of one of the configured providers, or Lychgate's own assertion, and is not valid "
+        "for this use. It is not forwarded.",
     ),
     Reason.FORM_TOKEN_INVALID: Text(
         403,

@@ -77,6 +77,35 @@ async def test_pins_of_two_applications_do_not_meet(state: State) -> None:
     assert await state.ledger.pin_of("wiki", BERT) == replace(ANNAS, application="wiki", person=BERT)
 
 
+async def test_a_pin_learns_which_account_it_means(state: State) -> None:
+    for application in ("jira", "wiki"):
+        await state.ledger.init(application, at(0))
+        await state.ledger.pin(replace(ANNAS, application=application))
+    await state.ledger.learn_key("jira", "anna", "K1")
+    await state.ledger.learn_key("jira", "nobody", "K9")
+    assert await state.ledger.pin_on("jira", "anna") == replace(ANNAS, key="K1")
+    assert await state.ledger.pin_of("wiki", ANNA) == replace(ANNAS, application="wiki")
+    await state.ledger.learn_key("jira", "anna", "K2")
+    assert await state.ledger.pin_of("jira", ANNA) == replace(ANNAS, key="K2")
+
+
+async def test_an_account_has_one_pin_whatever_it_is_called(state: State) -> None:
+    await state.ledger.init("jira", at(0))
+    await state.ledger.pin(replace(ANNAS, key="K1"))
+    berts = replace(ANNAS, username="bert", spelling="bert", person=BERT)
+    with pytest.raises(PinConflictError) as raised:
+        await state.ledger.pin(replace(berts, key="K1"))
+    assert raised.value.holder == replace(ANNAS, key="K1")
+    await state.ledger.pin(berts)
+    with pytest.raises(PinConflictError) as raised:
+        await state.ledger.learn_key("jira", "bert", "K1")
+    assert raised.value.holder == replace(ANNAS, key="K1")
+    assert await state.ledger.pin_of("jira", BERT) == berts
+    await state.ledger.unpin("jira", "anna")
+    await state.ledger.learn_key("jira", "bert", "K1")
+    assert await state.ledger.pin_of("jira", BERT) == replace(berts, key="K1")
+
+
 async def test_of_twenty_people_who_want_a_username_at_once_one_gets_it(state: State) -> None:
     await state.ledger.init("jira", at(0))
     pins = [replace(ANNAS, person=Person(ANNA.issuer, f"sub-{number}")) for number in range(20)]

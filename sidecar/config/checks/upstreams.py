@@ -1,0 +1,117 @@
+"""Checks of the way to an application: what belongs together, and the files of its TLS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+
+from sidecar.config.checks.rules import unknown_sets
+from sidecar.config.faults import Finding, Path
+from sidecar.config.model import Config
+from sidecar.config.model_upstream import UpstreamSettings
+from sidecar.domain.product import Product
+
+_TLS = ("ca", "server_name", "client_certificate", "client_key")
+
+
+def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]:
+    """TLS without https, half of a certificate and key, times for nothing."""
+    for name, application in config.applications.items():
+        at: Path = ("applications", name, "upstream")
+        yield from _encryption(at, application.upstream)
+        yield from _times(at, application.upstream, products[application.product])
+
+
+def files(config: Config) -> Iterator[Finding]:
+    """Read the files of TLS and judge them; the key by itself is judged with the secrets."""
+    for name, application in config.applications.items():
+        at: Path = ("applications", name, "upstream")
+        settings = application.upstream
+        if not settings.secure:
+            continue
+        if settings.ca is not None:
+            yield from _authorities((*at, "ca"), settings.ca)
+        if settings.client_certificate is not None:
+            yield from _certificate(at, settings, settings.client_certificate)
+
+
+def _encryption(at: Path, settings: UpstreamSettings) -> Iterator[Finding]:
+    for key in _TLS:
+        if getattr(settings, key) is not None and not settings.secure:
+            yield Finding((*at, key), "is never used without https", "write https:// in url, or remove the line")
+    if settings.client_certificate is not None and settings.client_key is None:
+        yield Finding(
+            (*at, "client_key"),
+            "is missing beside client_certificate",
+            "add the key of the certificate as file:///absolute/path",
+        )
+    if settings.client_key is not None and settings.client_certificate is None:
+        yield Finding(
+            (*at, "client_certificate"),
+            "is missing beside client_key",
+            "add the file of the certificate, or remove the key",
+        )
+
+
+def _times(at: Path, settings: UpstreamSettings, product: Product) -> Iterator[Finding]:
+    for number, entry in enumerate(settings.by_path):
+        yield from unknown_sets((*at, "by_path", number), entry.paths, product)
+        if entry.first_byte is None and entry.idle_body is None:
+            yield Finding((*at, "by_path", number), "says no time", "add first_byte or idle_body, or remove the entry")
+
+
+def _authorities(at: Path, file: str) -> Iterator[Finding]:
+    unreadable = _unreadable(at, file)
+    if unreadable is not None:
+        yield unreadable
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=file)
+    except (ssl.SSLError, ValueError):
+        yield Finding(
+            at, f"{file} holds no certificates in PEM", "name the file with the certificate of the authority, in PEM"
+        )
+
+
+def _certificate(at: Path, settings: UpstreamSettings, file: str) -> Iterator[Finding]:
+    unreadable = _unreadable((*at, "client_certificate"), file)
+    if unreadable is not None:
+        yield unreadable
+        return
+    if not _is_certificate(file):
+        yield Finding(
+            (*at, "client_certificate"),
+            f"{file} holds no certificate in PEM",
+            "name the file with our certificate, in PEM",
+        )
+    elif settings.client_key is not None and FilePath(settings.client_key.place).is_file():
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(file, settings.client_key.place, password="")
+        except (OSError, ValueError):  # SSLError is the former
+            yield Finding(
+                (*at, "client_key"),
+                f"the key in {settings.client_key} is not the one of the certificate, or has a password",
+                "name the private key that the certificate was made for, in PEM without a password",
+            )
+
+
+def _is_certificate(file: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _unreadable(at: Path, file: str) -> Finding | None:
+    try:
+        with FilePath(file).open("rb") as stream:
+            stream.read(1)
+    except FileNotFoundError:
+        return Finding(at, f"there is no file {file}", "put it there, or correct the path")
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        return Finding(at, f"{file} cannot be read: {reason}", "let the account of the process read it")
+    return None

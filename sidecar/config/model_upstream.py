@@ -1,0 +1,190 @@
+"""Settings of the way to an application: its address, TLS, times and bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from sidecar.adapters.secrets import AtLeast, Secret
+from sidecar.adapters.settings import Seconds, Settings, SomeWords, between, fault
+from sidecar.adapters.urls import http_url
+from sidecar.domain.paths import check_pattern
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_UNIX = "unix://"
+_LONGEST_SOCKET = 107
+"""Bytes of a path that the kernel takes (unix(7))."""
+
+
+def check_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Path patterns; entries that begin with @ are names of sets, checked later against the product."""
+    for pattern in value:
+        if not pattern.startswith("@"):
+            try:
+                check_pattern(pattern)
+            except ValueError as error:
+                wrong, _, cure = str(error).partition(": ")
+                raise fault(wrong, cure or "write a pattern such as /secure/admin/**") from None
+    return value
+
+
+def _address(value: str) -> str:
+    if value.startswith(_UNIX):
+        return _socket(value)
+    if http_url(value).path.strip("/"):
+        raise fault(
+            "carries a path: the application gets the paths that browsers ask for",
+            "write scheme://host:port; the context path belongs to `url` and to the application itself",
+        )
+    return value.rstrip("/")
+
+
+def _socket(value: str) -> str:
+    path = value.removeprefix(_UNIX)
+    if not path.startswith("/") or not value.isprintable() or not value.isascii() or path.endswith("/"):
+        raise fault("is no address of a socket", "write unix:// and the absolute path, such as unix:///run/jira.sock")
+    if len(path) > _LONGEST_SOCKET:
+        raise fault(f"is longer than {_LONGEST_SOCKET} characters, which no socket's path can be", "move the socket")
+    return value
+
+
+def _file(value: str) -> str:
+    if not value.startswith("/") or not value.isprintable():
+        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/ca.pem")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise fault("is no name of a host", "write it as the certificate does, such as jira.internal.example.com")
+    return value
+
+
+def _in_a_file(value: Secret | None) -> Secret | None:
+    if value is not None and value.kind != "file":
+        raise fault("is not in a file, and a key is read from files only", "write file:///absolute/path")
+    return value
+
+
+def _times(least: int, most: int) -> AfterValidator:
+    return AfterValidator(between(least, most))
+
+
+class PathTimes(Settings):
+    """Times for some paths. The first entry whose paths match counts."""
+
+    paths: Annotated[SomeWords, AfterValidator(check_patterns)] = Field(
+        description="Path patterns below the context path, or named sets such as `@admin`."
+    )
+    first_byte: Annotated[Seconds, _times(1, 86_400)] | None = Field(
+        default=None, description="As `upstream.first_byte`, for these paths."
+    )
+    idle_body: Annotated[Seconds, _times(1, 86_400)] | None = Field(
+        default=None, description="As `upstream.idle_body`, for these paths."
+    )
+
+
+class UpstreamLimits(Settings):
+    """How much of the application is used at a time."""
+
+    in_flight: int = Field(
+        default=512,
+        ge=1,
+        le=100_000,
+        description="Most requests at the application at a time; one more waits. Open WebSockets do not count.",
+    )
+    queue: int = Field(
+        default=256,
+        ge=0,
+        le=100_000,
+        description="Most requests that wait, first come, first served; one more is answered 503 (`upstream_busy`).",
+    )
+    queue_wait: Annotated[Seconds, _times(1, 600)] = Field(
+        default=5, description="Longest such wait; then 503 (`upstream_busy`)."
+    )
+    tunnels: int = Field(
+        default=4096, ge=0, le=100_000, description="Most WebSockets; one more is answered 503 (`tunnels_full`)."
+    )
+    idle: Annotated[Seconds, _times(1, 600)] = Field(
+        default=30, description="A connection that was not used for so long is closed."
+    )
+    idle_connections: int = Field(default=64, ge=0, le=10_000, description="Most connections kept open for reuse.")
+    age: Annotated[Seconds, _times(1, 86_400)] = Field(
+        default=300,
+        description="A connection so old serves no further request; the next one looks the name up anew, and so "
+        "follows changes of DNS.",
+    )
+
+
+class UpstreamSettings(Settings):
+    """The way to the application. An address alone stands for `url`."""
+
+    url: Annotated[str, AfterValidator(_address)] = Field(
+        description="Where the application itself listens: scheme, host and port, or `unix://` and a socket's path."
+    )
+    ca: Annotated[str, AfterValidator(_file)] | None = Field(
+        default=None,
+        description="File with the certificates (PEM) of those who may vouch for the application; without it, those "
+        "that the machine trusts.",
+    )
+    server_name: Annotated[str, AfterValidator(_name)] | None = Field(
+        default=None, description="The name in the application's certificate, if it is not the host of `url`."
+    )
+    client_certificate: Annotated[str, AfterValidator(_file)] | None = Field(
+        default=None, description="File with our certificate (PEM, the chain behind it) for the application."
+    )
+    client_key: Annotated[Secret | None, AfterValidator(_in_a_file), AtLeast(64)] = Field(
+        default=None, description="Its private key in PEM, without a password; in a file."
+    )
+    connect: Annotated[Seconds, _times(1, 60)] = Field(
+        default=5, description="Longest wait for a connection, name and TLS included (503, `upstream_unreachable`)."
+    )
+    first_byte: Annotated[Seconds, _times(1, 86_400)] = Field(
+        default=600,
+        description="Longest standstill before an answer begins (504, `upstream_timeout`); a moving upload is none.",
+    )
+    idle_body: Annotated[Seconds, _times(1, 86_400)] = Field(
+        default=300, description="Longest standstill within an answer; then the client's connection is reset."
+    )
+    by_path: tuple[PathTimes, ...] = Field(default=(), description="Other times for some paths.")
+    limits: UpstreamLimits = Field(
+        default=UpstreamLimits(), description="How much of the application is used at a time."
+    )
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is spoken."""
+        return self.url.startswith("https:")
+
+    @property
+    def socket(self) -> str | None:
+        """Path of the Unix socket, if it is one."""
+        return self.url.removeprefix(_UNIX) if self.url.startswith(_UNIX) else None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port, if it is no socket."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or (443 if self.secure else 80)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
+
+
+def in_short(value: object) -> object:
+    """An address alone is the whole of `UpstreamSettings`.
+
+    Raises:
+        PydanticCustomError: for what is neither an address nor keys.
+    """
+    if isinstance(value, str):
+        return UpstreamSettings(url=_address(value))
+    if not isinstance(value, Mapping | UpstreamSettings):
+        raise fault("is no address", "write where the application listens, such as http://127.0.0.1:8081, or keys")
+    return value

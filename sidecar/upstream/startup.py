@@ -1,0 +1,137 @@
+"""Whether an application says of itself that it is starting: its status page, asked only when it fails.
+
+Jira and Confluence listen long before they can serve, and answer everything with 503 meanwhile; `<context>/status`
+then says `{"state": "STARTING"}`. Used by `client` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sidecar.flows.streaming import AnswerHead, Outgoing, UpstreamError
+
+EVERY = 3.0
+"""Seconds between two questions, at least."""
+
+LONGEST = 2.0
+"""Seconds for one answer, at most; so long may a request that failed wait for its page."""
+
+LARGEST = 4096
+"""Bytes of the answer that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPage:
+    """Where an application tells its state.
+
+    Attributes:
+        target: Path with the context path.
+        host: What it expects as `Host`.
+    """
+
+    target: bytes
+    host: bytes
+
+    def question(self) -> Outgoing:
+        """The request for it."""
+        head = b"GET %b HTTP/1.1\r\nHost: %b\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+        return Outgoing(method="GET", head=head % (self.target, self.host))
+
+    def is_asked_by(self, request: Outgoing) -> bool:
+        """Whether a client asks for the page itself, as probes do."""
+        return request.head.partition(b"\r\n")[0].split(b" ")[1].partition(b"?")[0] == self.target
+
+
+class Startup:
+    """What is known of it.
+
+    Attributes:
+        starting: What the application said when it was last asked.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[bytes]]) -> None:
+        """*ask* fetches the status page; it may raise UpstreamError."""
+        self._ask = ask
+        self._asked_at = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self.starting = False
+
+    def suspect(self) -> None:
+        """The application failed: ask it, unless that was done just now."""
+        if self._task is None and asyncio.get_running_loop().time() - self._asked_at >= EVERY:
+            self._task = asyncio.create_task(self._look())
+
+    async def is_starting(self) -> bool:
+        """As `suspect`, and wait for the answer. A question is shared by all who wait for it, and outlives them."""
+        self.suspect()
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+        return self.starting
+
+    async def close(self) -> None:
+        """Ask no more."""
+        self._asked_at = float("inf")
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _look(self) -> None:
+        try:
+            async with asyncio.timeout(LONGEST):
+                self.starting = _says_so(await self._ask())
+        except (UpstreamError, TimeoutError):
+            self.starting = False
+        finally:
+            self._asked_at = max(self._asked_at, asyncio.get_running_loop().time())
+            self._task = None
+
+
+def _says_so(body: bytes) -> bool:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("state") == "STARTING"
+
+
+class Nowhere:
+    """A `flows.streaming.Sink` that leads nowhere."""
+
+    writing_paused = False
+
+    def write(self, data: bytes) -> None:
+        """Drop it."""
+
+    async def drain(self) -> None:
+        """Nobody is behind."""
+
+    def abort(self) -> None:
+        """Nobody is there."""
+
+
+class Read:
+    """A `flows.streaming.Answer` that keeps the beginning of the body."""
+
+    def __init__(self) -> None:
+        self.sink = Nowhere()
+        self.content = b""
+
+    def interim(self, head: AnswerHead) -> None:
+        """Says nothing."""
+
+    def begin(self, head: AnswerHead) -> bool:
+        """The page comes with 200 or 503, by version and state; it is known by its content."""
+        return True
+
+    def body(self, data: bytes) -> None:
+        """Keep what is not too much."""
+        self.content += data[: LARGEST - len(self.content)]
+
+    def end(self) -> None:
+        """Nothing is left to do."""
+
+    def flush(self) -> None:
+        """Nothing waits."""

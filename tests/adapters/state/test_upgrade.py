@@ -1,0 +1,46 @@
+"""adapters.state.schema: a file of an earlier version is brought to ours, and loses nothing on the way."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sidecar.adapters.state.schema import LEDGER
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.domain.ledger import Pin
+from tests.adapters.state.samples import ANNA, BERT, SEALER, at
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger as another program opens it, while Lychgate does not run."""
+    with closing(sqlite3.connect(directory / "ledger.sqlite3", isolation_level=None)) as connection:
+        yield connection
+
+
+async def test_a_ledger_of_the_first_version_is_brought_to_ours_and_keeps_its_pins(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    directory.mkdir(mode=0o700)
+    with opened(directory) as connection:
+        for statement in LEDGER.steps[0]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('jira', 1)")
+        for name, person in (("anna", ANNA), ("bert", BERT)):
+            row = ("jira", name, name, person.issuer, person.subject, 1, at(1))
+            connection.execute("INSERT INTO pins VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute(f"PRAGMA application_id = {LEDGER.application_id}")
+        connection.execute("PRAGMA user_version = 1")
+    (directory / "ledger.sqlite3").chmod(0o600)
+    for key in (None, "K1"):
+        async with open_state(directory, SEALER) as state:
+            pin = Pin(
+                application="jira", username="anna", spelling="anna", person=ANNA, created=True, at=at(1), key=key
+            )
+            assert await state.ledger.pin_of("jira", ANNA) == pin
+            bert = await state.ledger.pin_of("jira", BERT)
+            assert bert is not None and bert.key is None
+            await state.ledger.learn_key("jira", "anna", "K1")
+    with opened(directory) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)

@@ -1,0 +1,68 @@
+"""The quick way and aiohttp's parser never read the same connection at once: what one of them left open, the other does
+not touch (rule 19)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tests.web.conftest import Worlds
+from tests.web.lanes import Seen, signed_in, watched
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Watch the quick way."""
+    return watched(monkeypatch)
+
+
+HIDDEN = "GET /browse/HIDDEN HTTP/1.1\r\nHost: {host}\r\n{cookie}\r\n\r\n"
+BEHIND: dict[str, str] = {
+    "a body with a request in it": "POST /x HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{hidden}",
+    "chunks with a request in them": "POST /x HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "{size:x}\r\n{hidden}\r\n0\r\n\r\n",
+    "a GET's body with a request in it": "GET /x HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{hidden}",
+    "an upgrade": "GET /x HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n{hidden}",
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+@pytest.mark.parametrize("cut", ["at once", "before the hidden one", "byte by byte"])
+async def test_what_hides_in_another_request_is_no_request(worlds: Worlds, seen: Seen, kind: str, cut: str) -> None:
+    """aiohttp's parser and the quick way never read the same connection at once (rule 19)."""
+    world = await worlds()
+    cookie = await signed_in(world)
+    hidden = HIDDEN.format(host=world.host, cookie=": ".join(cookie))
+    whole = BEHIND[kind].format(host=world.host, hidden=hidden, length=len(hidden), size=len(hidden)).encode()
+    start = whole.index(b"GET /browse/HIDDEN")
+    step = {"at once": len(whole), "before the hidden one": start, "byte by byte": 1}[cut]
+    taken = seen.taken
+    async with world.wire() as wire:
+        for at in range(0, len(whole), step):
+            if wire.writer.is_closing() or wire.reader.at_eof():
+                break
+            wire.send(whole[at : at + step])
+            await asyncio.sleep(0.0005 if step == 1 else 0.02)
+        # After an upgrade that does not take place the connection is over, and may be gone with the answer on it.
+        with contextlib.suppress(*((ConnectionError,) if kind == "an upgrade" else ())):
+            await wire.head()
+        await asyncio.sleep(0.02)
+    assert taken == seen.taken
+    assert [] == [call.target for call in world.arrived if "HIDDEN" in call.target]
+
+
+async def test_behind_half_a_head_that_came_with_another_request_nothing_is_quick(worlds: Worlds, seen: Seen) -> None:
+    world = await worlds()
+    cookie = await signed_in(world)
+    taken = seen.taken
+    async with world.wire() as wire:
+        open_end = "GET /y HTTP/1.1\r\nX-Open: "
+        wire.send(f"POST /x HTTP/1.1\r\nHost: {world.host}\r\nContent-Length: 1\r\n\r\nx{open_end}".encode())
+        assert 401 == (await wire.answer()).status
+        wire.send(HIDDEN.format(host=world.host, cookie=": ".join(cookie)).encode())
+        # The line that was open took it in: this is one request, and it is for /y.
+        assert 404 == (await wire.answer()).status
+    assert taken == seen.taken
+    assert ["/y"] == [call.target for call in world.arrived]
