@@ -44,6 +44,7 @@ from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
+from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
@@ -125,7 +126,10 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         metrics = Metrics(__version__)
         log = audit_log(loaded, audit, time, metrics, sealer, stack)
         state = await _state(config, policy, sealer, time, stack)
-        accounts = Accounts(current, await _reach(config, policy, time, stack), state.ledger, log, time, metrics)
+        clients = _clients(config, policy, stack)
+        accounts = Accounts(
+            current, await _reach(config, policy, clients, time, stack), state.ledger, log, time, metrics
+        )
         stack.push_async_callback(accounts.close)
         providers = await _providers(config, policy, time, stack)
         sessions = Sessions(state.sessions, signer, current, log, time, chance)
@@ -134,7 +138,6 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(sign_in.close)
         recheck = Recheck(providers, sessions, current, log, time)
         stack.push_async_callback(recheck.close)
-        clients = _clients(config, policy, stack)
         applications = _applications(config, policy, keys, accounts, clients)
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, providers, landings, current, chance)
@@ -200,7 +203,9 @@ async def _providers(config: Config, policy: Policy, clock: Clock, stack: AsyncE
     return found
 
 
-async def _reach(config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack) -> Mapping[str, Reach]:
+async def _reach(
+    config: Config, policy: Policy, clients: Mapping[str, Client], clock: Clock, stack: AsyncExitStack
+) -> Mapping[str, Reach]:
     found: dict[str, Reach] = {}
     for name, settings in config.applications.items():
         accounts = settings.accounts
@@ -217,7 +222,8 @@ async def _reach(config: Config, policy: Policy, clock: Clock, stack: AsyncExitS
             )
             # Over a socket the address says only which host is meant.
             origin = way.url if way.socket is None else f"http://{application.host}"
-            connector = JiraConnector(session, origin + application.context, partial(read_secret, accounts.token))
+            jira = JiraConnector(session, origin + application.context, partial(read_secret, accounts.token))
+            connector = StartingConnector(jira, clients[name])
         found[name] = Reach(connector, hooks, float(accounts.time_budget))
     return found
 

@@ -66,6 +66,42 @@ Seconds = Annotated[
 """A duration in whole seconds."""
 
 
+_SIZE = re.compile(r"(\d{1,12})\s*(B|KiB|MiB|GiB)?")
+_POWERS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def size(value: object) -> int:
+    """A size as the configuration file spells it: `100MiB`, `64KiB`, or a number of bytes."""
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if found is None or not int(found[1]):
+        raise fault("is no size", "write a number of bytes, or one with KiB, MiB or GiB behind it, such as 100MiB")
+    return int(found[1]) * _POWERS[found[2]]
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(size),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\d+(B|[KMG]iB)?$"}]}),
+]
+"""A number of bytes."""
+
+
+_REPEATED_GROUP = re.compile(r"\((?:[^()\\]|\\.)*[*+|](?:[^()\\]|\\.)*\)(?:[*+]|\{\d*,)")
+_OPEN_ENDS = re.compile(r"(?<!\\)[*+]|\{\d*,\}")
+MOST_OPEN_ENDS = 2
+BACKTRACKS = "repeats too much: a long name could keep the gate busy for a long time"
+HOW_NOT_TO = "write it with at most two * or +, and without * or + after a bracket that holds * + or |"
+
+
+def could_backtrack(pattern: str) -> bool:
+    """Whether a regular expression of an operator's can take more than quadratic time.
+
+    Names come from providers and are up to 255 characters long: with two open ends a match takes at most some ten
+    thousand steps, with three some millions, and a repeated repetition has no bound at all.
+    """
+    return _REPEATED_GROUP.search(pattern) is not None or len(_OPEN_ENDS.findall(pattern)) > MOST_OPEN_ENDS
+
+
 def _word(value: str) -> str:
     if not value or value != value.strip() or not value.isprintable():
         raise fault(

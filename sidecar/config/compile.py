@@ -114,6 +114,7 @@ def _portal(name: str, portal: PortalSettings, application: ApplicationSettings,
         username=_username(username_at(portal, application)),
         groups=_groups(groups_at(portal, application), product),
         start=_start(portal, product),
+        max_body=portal.max_body,
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sidecar.adapters.accounts.settings import AccountSettings
 from sidecar.adapters.landing.settings import LandingSettings
-from sidecar.adapters.settings import Settings, SomeWords, Words, fault
+from sidecar.adapters.settings import BACKTRACKS, HOW_NOT_TO, Settings, SomeWords, Words, could_backtrack, fault
 from sidecar.adapters.urls import http_url
 from sidecar.config.model_upstream import UpstreamSettings, check_patterns, in_short
 from sidecar.domain.policy import UsernameMapping
@@ -37,6 +37,8 @@ def _pattern(value: str) -> str:
         re.compile(value)
     except (re.error, OverflowError) as error:
         raise fault(f"is no regular expression: {error}", "correct it; try it with python3 -c 'import re; …'") from None
+    if could_backtrack(value):
+        raise fault(BACKTRACKS, HOW_NOT_TO)
     return value
 
 

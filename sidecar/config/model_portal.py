@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sidecar.adapters.accounts.settings import GroupSettings
-from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, Words, between, fault
+from sidecar.adapters.settings import ClaimFence, Seconds, Settings, Size, SomeWords, Word, Words, between, fault
 from sidecar.config.model_application import UsernameSettings
 from sidecar.config.model_upstream import check_patterns
 from sidecar.domain.policy import Answer, Mode
@@ -106,6 +106,11 @@ class PortalSettings(Settings):
         "they come from another provider; they meet no condition of a rule, and every ban holds for them.",
     )
     require: Demand = Field(default=None, description="Demand on everybody who comes in.")
+    max_body: Size | None = Field(
+        default=None,
+        description="Largest body of a request, such as `100MiB`; a larger one is 413 (`body_too_large`), even if its "
+        "size was not announced. Without it the application alone decides.",
+    )
     rules: tuple[RuleSettings, ...] = Field(default=(), description="Rules, in order.")
     username: UsernameSettings | None = Field(
         default=None, description="Changes to the application's `username` for this portal, key by key."

@@ -111,7 +111,9 @@ class UpstreamLimits(Settings):
         default=4096, ge=0, le=100_000, description="Most WebSockets; one more is answered 503 (`tunnels_full`)."
     )
     idle: Annotated[Seconds, _times(1, 600)] = Field(
-        default=30, description="A connection that was not used for so long is closed."
+        default=15,
+        description="A connection that was not used for so long is closed. Less than the application's own time "
+        "(Tomcat's `keepAliveTimeout`: 20s unless changed), so that no request meets its farewell.",
     )
     idle_connections: int = Field(default=64, ge=0, le=10_000, description="Most connections kept open for reuse.")
     age: Annotated[Seconds, _times(1, 86_400)] = Field(

@@ -1,4 +1,4 @@
-"""Just enough of WebSocket framing to tell typing from heartbeats (RFC 6455, section 5.2)."""
+"""Just enough of WebSocket framing to tell typing from heartbeats, and where a frame ends (RFC 6455, section 5.2)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ class FrameWatch:
     def __init__(self) -> None:
         self._head = b""
         self._left = 0
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether a frame ended with the last byte: another one may be put behind it."""
+        return not self._left and not self._head
 
     def feed(self, data: bytes) -> bool:
         """Whether *data* begins a frame that carries something: text, binary or a continuation of them.

@@ -189,6 +189,7 @@ class Portal:
         require: Demand on everybody who comes in.
         rules: The portal's own rules, in order.
         start: Where its visitors begin, below the context path; "" = the product's start page.
+        max_body: Most bytes of a request's body; None: as many as the application takes.
     """
 
     name: str
@@ -203,6 +204,7 @@ class Portal:
     username: UsernameMapping
     groups: GroupPolicy
     start: str = ""
+    max_body: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

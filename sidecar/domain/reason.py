@@ -21,6 +21,7 @@ class Reason(StrEnum):
     BAD_HEADERS = "bad_headers"
     HEADERS_TOO_LARGE = "headers_too_large"
     TARGET_TOO_LONG = "target_too_long"
+    BODY_TOO_LARGE = "body_too_large"
     REQUEST_TIMEOUT = "request_timeout"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     UNKNOWN_HOST = "unknown_host"

@@ -7,6 +7,9 @@ to another. One sweeper per client keeps all times; no request has a timer of it
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
@@ -34,6 +37,8 @@ _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 UNAVAILABLE = 503
 _STEPS = 16
+_NEXT_ADDRESS = 1.0
+"""Seconds that an address of a name may be silent before the next one is tried."""
 _FAREWELL = 2.0
 """Seconds that the end of a TLS connection may take; nobody waits for it."""
 
@@ -47,10 +52,32 @@ def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None, server_n
     if tls is not None:
         options = {"ssl": tls, "server_hostname": server_name or host, "ssl_shutdown_timeout": _FAREWELL}
 
-    def connect(protocol: Callable[[], asyncio.BaseProtocol], /) -> Awaitable[object]:
-        return asyncio.get_running_loop().create_connection(protocol, host, port, **options)
+    async def connect(protocol: Callable[[], asyncio.BaseProtocol], /) -> object:
+        # One after the other: asyncio's own race between addresses (RFC 8305) loses a socket when it is cancelled.
+        loop = asyncio.get_running_loop()
+        *others, last = await _addresses(host, port)
+        for address in others:
+            with contextlib.suppress(OSError):  # TimeoutError is one
+                async with asyncio.timeout(_NEXT_ADDRESS):
+                    return await loop.create_connection(protocol, address, port, **options)
+        return await loop.create_connection(protocol, last, port, **options)
 
     return connect
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """Where a name leads, or the address that *host* is.
+
+    Raises:
+        OSError: nowhere. UnicodeError: it is no name that DNS takes.
+    """
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if not found:
+        raise OSError(f"{host} has no address")
+    return list(dict.fromkeys(str(place[0]) for *_, place in found))
 
 
 def connect_unix(path: str) -> Connect:
@@ -143,7 +170,7 @@ class Client:
 
     async def _exchange(self, request: Outgoing, answer: Answer) -> Outcome:
         held = None
-        if self._startup.starting and not self._is_status(request) and await self._is_starting():
+        if self._startup.starting and not self._is_status(request) and await self.is_starting():
             # Asked nevertheless, since it may be ready any moment; but a 503 is no answer now.
             answer = held = _Held(answer)
         try:
@@ -152,7 +179,7 @@ class Client:
             else:
                 outcome = await self._exchange_in_turn(request, answer)
         except UpstreamError as error:
-            if error.stage != "connect" or self._closed or not await self._is_starting():
+            if error.stage != "connect" or self._closed or not await self.is_starting():
                 raise
             raise UpstreamError("starting", f"{error.detail}; it says that it is starting") from error
         if held is not None and held.unavailable:
@@ -201,6 +228,10 @@ class Client:
             return await self._run(await self._open(), request, answer)
         finally:
             slots.leave()
+
+    async def is_starting(self) -> bool:
+        """Whether the application says that it is starting; see `flows.starting.Startup`."""
+        return self._status is not None and await self._startup.is_starting()
 
     async def close(self) -> None:
         """Close idle connections and refuse new exchanges; the open ones go on to their end."""
@@ -253,7 +284,7 @@ class Client:
         for connection in tuple(self._busy):
             connection.end_if_still(now)
         self._pool.sweep(now)
-        self._slots.expire(now)
+
         self._sweeper = None
         if self._busy or self._pool or self._slots.waiting:
             self._arm()
@@ -267,9 +298,6 @@ class Client:
     def _is_status(self, request: Outgoing) -> bool:
         """Whether a client asks for the status page itself, which then passes as it is."""
         return self._status is not None and self._status.is_asked_by(request)
-
-    async def _is_starting(self) -> bool:
-        return self._status is not None and await self._startup.is_starting()
 
     async def _ask_status(self) -> bytes:
         """Over a connection of its own, and whatever the number of requests: those may be what it cannot serve."""

@@ -19,7 +19,8 @@ class Limits:
         idle_body: Longest standstill after it, whether the application or the receiver is to blame. As above.
         sweep: How often the times are looked at; all but `connect` are kept to within one such step.
         idle_connections: Most connections kept open for reuse.
-        idle_expiry: Longest time a connection is kept open for reuse.
+        idle_expiry: Longest time a connection is kept open for reuse; shorter than the application keeps it, or a
+            request meets its farewell (Tomcat: 20 s unless changed).
         connection_age: A connection of that age serves no further request. The next one looks the name up anew.
         in_flight: Most requests at the application at a time. An open WebSocket is none.
         queue: Most requests that wait for one of them to end.
@@ -32,7 +33,7 @@ class Limits:
     idle_body: float = 300.0
     sweep: float = 1.0
     idle_connections: int = 64
-    idle_expiry: float = 30.0
+    idle_expiry: float = 15.0
     connection_age: float = 300.0
     in_flight: int = 512
     queue: int = 256

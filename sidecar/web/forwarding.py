@@ -10,6 +10,7 @@ from aiohttp import web
 from sidecar.core.headers import Passage, request_head
 from sidecar.core.passwords import FORM_HEAD, form_has, has_odd_charset
 from sidecar.domain.decision import Forward, PassThrough, Place
+from sidecar.domain.policy import Mode
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar
 from sidecar.flows.sessions import Entry, Sessions
@@ -71,6 +72,7 @@ class Forwarding:
             UpstreamError, RefusedError, StaleError: see there.
         """
         serving = self._applications[decision.place.application.name]
+        _check_size(visit, decision.place.portal.max_body)
         # Before anything else: a public path would take a password as gladly as any other.
         await self._check_form(visit, decision.place)
         entry = visit.entry if decision.username is not None else None
@@ -111,6 +113,7 @@ class Forwarding:
         application = decision.place.application
         serving = self._applications[application.name]
         if not decision.transparent:
+            _check_size(visit, decision.place.portal.max_body)
             await self._check_form(visit, decision.place)
         answer = _passing(visit, frozenset() if decision.transparent else serving.guarded, cookies=decision.transparent)
         passage = _passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
@@ -121,6 +124,8 @@ class Forwarding:
         await self._tunnels.review(may_go_on)
 
     async def _exchange(self, visit: Visit, serving: Serving, answer: Passing, passage: Passage) -> web.StreamResponse:
+        place = visit.place
+        most = place.portal.max_body if place is not None and place.portal.mode is Mode.ENFORCE else None
         request, record = visit.request, visit.record
         if b"upgrade" in visit.head.noted:
             # If it stays a plain answer, what the parser did with bytes behind the request cannot be told.
@@ -132,7 +137,7 @@ class Forwarding:
         outgoing = Outgoing(
             method=request.method,
             head=request_head(request.method, request.raw_path, visit.head, passage),
-            body=_body(visit) if request.body_exists else None,
+            body=_body(visit, most) if request.body_exists else None,
             chunked=passage.chunked,
             upgrade=passage.upgrade,
             patience=serving.patience_at(visit.place),
@@ -190,10 +195,21 @@ def _is_rest(place: Place) -> bool:
     return all(path.startswith("/rest/") for path in (place.below, *place.readings))
 
 
-async def _body(visit: Visit) -> AsyncIterator[bytes]:
+def _check_size(visit: Visit, most: int | None) -> None:
+    """Refuse a body that announces itself as too large, before anybody hears of it."""
+    if most is not None and int(visit.head.noted.get(b"content-length", "0")) > most:
+        raise RefusedError(Reason.BODY_TOO_LARGE)
+
+
+async def _body(visit: Visit, most: int | None) -> AsyncIterator[bytes]:
+    """The pieces as they come. One that comes in chunks is counted, and broken off where it becomes too large."""
+    sent = len(visit.first)
     if visit.first:
         yield visit.first
     async for piece in visit.request.content.iter_any():
+        sent += len(piece)
+        if most is not None and sent > most:
+            raise RefusedError(Reason.BODY_TOO_LARGE)
         yield piece
 
 

@@ -29,6 +29,7 @@ from sidecar.web.inbound import Connection, SlowBodyError, goes_on
 from sidecar.web.own import OwnEndpoints
 from sidecar.web.reading import Readings
 from sidecar.web.replies import Replies
+from sidecar.web.sink import Written
 from sidecar.web.teller import Teller
 from sidecar.web.visit import Visit
 
@@ -86,8 +87,9 @@ class Gateway:
             response = self._replies.refuse(unexpected(visit), visit.record)
         finally:
             self._teller.ended(visit.record)
-        if b"upgrade" in head.noted or not goes_on(request):
-            # aiohttp's parser drops what stands behind an upgrade that does not take place.
+        # What is written already has said itself whether the connection goes on. aiohttp's parser drops what stands
+        # behind an upgrade that does not take place.
+        if not isinstance(response, Written) and (b"upgrade" in head.noted or not goes_on(request)):
             response.force_close()
         return response
 

@@ -94,6 +94,39 @@ class _FromClient:
         self._protocol.resume_reading()
 
 
+class _Following:
+    """The client's side, with an eye on where the application's frames end: only there may one of ours follow."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._watch = FrameWatch()
+
+    @property
+    def writing_paused(self) -> bool:
+        """See `Sink`."""
+        return self._sink.writing_paused
+
+    def write(self, data: bytes) -> None:
+        """See `Sink`."""
+        self._watch.feed(data)
+        self._sink.write(data)
+
+    async def drain(self) -> None:
+        """See `Sink`."""
+        await self._sink.drain()
+
+    def abort(self) -> None:
+        """See `Sink`."""
+        self._sink.abort()
+
+    def say_goodbye(self, frame: bytes) -> None:
+        """A close frame behind a whole frame; in the middle of one it would be taken for its payload, so cut."""
+        if self._watch.at_boundary:
+            self._sink.write(frame)
+        else:
+            self._sink.abort()
+
+
 class Tunnels:
     """All open tunnels, so that each can be judged again, and a shutdown can say good-bye to each."""
 
@@ -114,8 +147,10 @@ class Tunnels:
         """
         closers = visit.entry.closers if visit.entry is not None else Closers()
 
+        following = _Following(sink)
+
         def close(frame: bytes) -> None:
-            sink.write(frame)
+            following.say_goodbye(frame)
             tunnel.close()
 
         def ended() -> None:
@@ -126,7 +161,7 @@ class Tunnels:
         # The public type wants aiohttp's own reader; any object with these two methods serves.
         visit.request.protocol.set_parser(_FromClient(visit.request, tunnel, typed))  # type: ignore[arg-type]
         try:
-            await tunnel.pump(sink)
+            await tunnel.pump(following)
         finally:
             del self._open[close]
             closers.discard(ended)

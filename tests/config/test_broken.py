@@ -24,7 +24,7 @@ TABLE = [
     ("duplicate-key", 9, "providers.okta.issuer", "the first one is on line 7", "keep one"),
     ("empty-allow-list", 29, "portals.agents.require.any_group", "let everyone in", "name at least one"),
     ("empty-group-name", 29, "portals.agents.require.any_group[1]", "is empty", "remove the entry"),
-    ("endless-pattern", 23, "applications.jira.accounts.groups.map[0].from", "repeats a repetition", "without * or +"),
+    ("endless-pattern", 23, "applications.jira.accounts.groups.map[0].from", "repeats too much", "without * or +"),
     ("header-hop-by-hop", 16, "applications.jira.landing.header", "another meaning in HTTP", "choose another"),
     ("header-of-the-product", 16, "applications.jira.landing.header", "the product itself uses", "X-Lychgate-User"),
     ("http-issuer", 7, "providers.okta.issuer", "plain http", "https://"),

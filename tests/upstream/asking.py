@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.flows.streaming import Outcome, Outgoing, Over, Upstream, UpstreamError
+from sidecar.flows.streaming import Outcome, Outgoing, Upstream, UpstreamError
 from sidecar.upstream.client import Client, connect_to
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.startup import StatusPage
@@ -52,6 +52,3 @@ class Told:
 
     def __call__(self, result: Outcome | UpstreamError | None) -> None:
         self.results.append(result)
-
-
-_: Over = Told()

@@ -7,34 +7,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sidecar.flows.streaming import Outcome, Outgoing, Upstream, UpstreamError
-from sidecar.upstream.client import Client, connect_to
+from sidecar.flows.streaming import Outcome, Outgoing
+from sidecar.upstream.client import Client
 from sidecar.upstream.limits import Limits
+from tests.upstream.asking import OK, asking, client_of, failure, fetch
 from tests.upstream.receiving import RecordingAnswer
 from tests.upstream.scripted import ScriptedServer, answering, until
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
-
-
-def asking(method: str = "GET", path: str = "/") -> Outgoing:
-    return Outgoing(method=method, head=f"{method} {path} HTTP/1.1\r\nHost: jira\r\n\r\n".encode())
-
-
-def client_of(server: ScriptedServer, limits: Limits | None = None) -> Client:
-    return Client(connect_to("127.0.0.1", server.port), limits)
-
-
-async def fetch(client: Upstream, request: Outgoing | None = None) -> RecordingAnswer:
-    answer = RecordingAnswer()
-    await client.exchange(request or asking(), answer)
-    return answer
-
-
-async def failure(client: Upstream, answer: RecordingAnswer, request: Outgoing | None = None) -> str:
-    with pytest.raises(UpstreamError) as caught:
-        await client.exchange(request or asking(), answer)
-    return caught.value.stage
 
 
 async def test_a_clean_connection_serves_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,27 @@ async def test_connections_that_a_rush_opened_do_not_all_end_at_once() -> None:
         assert 16 == len(ends)
         assert 20 < ends[-1] - ends[0] < 31
         await client.close()
+
+
+async def test_an_address_that_is_silent_does_not_hide_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name leads to two addresses; behind the first one nobody takes connections any more."""
+    async with answering(then=OK) as server:
+        with ExitStack() as stack:
+            silent = stack.enter_context(socket.socket())
+            silent.bind(("127.0.0.3", server.port))
+            silent.listen(0)
+            for _ in range(4):  # its queue is full after the first one or two
+                one = stack.enter_context(socket.socket())
+                one.setblocking(False)
+                with suppress(BlockingIOError):
+                    one.connect(("127.0.0.3", server.port))
+
+            async def look_up(host: str, port: int, **_: Any) -> Any:
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (at, port)) for at in ("127.0.0.3", "127.0.0.1")]
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+            tasks = asyncio.all_tasks()
+            client = Client(connect_to("jira.example.com", server.port))
+            assert b"ok" == (await fetch(client)).content
+            await until(lambda: asyncio.all_tasks() == tasks | server._tasks)
+            await client.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.demo.jira.faults import Failure
 from tests.upstream.scripted import ScriptedServer, answering, until
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
@@ -137,3 +138,15 @@ async def test_some_paths_are_waited_for_otherwise(worlds: Worlds, quick: bool) 
         else:
             answer = await world.ask("POST", "/browse/slow", cookie, ("Origin", world.origin), body=b"x")
         assert (504, "upstream_timeout") == (answer.status, answer.error)
+
+
+async def test_the_first_request_of_a_person_meets_an_application_that_is_starting(worlds: Worlds) -> None:
+    """What fails then is the account connector; what is said is why."""
+    world = await worlds()
+    world.jira.faults.prepare("/status", Failure(503, '{"state": "STARTING"}'), times=1000)
+    world.jira.faults.prepare("/", Failure(503), times=1000)
+    async with world.browser() as browser:
+        status, _, text = await browser.sign_in("ada")
+    assert 503 == status
+    assert "Jira is starting" in text and "upstream_starting" in text
+    assert 1 == sum(call.target == "/status" for call in world.arrived)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import struct
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -240,6 +241,49 @@ async def test_the_end_of_the_session_closes_it_with_1008(worlds: Worlds) -> Non
             for one in (wire, other):
                 assert (CLOSE, b"\x03\xf0") == await _read(one)
                 assert await one.is_over()
+    await until(lambda: not world.jira._site.sockets)
+
+
+async def test_in_the_middle_of_a_frame_no_frame_of_ours_follows(worlds: Worlds) -> None:
+    """A close frame of ours would be taken for the rest of the application's frame."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            if PATH.encode() not in await server.head(reader):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                continue
+            writer.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + ACCEPT.encode() + b"\r\n\r\n\x81\x05hel"
+            )
+            await reader.read()
+
+    async with ScriptedServer(script) as server:
+        world = await worlds(upstream=f"http://127.0.0.1:{server.port}")
+        cookie = await world.sign_in("ada")
+        async with world.wire() as wire:
+            wire.request("GET", PATH, *_fields(world, cookie))
+            assert 101 == (await wire.head()).status
+            assert b"\x81\x05hel" == await wire.reader.readexactly(5)
+            (entry,) = world.gate.sessions._entries.values()
+            await world.gate.sessions.end(entry.session.key, "user")
+            assert await wire.is_over()
+
+
+async def test_a_thousand_at_once(worlds: Worlds) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    world = await worlds()
+    cookie = await world.sign_in("ada")
+    async with AsyncExitStack() as stack:
+        wires = []
+        for _ in range(20):
+            some = [stack.enter_async_context(_open(world, cookie)) for _ in range(50)]
+            wires += await asyncio.gather(*some)
+        for number, wire in enumerate(wires):
+            wire.send(_frame(TEXT, b"%d" % number))
+        for number, wire in enumerate(wires):
+            assert (TEXT, b"%d" % number) == await _read(wire)
+        assert 'lychgate_tunnels{kind="websocket"} 1000.0' in world.gate.metrics.render()[1].decode()
     await until(lambda: not world.jira._site.sockets)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from sidecar.adapters.accounts.settings import GroupLine, GroupSettings
+from sidecar.adapters.settings import BACKTRACKS, HOW_NOT_TO, could_backtrack
 from sidecar.config.effective import could_become, groups_at, is_for_customers
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
@@ -16,8 +17,6 @@ LICENSED = frozenset({"jira-software-users", "jira-servicedesk-users", "jira-cor
 
 _META = frozenset("*+?()[]{}|^$\\")
 _LONGEST = 200
-_REPEATED_GROUP = re.compile(r"\((?:[^()\\]|\\.)*[*+|](?:[^()\\]|\\.)*\)(?:[*+]|\{\d*,)")
-_OPEN_ENDS = re.compile(r"(?<!\\)[*+]|\{\d*,\}")
 
 
 def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]:
@@ -95,12 +94,8 @@ def _pattern(at: Path, line: GroupLine) -> Iterator[Finding]:
         return
     if len(line.source) > _LONGEST:
         yield Finding((*at, "from"), f"is longer than {_LONGEST} characters", "split it into several lines")
-    if _REPEATED_GROUP.search(line.source) or len(_OPEN_ENDS.findall(line.source)) > 4:
-        yield Finding(
-            (*at, "from"),
-            "repeats a repetition: a long name could keep it busy for ever",
-            "write it without * or + after a bracket that holds * + or |",
-        )
+    if could_backtrack(line.source):
+        yield Finding((*at, "from"), BACKTRACKS, HOW_NOT_TO)
     highest = max((int(number) for number in re.findall(r"\$([0-9])", line.target)), default=0)
     if highest > compiled.groups or "$0" in line.target:
         yield Finding(

@@ -62,6 +62,14 @@ UNJUDGED: Mapping[Reason, Text] = {
         "Check the address, or find the page by searching in {product}.",
         "The path (without the query) has more than 4096 characters. Browsers do not send this by themselves.",
     ),
+    Reason.BODY_TOO_LARGE: Text(
+        413,
+        "This is too large to send",
+        "What your browser sent is larger than is accepted here.",
+        "Send a smaller file, or ask your administrator how to hand over a large one.",
+        "The body is over the portal's `max_body`. What came before that was noticed may have reached the application, "
+        "which sees the request break off.",
+    ),
     Reason.REQUEST_TIMEOUT: Text(
         408,
         "The request took too long to arrive",
