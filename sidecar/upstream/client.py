@@ -284,7 +284,7 @@ class Client:
         for connection in tuple(self._busy):
             connection.end_if_still(now)
         self._pool.sweep(now)
-
+        self._slots.expire(now)
         self._sweeper = None
         if self._busy or self._pool or self._slots.waiting:
             self._arm()

@@ -386,6 +386,11 @@ def _plain(status: int, body: bytes) -> web.Response:
 
 
 def goes_on(request: web.BaseRequest) -> bool:
-    """Whether the client's connection may go on after the answer."""
+    """Whether the client's connection may go on after the answer.
+
+    Not behind a body in chunks: aiohttp's parser (3.14.5) puts its trailers among the header fields of the next request
+    on the connection, which may be somebody else's, so there must be no next one.
+    """
     protocol = request.protocol
-    return request.keep_alive and not (isinstance(protocol, Connection) and protocol.draining)
+    draining = isinstance(protocol, Connection) and protocol.draining
+    return request.keep_alive and not draining and "Transfer-Encoding" not in request.headers

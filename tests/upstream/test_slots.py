@@ -10,6 +10,7 @@ import pytest
 from sidecar.flows.streaming import UpstreamError
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.slots import Slots
+from sidecar.upstream.tunnel import RawTunnel
 from tests.upstream.asking import OK, SWITCH, UPGRADE, Told, asking, client_of, failure, fetch
 from tests.upstream.receiving import RecordingAnswer, RecordingSink
 from tests.upstream.scripted import ScriptedServer, answering, until
@@ -256,7 +257,10 @@ async def test_a_websocket_that_ended_before_anybody_looked_does_not_count() -> 
     async with answering(SWITCH) as server:
         client = client_of(server)
         outcome = await client.exchange(UPGRADE, RecordingAnswer())
-        assert outcome.tunnel is not None
+        assert isinstance(outcome.tunnel, RawTunnel)
         await outcome.tunnel.pump(RecordingSink())
         outcome.tunnel.close()
         await until(lambda: client._tunnels == 0)
+        told = []
+        outcome.tunnel.when_over(lambda: told.append(1))
+        assert [1] == told

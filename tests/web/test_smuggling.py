@@ -146,3 +146,19 @@ async def test_the_application_gets_one_framing_only(worlds: Worlds, fields: byt
     assert [b"host"] == [line for line in lines if line == b"host"]
     assert bodies in ([b"x"], [b"1\r\nx\r\n0\r\n\r\n"])
     assert b"admin" not in bodies[0] + head
+
+
+async def test_a_trailer_is_no_field_of_the_next_request(worlds: Worlds) -> None:
+    """aiohttp's parser would put it there: whoever shares the connection would ask with somebody else's field."""
+    world = await worlds()
+    cookie = await world.sign_in("ada")
+    for late in ("X-Injected: 1", f"Cookie: {cookie[1]}", "Host: evil.example"):
+        world.forget()
+        async with world.wire() as wire:
+            body = f"1\r\nx\r\n0\r\n{late}\r\n\r\n".encode()
+            wire.request("POST", "/public/x", ("Transfer-Encoding", "chunked"), body=body)
+            wire.request("GET", "/browse/KEY-1")
+            answer = await wire.answer("POST")
+            assert 400 == answer.status or "close" == answer.header("Connection")
+            assert await wire.is_over()
+        assert [] == [call for call in world.arrived if call.method == "GET" or call.header("X-Injected")]
