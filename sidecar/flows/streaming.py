@@ -162,6 +162,10 @@ class Answer(Protocol):
         """The answer is complete. Not called for an answer that broke off, nor for a 101."""
         ...
 
+    def broke(self) -> None:
+        """The application broke off behind the head, or the receiver is too slow or gone: abort the sink."""
+        ...
+
     def flush(self) -> None:
         """All that came with one read was handed over: head, body and end may go out in one write."""
         ...

@@ -316,6 +316,7 @@ class _Held:
         self.interim = answer.interim
         self.body = answer.body
         self.end = answer.end
+        self.broke = answer.broke
         self.flush = answer.flush
         self.unavailable = False
 

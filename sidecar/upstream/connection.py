@@ -201,7 +201,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = None
         if parser.begun:
             error = UpstreamError("body", error.detail)
-            self._answer.sink.abort()
+            self._answer.broke()
         self._error = error
         self._transport.abort()
         self._wake()

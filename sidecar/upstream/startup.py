@@ -133,5 +133,8 @@ class Read:
     def end(self) -> None:
         """Nothing is left to do."""
 
+    def broke(self) -> None:
+        """What came is looked at all the same."""
+
     def flush(self) -> None:
         """Nothing waits."""

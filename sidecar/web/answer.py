@@ -13,9 +13,14 @@ from sidecar.flows.streaming import AnswerHead, Sink
 
 
 class ClientSink(Sink, Protocol):
-    """A sink that counts."""
+    """A sink that counts, and knows whether its client is still there."""
 
     sent: int
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client's connection is over."""
+        ...
 
 
 class Passing:
@@ -76,6 +81,12 @@ class Passing:
         """The closing chunk where one is due."""
         if self._chunked:
             self._waiting.append(b"0\r\n\r\n")
+
+    def broke(self) -> None:
+        """Reset the client's connection; unless that is gone by itself, the application is to blame."""
+        if not self.sink.gone:
+            self._record.outcome, self._record.reason = "failed", Reason.UPSTREAM_BROKEN
+        self.sink.abort()
 
     def flush(self) -> None:
         """One write for all that one read brought: a system call costs more than joining 64 KiB."""

@@ -15,6 +15,7 @@ from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
 from sidecar.domain.policy import Mode
 from sidecar.domain.reason import Reason
+from sidecar.domain.record import RequestRecord
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import LoginError
@@ -74,8 +75,7 @@ class Gateway:
             self._resume(visit, request)
             response = await self._serve(visit, reading.locator)
         except asyncio.CancelledError:
-            if visit.record.status != SWITCHED:
-                visit.record.outcome = "gone"
+            self._gone(visit.record)
             raise
         except (LoginError, AccountError, LandingError, StateError, UpstreamError, RefusedError) as error:
             response = self._failed(visit, error)
@@ -195,6 +195,14 @@ class Gateway:
             case _:
                 assert_never(decision)
 
+    @staticmethod
+    def _gone(record: RequestRecord) -> None:
+        """The client's connection is over: by itself, or because we reset it when an answer broke off."""
+        if record.outcome == "failed":
+            LOG.warning("%s: request %s at %s: the answer broke off", record.reason, record.request, record.application)
+        elif record.status != SWITCHED:
+            record.outcome = "gone"
+
     def _broken_off(self, visit: Visit, error: web.RequestPayloadError) -> web.Response:
         """The client broke off in the middle of its own body, or sent it too slowly."""
         self._end_if_answered(visit)
@@ -218,8 +226,8 @@ class Gateway:
         error: LoginError | AccountError | LandingError | StateError | UpstreamError | RefusedError,
     ) -> web.StreamResponse:
         record = visit.record
-        record.outcome = "failed"
-        reason = reason_of(error)
+        record.outcome, record.reason = "failed", reason_of(error)
+        reason = record.reason
         level = logging.WARNING if reason in ALARMING else logging.INFO
         where = visit.application.name if visit.application is not None else "-"
         LOG.log(level, "%s: request %s at %s: %s", reason.value, record.request, where, error)

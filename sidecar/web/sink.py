@@ -26,6 +26,12 @@ class TransportSink:
         """Whether the client is behind."""
         return self._protocol.writing_paused
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client's connection is over."""
+        transport = self._protocol.transport
+        return transport is None or transport.is_closing()
+
     def write(self, data: bytes) -> None:
         """Push bytes; dropped if the client is gone."""
         transport = self._protocol.transport
@@ -59,6 +65,12 @@ class ConnectionSink:
     def writing_paused(self) -> bool:
         """Whether the client is behind."""
         return self._connection.writing_paused
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client's connection is over."""
+        transport = self._connection.transport
+        return transport is None or transport.is_closing()
 
     def write(self, data: bytes) -> None:
         """Push bytes; dropped if the client is gone."""

@@ -55,6 +55,10 @@ class Handshake:
         """See `body`."""
         self._plain.end()
 
+    def broke(self) -> None:
+        """See `body`."""
+        self._plain.broke()
+
     def flush(self) -> None:
         """See `body`."""
         self._plain.flush()

@@ -82,6 +82,9 @@ class RecordingAnswer:
     def end(self) -> None:
         self.ends += 1
 
+    def broke(self) -> None:
+        self.sink.abort()
+
     def flush(self) -> None:
         """Everything is taken at once anyway."""
 
