@@ -115,7 +115,12 @@ class UpstreamLimits(Settings):
         description="A connection that was not used for so long is closed. Less than the application's own time "
         "(Tomcat's `keepAliveTimeout`: 20s unless changed), so that no request meets its farewell.",
     )
-    idle_connections: int = Field(default=64, ge=0, le=10_000, description="Most connections kept open for reuse.")
+    idle_connections: int = Field(
+        default=512,
+        ge=0,
+        le=10_000,
+        description="Most connections kept open for reuse; fewer than there are requests at a time cost new ones.",
+    )
     age: Annotated[Seconds, _times(1, 86_400)] = Field(
         default=300,
         description="A connection so old serves no further request; the next one looks the name up anew, and so "

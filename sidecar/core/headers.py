@@ -234,6 +234,7 @@ class Head:
             all count, of others the last one.
         cookies: All `Cookie` values.
         credential: The line of `Authorization`, or None.
+        credential_at: Before which of *kept* it stood.
         named: Names that the client's `Connection` wants removed at this hop, lower case.
         twice: Whether a field stands there twice that may stand once.
         size: Bytes of all fields.
@@ -244,6 +245,7 @@ class Head:
     noted: dict[bytes, str] = field(default_factory=dict)
     cookies: list[bytes] = field(default_factory=list)
     credential: bytes | None = None
+    credential_at: int = 0
     named: frozenset[bytes] = frozenset()
     twice: bool = False
     size: int = 0
@@ -254,7 +256,8 @@ class Head:
 
     def forget(self, name: bytes) -> None:
         """Do not send a field on."""
-        self.kept = [line for line in self.kept if line.partition(b":")[0].lower() != name]
+        self.kept = [line for line in self.kept if _name_of(line) != name]
+        self.credential_at = min(self.credential_at, len(self.kept))
 
 
 def read_lines(raw_lines: Iterable[bytes], names: Names) -> Head:
@@ -279,6 +282,7 @@ def read_lines(raw_lines: Iterable[bytes], names: Names) -> Head:
             head.cookies.append(line.value)
         elif part is _CREDENTIAL:
             head.credential = line.raw
+            head.credential_at = sum(one.part is _KEEP for one in lines[: lines.index(line)])
         elif part is _CONNECTION:
             head.named |= line.names
         if text is not None:
@@ -297,11 +301,12 @@ def request_head(method: str, target: str, head: Head, passage: Passage) -> byte
     """The head for the application (RFC 9110, section 7.6.1: hop-by-hop first, then ours, so that no client can name
     ours in its `Connection`)."""
     kept = head.kept
-    if head.named:
-        kept = [line for line in kept if line.partition(b":")[0].lower() not in head.named]
-    lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host, *kept]
     if passage.credential and head.credential is not None:
-        lines.append(head.credential)
+        kept = [*kept[: head.credential_at], head.credential, *kept[head.credential_at :]]
+    if head.named:
+        # Nobody may have a credential removed by naming it.
+        kept = [line for line in kept if _name_of(line) not in head.named or line is head.credential]
+    lines = [f"{method} {target} HTTP/1.1".encode("latin-1"), b"Host: " + passage.host, *kept]
     carried = passage.carried
     if carried is None:
         carried = browser_cookies(head.cookies, passage.guarded) if passage.cookies else ()
@@ -314,6 +319,10 @@ def request_head(method: str, target: str, head: Head, passage: Passage) -> byte
         lines.append(framing)
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
+
+
+def _name_of(line: bytes) -> bytes:
+    return line.partition(b":")[0].lower()
 
 
 _OF_THE_HOP = frozenset({b"close", b"keep-alive", b"upgrade"})

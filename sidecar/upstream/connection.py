@@ -53,6 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._wake_sender: asyncio.Future[None] | None = None
         self._sent = True
+        self._asked_upgrade = False
         self._first = 0.0
         self._over: Callable[[Outcome | UpstreamError], None] | None = None
         self._done: asyncio.Future[None] | None = None
@@ -131,6 +132,7 @@ class Connection(asyncio.BufferedProtocol):
         self._answer = answer
         self._patience = request.patience or self._limits
         self._sent = request.body is None
+        self._asked_upgrade = request.upgrade
         self._parser = self._reading = AnswerParser(
             answer,
             self._lines,
@@ -187,7 +189,8 @@ class Connection(asyncio.BufferedProtocol):
             transport.set_protocol(self._tunnel)
         elif parser.phase is Phase.REFUSED or not self._sent or transport.get_write_buffer_size():
             transport.abort()
-        elif parser.keep_alive and not parser.surplus:
+        elif parser.keep_alive and not parser.surplus and not self._asked_upgrade:
+            # After an upgrade that did not take place nobody can say what the other side makes of more bytes (D7).
             self.reusable = True
         else:
             transport.close()

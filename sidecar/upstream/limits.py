@@ -32,7 +32,7 @@ class Limits:
     first_byte: float = 600.0
     idle_body: float = 300.0
     sweep: float = 1.0
-    idle_connections: int = 64
+    idle_connections: int = 512
     idle_expiry: float = 15.0
     connection_age: float = 300.0
     in_flight: int = 512

@@ -301,3 +301,11 @@ def test_lines_are_remembered_but_for_what_is_one_persons() -> None:
     fields: Pairs = [(b"Accept", b"*/*"), (b"Cookie", b"a=b"), (b"Authorization", b"Bearer t"), (b"Remote-User", b"x")]
     assert read(fields, known) == read(fields, known)
     assert [b"Accept: */*"] == list(known.lines)
+
+
+def test_a_credential_stays_in_its_place() -> None:
+    fields: Pairs = [(b"A", b"1"), (b"Authorization", b"Bearer t"), (b"B", b"2"), (b"Connection", b"A, Authorization")]
+    passes = Passage(host=b"h", credential=True, cookies=False)
+    assert [b"Authorization: Bearer t", b"B: 2"] == head_of(fields, passes)[2:]
+    assert [b"A: 1", b"Authorization: Bearer t", b"B: 2"] == head_of(fields[:3], passes)[2:]
+    assert [b"A: 1", b"B: 2"] == head_of(fields[:3], Passage(host=b"h", cookies=False))[2:]
