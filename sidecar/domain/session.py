@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sidecar.domain.identity import Identity, UnixSeconds
 
 SCHEMA = 1
 """Number of the stored shape. A reader converts a smaller one and refuses a larger one (after a roll-back the person
 signs in again)."""
+
+KEPT = ""
+"""In the place of a token: there is one, in the store alone. Memory holds thousands of sessions, and a token is needed
+once in a while (design, section 8)."""
 
 Jar = tuple[tuple[str, str], ...]
 """The application's session cookies that we keep for the person: (name, value), sorted."""
@@ -27,8 +31,8 @@ class Session:
         created_at: The first second of its life.
         ends_at: The first second at which it is dead whatever happens (absolute end).
         checked_at: When the claims were last confirmed by the provider.
-        refresh_token: For confirming claims later, or None.
-        id_token: Only where RP-initiated logout needs the hint, or None.
+        refresh_token: For confirming claims later, or None. In memory `KEPT`.
+        id_token: Only where RP-initiated logout needs the hint, or None. In memory `KEPT`.
         form_token: Bound to this session; a sign-out form must carry it.
         jars: The application's cookies by node; "" is the only node of an application with one address.
         version: Counts the writes; a write names the version it read (compare and set).
@@ -50,3 +54,11 @@ class Session:
     def is_live(self, now: UnixSeconds, last_seen: UnixSeconds, idle: int) -> bool:
         """Whether it still counts at *now*. *idle* is the longest pause in seconds."""
         return now < self.ends_at and now < last_seen + idle
+
+    def light(self) -> Session:
+        """As it is held in memory: without its tokens, which are several times as large as the rest."""
+        return replace(
+            self,
+            refresh_token=None if self.refresh_token is None else KEPT,
+            id_token=None if self.id_token is None else KEPT,
+        )

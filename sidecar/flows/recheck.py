@@ -78,7 +78,9 @@ class Recheck:
             _ = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _work(self, entry: Entry, trace: Trace) -> bool:
-        session, now = entry.session, self._clock.now()
+        now, session = self._clock.now(), await self._sessions.whole(entry)
+        if session is None:
+            return False
         provider = self._providers.get(session.identity.provider)
         if provider is None or session.refresh_token is None:
             return True

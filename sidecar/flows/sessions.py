@@ -137,8 +137,8 @@ class Sessions:
             entry.session = replace(entry.session, jars=replaces.session.jars)
             entry.closers = replaces.closers
             replaces.successor = entry
-        session = entry.session
-        await self._store.add(session)
+        await self._store.add(entry.session)
+        session = entry.session = entry.session.light()
         self._entries[session.key] = entry
         self._tell(Code.SESSION_CREATED, session, "", trace)
         try:
@@ -165,6 +165,15 @@ class Sessions:
         if entry.writing is None or entry.writing.done():
             entry.writing = self._owned(_quietly(self._write_jars(entry)))
 
+    async def whole(self, entry: Entry) -> Session | None:
+        """The record with its tokens, from the store; None if it is gone.
+
+        Raises:
+            StateError: the store could not be asked.
+        """
+        stored = await self._store.get(entry.session.key)
+        return stored[0] if stored is not None and not entry.ended else None
+
     async def change(self, entry: Entry, change: Callable[[Session], Session]) -> bool:
         """Write a changed record, compare-and-set: what ended meanwhile stays ended, and False comes back.
 
@@ -178,7 +187,7 @@ class Sessions:
             ready = replace(change(stored[0]), version=stored[0].version + 1)
             if await self._store.replace(ready):
                 # The jars in memory may be ahead of the store's; their own write follows.
-                entry.session = replace(ready, jars=entry.session.jars)
+                entry.session = replace(ready, jars=entry.session.jars).light()
                 entry.standing = None
                 return not entry.ended
         raise StateError("a session could not be changed: others write all the time")
@@ -240,7 +249,7 @@ class Sessions:
             # If the session was ended meanwhile, this look is no longer the one that counts.
             if found is None or self._loading.get(key) is not this:
                 return None
-            return self._entries.setdefault(key, Entry(found[0], seen=found[1], noted=found[1]))
+            return self._entries.setdefault(key, Entry(found[0].light(), seen=found[1], noted=found[1]))
         finally:
             if self._loading.get(key) is this:
                 del self._loading[key]
@@ -256,21 +265,19 @@ class Sessions:
 
     async def _write_jars(self, entry: Entry) -> None:
         """Put the jars into the stored record, and nothing else: the rest of it may have changed elsewhere."""
-        base, conflicts = entry.session, 0
+        conflicts = 0
         while conflicts < WRITES:
-            jars = entry.session.jars
-            ready = replace(base, jars=jars, version=base.version + 1)
-            if await self._store.replace(ready):
-                entry.session = replace(entry.session, version=ready.version)
-                if entry.session.jars is jars:
-                    return
-                base = ready
-                continue
-            conflicts += 1
-            stored = await self._store.get(ready.key)
+            stored = await self._store.get(entry.session.key)
             if stored is None:
                 return
-            base = stored[0]
+            jars = entry.session.jars
+            ready = replace(stored[0], jars=jars, version=stored[0].version + 1)
+            if not await self._store.replace(ready):
+                conflicts += 1
+                continue
+            entry.session = replace(entry.session, version=ready.version)
+            if entry.session.jars is jars:
+                return
         raise StateError("the application's cookies of a session could not be kept: others write all the time")
 
     def _drop(self, key: str, *, closing: bool = True) -> None:

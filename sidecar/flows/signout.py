@@ -62,7 +62,8 @@ class SignOuts:
 
     async def _end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> str | None:
         session = entry.session
-        _ = await self._sessions.end(session.key, cause, trace)
+        ended = await self._sessions.end(session.key, cause, trace)
+        hint = ended.id_token if ended is not None else None
         landing = self._landings.get(application.name)
         if landing is not None:
             try:
@@ -74,7 +75,7 @@ class SignOuts:
         if known is None or provider is None or not known.sign_out:
             return None
         try:
-            return await provider.end_session_url(session.id_token, signed_out_url(application), self._chance.token(16))
+            return await provider.end_session_url(hint, signed_out_url(application), self._chance.token(16))
         except LoginError as error:
             LOG.warning("the provider %s could not be told of a sign-out: %s", known.name, error.detail)
             return None

@@ -151,7 +151,7 @@ class MemorySessionStore(Outside):
 
     @property
     def sessions(self) -> list[Session]:
-        return [session for session, _ in self.kept.values()]
+        return [session.light() for session, _ in self.kept.values()]
 
 
 class MemorySpent(Outside):

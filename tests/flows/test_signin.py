@@ -13,6 +13,7 @@ import pytest
 from sidecar.core.logins import ATTEMPT_LIFE, attempt_name
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
+from sidecar.domain.session import KEPT
 from sidecar.flows.login import LoginError
 from sidecar.flows.sessions import StateError
 from sidecar.flows.signin import Arrival
@@ -63,7 +64,8 @@ async def test_a_person_signs_in(gate: Gate, browser: Browser) -> None:
     entry = await browser.entry()
     assert entry is not None
     assert entry.session.identity.person.subject == "alice"
-    assert entry.session.refresh_token == "a refresh token"
+    assert gate.store.kept[entry.session.key][0].refresh_token == "a refresh token"
+    assert entry.session.refresh_token == KEPT
     assert [event.code for event in gate.audit.events] == [
         Code.LOGIN_STARTED,
         Code.SESSION_CREATED,
@@ -94,7 +96,8 @@ async def test_the_id_token_is_kept_only_where_sign_out_needs_it(gate: Gate, bro
     assert (await browser.signs_in()).session.id_token is None
     staff = replace(gate.policy.providers["staff"], sign_out=True)
     gate.policy = changed(gate.policy, providers={**gate.policy.providers, "staff": staff})
-    assert (await Browser(gate).signs_in()).session.id_token == "an.id.token"
+    key = (await Browser(gate).signs_in()).session.key
+    assert gate.store.kept[key][0].id_token == "an.id.token"
 
 
 async def test_the_state_of_another_browser_is_refused(gate: Gate, browser: Browser) -> None:

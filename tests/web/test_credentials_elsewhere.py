@@ -46,6 +46,8 @@ async def _purse(worlds: Worlds, folder: Path, **site: object) -> AsyncIterator[
         form_token = page.partition('name="token" value="')[2].partition('"')[0]
         (call,) = [call for call in world.jira.calls if call.target == PATH]
         (entry,) = world.gate.sessions._entries.values()
+        whole = await world.gate.sessions.whole(entry)
+        assert whole is not None
         known = {
             "session cookie": browser.cookies[SESSION],
             "try cookie": browser.cookies[f"{SESSION}.try"],
@@ -56,8 +58,8 @@ async def _purse(worlds: Worlds, folder: Path, **site: object) -> AsyncIterator[
             "somebody's access token": MACHINES,
             "webhook's signature": sign(b"the-webhook-has-a-secret-of-its-own", "1700000000", b"{}"),
             "last sign-in's cookie": browser.cookies[f"{SESSION}.{LOOP}"],
-            "ID token": entry.session.id_token or "",
-            "refresh token": entry.session.refresh_token or "",
+            "ID token": whole.id_token or "",
+            "refresh token": whole.refresh_token or "",
             "session's key in the store": entry.session.key,
             "application's session": dict(entry.session.jars[""])["JSESSIONID"],
             "cookie key": (folder / "cookie-key").read_text(encoding="ascii"),
