@@ -7,6 +7,7 @@ from enum import StrEnum
 from statistics import median
 
 from tests.bench.cases import LARGE, MAIN, ONE, Case
+from tests.bench.readers import DOWNLOADS, SLOW, Beside
 from tests.bench.rounds import Results, ratio
 
 GATE = "Lychgate"
@@ -53,8 +54,10 @@ def added(results: Results, case: Case, other: str) -> float | None:
     return median(one.p50 - two.p50 for one, two in zip(ours.samples, theirs.samples, strict=True))
 
 
-def judge(results: Results, at_rest: int) -> list[Budget]:
+def judge(results: Results, at_rest: int, beside: Beside | None = None) -> list[Budget]:
     """All budgets; *at_rest* is what the gate holds in memory, in bytes."""
+    slow = beside.slow / 2**20 if beside else None
+    pages = beside.together - beside.alone if beside else None
     shape = "CPU for each request of the main shape"
     times = "{:.2f} ×"
     return [
@@ -65,4 +68,6 @@ def judge(results: Results, at_rest: int) -> list[Budget]:
         _judged("p50 at one connection: at most 0.25 ms over nginx's", added(results, ONE, NGINX), "{:+.3f} ms", 0.25),
         _judged("CPU for 10 MiB: at most nginx's", _times(results, LARGE, NGINX), times, 1.0),
         _judged("memory at rest: below 80 MiB", at_rest / 2**20 or None, "{:.1f} MiB", 80.0),
+        _judged(f"{SLOW} readers who do not read: less than 32 MiB", slow, "{:+.1f} MiB", 32.0),
+        _judged(f"p99 of pages beside {DOWNLOADS} downloads: at most 20 ms more", pages, "{:+.2f} ms", 20.0),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.bench.budgets import NGINX, Budget
 from tests.bench.cases import CASES, GROUPS, Case
+from tests.bench.readers import DOWNLOADS, SLOW, Beside
 from tests.bench.rounds import Results, Row, ratio
 from tests.bench.upstream import ANSWER_FIELDS
 
@@ -22,6 +23,7 @@ class Facts:
         versions: Of everything that took part, by name.
         absent: Peers that could not run, with the reason.
         rest: Resident bytes of each peer before any load.
+        beside: What large answers cost each peer.
         shown: Configurations, by peer.
     """
 
@@ -33,6 +35,7 @@ class Facts:
     versions: Mapping[str, str]
     absent: Mapping[str, str]
     rest: Mapping[str, int]
+    beside: Mapping[str, Beside]
     shown: Mapping[str, str]
 
 
@@ -98,5 +101,11 @@ def page(results: Results, budgets: Sequence[Budget], facts: Facts, names: Seque
         groups=len(GROUPS),
         results="\n".join(f"### {case.title}\n\n{case_table(case, results, names)}" for case in CASES),
         rest=table(("peer", "MiB"), [(name, mib(size)) for name, size in facts.rest.items()]),
+        beside=table(
+            ("peer", "slow readers, MiB", "p99 alone, ms", "p99 beside downloads, ms"),
+            [(n, mib(b.slow), f"{b.alone:.2f}", f"{b.together:.2f}") for n, b in facts.beside.items()],
+        ),
+        slow=SLOW,
+        downloads=DOWNLOADS,
         configurations="\n\n".join(f"### {name}\n\n```text\n{text.strip()}\n```" for name, text in facts.shown.items()),
     )

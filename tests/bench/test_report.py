@@ -6,6 +6,7 @@ import re
 
 from tests.bench.budgets import judge
 from tests.bench.cases import CASES, MAIN, REDIRECT
+from tests.bench.readers import Beside
 from tests.bench.report import Facts, case_table, page
 from tests.bench.rounds import Results, Row, Sample
 
@@ -27,6 +28,7 @@ FACTS = Facts(
     versions={"nginx": "1.22.1"},
     absent={"oauth2-proxy": "is not built"},
     rest={"Lychgate": 58 * 2**20},
+    beside={"Lychgate": Beside(20 * 2**20, 5.0, 6.5)},
     shown={"nginx": "events { worker_connections 4096; }"},
 )
 

@@ -20,6 +20,7 @@ from tests.bench.oauth2_proxy import oauth2_proxy
 from tests.bench.peers import AbsentError, Peer, Stage, Start
 from tests.bench.processes import StartError
 from tests.bench.proof import fault
+from tests.bench.readers import beside
 from tests.bench.report import Facts, budget_table, case_table, page
 from tests.bench.rounds import Results, Row, measure
 from tests.bench.signin import SignInError
@@ -83,7 +84,9 @@ async def whole(rounds: int, seconds: int, cases: Sequence[Case], target: Path |
             click.echo(f"\n{case.title}")
             await _row(ready, case, rounds, seconds, stage, results)
             click.echo(case_table(case, results, list(ORDER)))
-    budgets = judge(results, next((peer.rest for peer in ready if peer.name == GATE), 0))
+        seen = {peer.name: found for peer in ready if (found := await beside(peer, seconds, stage.folder)) is not None}
+    rest = next((peer.rest for peer in ready if peer.name == GATE), 0)
+    budgets = judge(results, rest, seen.get(GATE))
     click.echo(budget_table(budgets))
     if target is None:
         return
@@ -103,6 +106,7 @@ async def whole(rounds: int, seconds: int, cases: Sequence[Case], target: Path |
         },
         absent=absent,
         rest={peer.name: peer.rest for peer in ready if peer.service},
+        beside=seen,
         shown={peer.name: peer.shown for peer in ready if peer.shown},
     )
     target.write_text(page(results, budgets, facts, list(ORDER)), encoding="utf-8")
