@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sidecar.domain.decision import Kind, Place
+from sidecar.domain.decision import Forward, Kind, Place
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.flows.sessions import Entry, Sessions
@@ -90,6 +90,18 @@ class Crossing:
         self._place = place
         self._entry = entry
         self.abandon: Callable[[], None] | None = None
+
+    def took_up(self, abandon: Callable[[], None], decision: Forward) -> None:
+        """It is under way."""
+        self.abandon = abandon
+        record, portal = self._record, decision.place.portal
+        record.application, record.portal, record.rule = portal.application, portal.name, decision.rule
+        self._teller.took_up()
+        if decision.username is None:
+            record.outcome = "anonymous"
+        else:
+            record.outcome = "forwarded"
+            self._entry.closers.add(self.answer.sink.abort)
 
     def over(self, result: Outcome | UpstreamError | None) -> None:
         """The application has answered, or not."""

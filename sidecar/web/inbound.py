@@ -177,9 +177,9 @@ class Connection(RequestHandler):
         if self._give_up is not None:
             self._hold(data)
             return
-        if self._quick is not None and self._clean and (self._part or data.startswith(_PLAIN)) and self._waits():
-            if self._part:
-                data, self._part = self._part + data, b""
+        if self._part:
+            data, self._part = self._part + data, b""
+        if self._quick is not None and self._clean and data.startswith(_PLAIN) and self._waits():
             self._rests_since = 0.0
             if len(data) <= LONGEST_QUICK and b"\r\n\r\n" not in data:
                 # The rest of the head is on its way, or its time will be up.
@@ -213,6 +213,13 @@ class Connection(RequestHandler):
                 self._head_since = self._loop.time()
             if self._head_bytes > MAX_HEAD:
                 self._turn_away(Reason.HEADERS_TOO_LARGE)
+
+    def _process_keepalive(self) -> None:
+        """aiohttp's timer knows nothing of the quick way: a connection that works there, or did lately, is not idle."""
+        last = self._loop.time() if self._give_up is not None else self._rests_since
+        if last:
+            self._next_keepalive_close_time = max(self._next_keepalive_close_time, last + self.keepalive_timeout)
+        super()._process_keepalive()
 
     def over(self, *, keep_alive: bool) -> None:
         """The request on the quick way is answered, or its answer broke off."""
@@ -267,9 +274,7 @@ class Connection(RequestHandler):
             and not self._messages
             and self._body is None
             and not self._head_bytes
-            and not self._upgraded
-            and not self._force_close
-            and not self._close
+            and not (self._upgraded or self._force_close or self._close)
         )
 
     def _keep_clean(self, data: bytes, requests: int) -> None:
@@ -299,8 +304,7 @@ class Connection(RequestHandler):
         length = headers.get("Content-Length", "0")
         self._expected = int(length) - (len(data) - end) if length.isdigit() else -1
         self._clean = self._expected == 0
-        if self._expected < 0:
-            self._expected = 0
+        self._expected = max(self._expected, 0)
 
     def sweep(self, now: float) -> None:
         """End what takes too long; *now* in loop time."""

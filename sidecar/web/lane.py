@@ -10,7 +10,9 @@ away, and no page is made.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sidecar.core.decide import Visitor, decide
 from sidecar.core.headers import request_head
@@ -33,7 +35,29 @@ from sidecar.web.visit import NODE, Serving
 LOG = logging.getLogger(__name__)
 _VERSION = b" HTTP/1.1"
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
-REMEMBERED_DECISIONS = 256
+_REQUEST_ID = re.compile(rb"(?i)\r\nx-request-id: *([a-z0-9-]{8,64})(?=\r\n)")
+"""Whatever else the field holds is left where it is, for the reader to judge."""
+REMEMBERED_DECISIONS = 32
+"""Of one session: a quarter of a kilobyte each."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request of which everything is known.
+
+    Attributes:
+        given: The request id that a proxy in front gave, or None.
+    """
+
+    reading: Reading
+    block: Block
+    method: str
+    target: bytes
+    place: Place
+    serving: Serving
+    entry: Entry
+    now: UnixSeconds
+    given: str | None
 
 
 class Lane:
@@ -62,19 +86,53 @@ class Lane:
         try:
             return self._begin(connection, data)
         except Exception:
-            # The gateway meets the same fault, and has a page for it. Nothing was sent: `begin` is the last step.
+            # The gateway meets the same fault, and has a page for it. Nothing was sent, or it was given up.
             LOG.exception("the quick way failed")
             return None
 
     def _begin(self, connection: Connection, data: bytes) -> Callable[[], None] | None:
+        asked = self._read(connection, data)
+        if asked is None:
+            return None
+        place, entry, serving = asked.place, asked.entry, asked.serving
+        decision = self._decide(asked)
+        if decision is None or (decision.username is not None and place.portal.name != entry.session.portal):
+            return None
+        username, order, session = None, decision.order, entry.session
+        fields: Fields = ()
+        if decision.username is not None and order is not None:
+            username = serving.accounts.at_hand(order, session.identity, session.key[:16])
+            landed = serving.landing.at_hand(session, username, NODE, asked.now) if username is not None else None
+            if landed is None:
+                return None
+            fields = landed
+        block, policy = asked.block, asked.reading.policy
+        record, chain = self._teller.record(connection.peer, block.head, asked.method, policy, asked.given)
+        tail = self._tail(block, entry if username is not None else None, fields, chain, serving)
+        head = b"%b %b%b%b\r\n\r\n" % (asked.method.encode(), asked.target, tail, record.request.encode())
+        outgoing = Outgoing(method=asked.method, head=head, patience=serving.patience_at(place))
+        crossing = Crossing(self._teller, self._clock, connection, data, record, place, entry)
+        if username is None:
+            crossing.answer = QuickAnswer(connection, record, serving.guarded)
+        else:
+            crossing.answer = QuickPersonAnswer(
+                connection, record, place, entry, block.facts.kind, serving, username, self._sessions, self._audit
+            )
+        return self._send(crossing, outgoing, decision, asked)
+
+    def _read(self, connection: Connection, data: bytes) -> _Asked | None:
+        """Who asks for what, if all of it is known; None otherwise."""
         end = data.find(b"\r\n")
         line, raw_block = data[:end], data[end:]
         if not line.endswith(_VERSION) or len(data) > LONGEST_QUICK:
             return None
-        reading = self._readings.now()
+        reading, given = self._readings.now(), None
+        if reading.policy.trusted_proxies and (found := _REQUEST_ID.search(raw_block)) is not None:
+            # A proxy in front gives every request an id of its own; without it, blocks are alike again.
+            given, raw_block = found[1].decode("latin-1"), raw_block[: found.start()] + raw_block[found.end() :]
         block = reading.blocks[raw_block]
         method = _METHODS.get(line[: line.find(b" ")])
-        if not block.plain or method is None:
+        if not block.plain or method is None or (given is not None and b"x-request-id" in block.head.noted):
             return None
         target = line[len(method) + 1 : -len(_VERSION)]
         place = reading.locator.known_at(block.host, target)
@@ -86,19 +144,16 @@ class Lane:
         entry = self._sessions.at_hand(place.application.name, carried.session, now)
         if entry is None or self._recheck.is_due(entry, now):
             return None
-        decision = self._decide(reading, place, method, target, block, entry, now)
-        if decision is None or (decision.username is not None and place.portal.name != entry.session.portal):
-            return None
-        return self._forward(reading, connection, data, decision, method, target, block, entry, serving, now)
+        return _Asked(reading, block, method, target, place, serving, entry, now, given)
 
-    def _decide(
-        self, reading: Reading, place: Place, method: str, target: bytes, block: Block, entry: Entry, now: UnixSeconds
-    ) -> Forward | None:
+    def _decide(self, asked: _Asked) -> Forward | None:
         """The decision, remembered for the session's standing: it depends on place, method and kind of request alone
         where no password may be in the query, no rule asks for a fresh sign-in, and no renewal is due."""
-        renew = self._sessions.wants_renewal(entry, now)
-        query = target.partition(b"?")[2]
-        if renew or (query and query_has(query.decode(), place.application.product.password_fields)):
+        place, entry, block, method = asked.place, asked.entry, asked.block, asked.method
+        query = asked.target.partition(b"?")[2]
+        if self._sessions.wants_renewal(entry, asked.now):
+            return None
+        if query and query_has(query.decode(), place.application.product.password_fields):
             return None
         key = (id(place), method, block.facts.kind)
         known = entry.forwards.get(key)
@@ -107,13 +162,12 @@ class Lane:
         standing = entry.standing
         if standing is None:
             return None
-        facts = block.facts_for(method, target.decode())
-        decision = decide(facts, place, Visitor(entry.session, standing), reading.policy, now)
+        facts = block.facts_for(method, asked.target.decode())
+        decision = decide(facts, place, Visitor(entry.session, standing), asked.reading.policy, asked.now)
         if not isinstance(decision, Forward):
             return None
-        if any(
-            place.portal.rules[number].fresh is not None for matching in place.traits.matching for number in matching
-        ):
+        rules = place.portal.rules
+        if any(rules[number].fresh is not None for matching in place.traits.matching for number in matching):
             # What was fresh enough now is not so for ever.
             return decision
         if len(entry.forwards) >= REMEMBERED_DECISIONS:
@@ -122,63 +176,20 @@ class Lane:
         entry.forwards[key] = (place, decision)
         return decision
 
-    def _forward(
-        self,
-        reading: Reading,
-        connection: Connection,
-        data: bytes,
-        decision: Forward,
-        method: str,
-        target: bytes,
-        block: Block,
-        entry: Entry,
-        serving: Serving,
-        now: UnixSeconds,
+    def _send(
+        self, crossing: Crossing, outgoing: Outgoing, decision: Forward, asked: _Asked
     ) -> Callable[[], None] | None:
-        session, order = entry.session, decision.order
-        fields: Fields = ()
-        username = None
-        if decision.username is not None and order is not None:
-            username = serving.accounts.at_hand(order, session.identity, session.key[:16])
-            landed = serving.landing.at_hand(session, username, NODE, now) if username is not None else None
-            if landed is None:
-                return None
-            fields = landed
-        record, chain = self._teller.record(connection.peer, block.head, method, reading.policy)
-        head = b"%b %b%b%b\r\n\r\n" % (
-            method.encode(),
-            target,
-            self._tail(block, entry if username is not None else None, fields, chain, serving),
-            record.request.encode(),
-        )
-        crossing = Crossing(self._teller, self._clock, connection, data, record, decision.place, entry)
-        if username is None:
-            record.outcome = "anonymous"
-            crossing.answer = QuickAnswer(connection, record, serving.guarded)
-        else:
-            record.outcome = "forwarded"
-            crossing.answer = QuickPersonAnswer(
-                connection,
-                record,
-                decision.place,
-                entry,
-                block.facts.kind,
-                serving,
-                username,
-                self._sessions,
-                self._audit,
-            )
-        outgoing = Outgoing(method=method, head=head, patience=serving.patience_at(decision.place))
-        crossing.abandon = serving.upstream.begin(outgoing, crossing.answer, crossing.over)
-        if crossing.abandon is None:
+        """The last step. What goes wrong behind it must not let the gateway send the request again."""
+        abandon = asked.serving.upstream.begin(outgoing, crossing.answer, crossing.over)
+        if abandon is None:
             return None
-        record.application, record.portal = decision.place.application.name, decision.place.portal.name
-        record.rule = decision.rule
-        self._teller.took_up()
-        if username is not None:
-            if decision.extends_idle:
-                self._sessions.used(entry, now)
-            entry.closers.add(crossing.answer.sink.abort)
+        try:
+            crossing.took_up(abandon, decision)
+            if decision.username is not None and decision.extends_idle:
+                self._sessions.used(asked.entry, asked.now)
+        except Exception:
+            abandon()
+            raise
         return crossing.gone
 
     def _tail(self, block: Block, entry: Entry | None, fields: Fields, chain: str, serving: Serving) -> bytes:

@@ -65,15 +65,20 @@ class Teller:
         """It is begun otherwise after all."""
         self._meter.withdrew()
 
-    def record(self, peer: str, head: Head, method: str, policy: Policy) -> tuple[RequestRecord, str]:
-        """A fresh record and the chain for `X-Forwarded-For`; nothing is counted, nothing told."""
+    def record(
+        self, peer: str, head: Head, method: str, policy: Policy, given: str | None = None
+    ) -> tuple[RequestRecord, str]:
+        """A fresh record and the chain for `X-Forwarded-For`; nothing is counted, nothing told.
+
+        *given* is the request's id if it is not in the head any more; it counts only from a trusted proxy.
+        """
         if policy.trusted_proxies is not self._proxies:
             self._proxies = policy.trusted_proxies
             self._clients = Clients(tuple(ip_network(text) for text in policy.trusted_proxies))
         source, chain = (
             self._clients.read(peer, head.noted.get(b"x-forwarded-for", "")) if self._proxies else (peer, peer)
         )
-        given = head.noted.get(b"x-request-id") if source != peer else None
+        given = (given or head.noted.get(b"x-request-id")) if source != peer else None
         if given is None or _REQUEST_ID.fullmatch(given) is None:
             given = f"{self._instance}-{next(self._count):x}"
         return RequestRecord(given, self._clock.monotonic(), source, method=method), chain

@@ -46,6 +46,7 @@ class Site:
         confluence: Address of a Confluence that stands beside it on the same host below /confluence, as `wiki`.
         proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
         listen: Keys to change in how the gate listens.
+        trusted: Proxies in front.
         agents, support, jira: Keys to change in the configuration of the portals and the application.
         upstream: Address of another application than the stand-in; accounts are then left alone.
         sign_out: Whether a sign-out goes on to the provider.
@@ -57,6 +58,7 @@ class Site:
     confluence: str = ""
     proof: str = "assertion"
     listen: Mapping[str, Any] = field(default_factory=dict)
+    trusted: Sequence[str] = ()
     agents: Mapping[str, Any] = field(default_factory=dict)
     support: Mapping[str, Any] = field(default_factory=dict)
     jira: Mapping[str, Any] = field(default_factory=dict)
@@ -287,6 +289,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         "version": 1,
         "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **site.listen},
         "state": f"file://{folder}/state",
+        "trusted_proxies": list(site.trusted),
         "cookie_keys": [f"file://{folder}/cookie-key"],
         "audit": {"stdout": "json"},
         "providers": {

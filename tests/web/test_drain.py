@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from dataclasses import dataclass
 
 from tests.web.conftest import Worlds
@@ -45,18 +47,67 @@ async def _one(wire: Wire, cookie: tuple[str, str], method: str, tally: Tally) -
     return answer.header("Connection") != "close"
 
 
+@dataclass
+class Load:
+    """Clients that all work at once, half of them with POSTs."""
+
+    tally: Tally
+    tasks: list[asyncio.Future[None]]
+
+    @classmethod
+    def begin(cls, world: World, cookie: tuple[str, str]) -> Load:
+        """Let them begin."""
+        tally = Tally()
+        methods = ("POST" if number % 2 else "GET" for number in range(CLIENTS))
+        return cls(tally, [asyncio.ensure_future(_client(world, cookie, method, tally)) for method in methods])
+
+    async def met_its_end(self) -> bool:
+        """Whether every one of them was told, and none lost a request."""
+        await asyncio.gather(*self.tasks)
+        return (0, CLIENTS) == (self.tally.lost, self.tally.told_to_close)
+
+
 async def test_under_load_the_end_loses_no_request(worlds: Worlds) -> None:
     world = await worlds(listen={"drain": 5})
-    cookie, tally = await world.sign_in("ada"), Tally()
-    clients = [
-        asyncio.ensure_future(_client(world, cookie, "POST" if number % 2 else "GET", tally))
-        for number in range(CLIENTS)
-    ]
+    load = Load.begin(world, await world.sign_in("ada"))
     await asyncio.sleep(0.3)
-    before = tally.answered
+    before = load.tally.answered
     # It ends early: when the last client is gone nothing is left to wait for.
     async with asyncio.timeout(4):
         await world.gates.aclose()
-    await asyncio.gather(*clients)
+    assert await load.met_its_end()
     assert before > CLIENTS
-    assert (0, CLIENTS) == (tally.lost, tally.told_to_close)
+
+
+async def test_the_process_ends_at_its_signal_without_losing_a_request(worlds: Worlds) -> None:
+    """The command as it runs in a container: its own process, on the state of the world's gate."""
+    world = await worlds(listen={"drain": 5})
+    await world.gates.aclose()
+    command = (sys.executable, "-m", "sidecar", "serve", "-c", str(world.folder / "lychgate.yaml"))
+    with (world.folder / "said").open("wb") as said:
+        process = await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said)
+    try:
+        await _listens(world)
+        load = Load.begin(world, await world.sign_in("ada"))
+        await asyncio.sleep(0.3)
+        before = load.tally.answered
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await load.met_its_end()
+            assert 0 == await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert before > CLIENTS
+
+
+async def _listens(world: World) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await world.ask("GET", "/.lychgate/whoami")
+            except ConnectionError:
+                await asyncio.sleep(0.1)
+            else:
+                return

@@ -362,3 +362,19 @@ async def test_a_changed_jar_goes_up_at_once(worlds: Worlds, seen: Seen) -> None
         kept = [re.findall(rb"JSESSIONID=(s\d+)", head) for head in server.heads]
     assert [[b"s%d" % number] for number in range(len(kept) - 4, len(kept))] == kept[-4:]
     assert 3 <= seen.taken
+
+
+async def test_ids_of_a_proxy_in_front_do_not_make_every_request_a_new_one(worlds: Worlds, seen: Seen) -> None:
+    world = await worlds(trusted=["127.0.0.1"])
+    cookie = await signed_in(world)
+    async with world.wire() as wire:
+        given = ("X-Request-ID", "0123456789abcdef")
+        wire.request("GET", PAGE, given, ("x-request-id", "another-one"), cookie, *BROWSER)
+        assert 400 == (await wire.answer()).status
+    async with world.wire() as wire:
+        taken = seen.taken
+        for number in range(5):
+            wire.request("GET", PAGE, ("X-Request-ID", f"{number:032x}"), cookie, ("X-Forwarded-For", "192.0.2.7"))
+            assert f"{number:032x}" == (await wire.answer()).header("X-Request-Id")
+        assert 4 <= seen.taken - taken
+    assert {"192.0.2.7, 127.0.0.1"} == {call.header("X-Forwarded-For") for call in world.arrived[-4:]}

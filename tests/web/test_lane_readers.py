@@ -1,15 +1,18 @@
 """The quick way and aiohttp's parser never read the same connection at once: what one of them left open, the other does
-not touch (rule 19)."""
+not touch (rule 19), and neither takes a connection for idle that the other one works on."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 
 import pytest
 
+from sidecar.web.inbound import Allowance
+from tests.upstream.scripted import ScriptedServer
 from tests.web.conftest import Worlds
-from tests.web.lanes import Seen, signed_in, watched
+from tests.web.lanes import BROWSER, PAGE, Seen, signed_in, watched
 
 
 @pytest.fixture
@@ -66,3 +69,34 @@ async def test_behind_half_a_head_that_came_with_another_request_nothing_is_quic
         assert 404 == (await wire.answer()).status
     assert taken == seen.taken
     assert ["/y"] == [call.target for call in world.arrived]
+
+
+async def test_a_connection_that_works_is_not_idle(worlds: Worlds, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiohttp's timer of idle connections began with a request on its own way, and knows nothing of this one."""
+    monkeypatch.setattr("sidecar.app.Allowance", partial(Allowance, keep_alive=0.3))
+    go_on = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            slow = b"?slow" in await server.head(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+            if slow:
+                await go_on.wait()
+            writer.write(b"ok")
+
+    async with ScriptedServer(script) as server:
+        world = await worlds(upstream=f"http://127.0.0.1:{server.port}")
+        cookie = await signed_in(world)
+        async with world.wire() as wire:
+            wire.request("OPTIONS", PAGE, cookie)
+            assert 200 == (await wire.answer()).status
+            await asyncio.sleep(0.05)
+            taken = seen.taken
+            wire.request("GET", PAGE + "?slow", cookie, *BROWSER)
+            assert 200 == (await wire.head()).status
+            await asyncio.sleep(0.6)
+            go_on.set()
+            assert b"okok" == await wire.reader.readexactly(4)
+            assert 1 == seen.taken - taken
+            # Then it rests, and is closed.
+            assert await wire.is_over()
