@@ -48,9 +48,9 @@ from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
+from sidecar.web.allowance import Allowance
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
-from sidecar.web.inbound import Allowance
 from sidecar.web.lane import Lane
 from sidecar.web.operations import Operations
 from sidecar.web.own import OwnEndpoints
@@ -287,7 +287,11 @@ async def _listen(
     operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
     listen = config.listen
     allowance = Allowance(
-        connections=listen.connections, head_time=listen.head_time, body_time=listen.body_time, drain=listen.drain
+        connections=listen.connections,
+        head_time=listen.head_time,
+        body_time=listen.body_time,
+        answer_time=listen.answer_time,
+        drain=listen.drain,
     )
     listener = Listener(gateway, allowance, metrics.turned_away, lane)
     public = await _open(listener, "public", config, stack)

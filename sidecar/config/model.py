@@ -83,6 +83,11 @@ class ListenSettings(Settings):
         description="Each such stretch of a request's body must bring 4 KiB, unless the application is behind (408, "
         "`request_timeout`).",
     )
+    answer_time: Annotated[Seconds, AfterValidator(between(1, 3600))] = Field(
+        default=60,
+        description="In each such stretch a client that is behind must take 4 KiB of what waits for it; else its "
+        "connection is reset.",
+    )
     drain: Annotated[Seconds, AfterValidator(between(0, 60))] = Field(
         default=1,
         description="At the end the port stays open so long, and every answer says that its connection ends: no "

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from sidecar.core.cookies import browser_cookies, cookies_up
-from sidecar.core.lines import Remembered, split_line
+from sidecar.core.lines import MOST_DIGITS, BadLineError, Remembered, split_line
 from sidecar.domain.session import Jar
 
 FIXED_STRIP = frozenset(
@@ -77,12 +77,16 @@ _NOTED = frozenset(
     {b"host", b"cookie", b"authorization", b"origin", b"upgrade", b"connection", b"accept", b"expect"}
     | {b"sec-fetch-mode", b"sec-fetch-dest", b"sec-purpose", b"purpose", b"x-requested-with", b"user-agent"}
     | {b"content-type", b"content-length", b"transfer-encoding", b"x-forwarded-for", b"x-request-id"}
-    | {b"sec-websocket-key", b"sec-websocket-version"}
+    | {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-key1"}
+    | {b"content-location", b"content-range", b"etag", b"max-forwards", b"server"}
 )
 _JOINED = frozenset({b"connection", b"x-forwarded-for"})
 """Lists: several lines are one value (RFC 9110, section 5.3), and every proxy may have written a line of its own."""
 
-_ONCE = frozenset({b"host", b"authorization", b"content-type", b"origin", b"sec-websocket-key", b"x-request-id"})
+_ONCE = frozenset(
+    {b"host", b"authorization", b"content-type", b"origin", b"sec-websocket-key", b"x-request-id", b"user-agent"}
+    | {b"content-location", b"content-range", b"etag", b"max-forwards", b"server"}
+)
 
 
 class Part(IntEnum):
@@ -162,6 +166,8 @@ class Names:
 
     def _read(self, raw: bytes) -> RequestLine:
         name, value = split_line(raw)
+        if len(value) > MOST_DIGITS and name.lower() == b"content-length":
+            raise BadLineError("no length")
         return RequestLine(name, value, self.part(name))
 
     def part(self, name: bytes) -> Part:

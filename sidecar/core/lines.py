@@ -17,6 +17,9 @@ REMEMBERED = 1024
 LONGEST_REMEMBERED = 512
 """Bounds of what is remembered of lines, in number and in bytes of each."""
 
+MOST_DIGITS = 18
+"""Of a `Content-Length`; with more it is a length that nobody has, and work for nothing."""
+
 
 class BadLineError(ValueError):
     """This is no header line, or one that could be read in two ways."""

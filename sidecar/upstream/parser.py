@@ -16,7 +16,7 @@ from functools import lru_cache
 import httptools
 
 from sidecar.core.answers import CODING, CONNECTION, LENGTH, AnswerLine, specials
-from sidecar.core.lines import BadLineError, Remembered
+from sidecar.core.lines import MOST_DIGITS, BadLineError, Remembered
 from sidecar.flows.streaming import Answer, AnswerHead, UpstreamError
 
 MAX_HEAD = 65536
@@ -27,9 +27,6 @@ MAX_FIELDS = 200
 
 MAX_INTERIM = 32
 """Most 1xx heads before the final one."""
-
-MOST_DIGITS = 18
-"""Of a length: more would be no number that a computer counts bytes with."""
 
 LONGEST_STATUS_LINE = 1024
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")

@@ -20,7 +20,10 @@ REMEMBERED = 512
 LONGEST_REMEMBERED = 8192
 """Bounds of what is remembered, in blocks and in bytes of each; two generations of them are kept."""
 
-_NOT_PLAIN = (b"content-length", b"transfer-encoding", b"content-type", b"expect", b"upgrade", b"authorization")
+_NOT_PLAIN = (
+    *(b"content-length", b"transfer-encoding", b"content-type", b"expect", b"upgrade", b"authorization"),
+    b"sec-websocket-key1",
+)
 _NOTHING = Head()
 
 

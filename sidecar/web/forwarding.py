@@ -158,8 +158,8 @@ class Forwarding:
                 # From here on the session's end says good-bye with a close frame; a reset would overtake it.
                 visit.entry.closers.discard(answer.sink.abort)
             await self._tunnels.run(visit, outcome.tunnel, handshake.sink, self._typed(visit.entry))
-            return Written(101, keep_alive=False)
-        return Written(record.status, keep_alive=answer.keep_alive)
+            return Written(101, answer.sink, keep_alive=False)
+        return Written(record.status, answer.sink, keep_alive=answer.keep_alive)
 
     def _typed(self, entry: Entry | None) -> Callable[[], None]:
         def typed() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -18,6 +17,9 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.reason import Reason
+from sidecar.web.allowance import Allowance, Drain
+from sidecar.web.behind import Behind
+from sidecar.web.between import Between
 from sidecar.web.head import MAX_HEAD
 
 LOG = logging.getLogger(__name__)
@@ -49,34 +51,16 @@ class SlowBodyError(web.RequestPayloadError):
     """The client sends its body too slowly. Raised where the body is read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """What clients may take; times in seconds.
-
-    Attributes:
-        connections: Most open connections of a listener.
-        head_time: A head must have come whole within it.
-        body_time: Each such stretch of a body must bring `BODY_LEAST` bytes, unless we were not reading.
-        keep_alive: A connection without a request is closed after it.
-        drain: At the end, so long every answer says that its connection ends, while new ones are still taken.
-    """
-
-    connections: int = 8192
-    head_time: float = 15.0
-    body_time: float = 30.0
-    keep_alive: float = 75.0
-    drain: float = 0.0
-
-
-class Drain:
-    """Whether a listener has begun to end; shared by its connections."""
-
-    on = False
-
-
 _PLAIN = (b"GET ", b"HEAD ")
 LONGEST_QUICK = 16 * 1024
 """Bytes of a head that the quick way reads."""
+
+MOST_LAPS = 3
+"""Of the event loop that a request waits for aiohttp to come round."""
+
+
+def _nothing() -> None:
+    """Gives up what has not begun."""
 
 
 class Connection(RequestHandler):
@@ -84,15 +68,15 @@ class Connection(RequestHandler):
 
     __slots__ = (
         "_allowance",
-        "_before",
+        "_behind",
+        "_between",
         "_body",
-        "_clean",
         "_drain",
-        "_expected",
         "_give_up",
         "_head_bytes",
         "_head_since",
         "_held",
+        "_laps",
         "_part",
         "_quick",
         "_rests_since",
@@ -100,6 +84,7 @@ class Connection(RequestHandler):
         "_verdict",
         "_window_bytes",
         "_window_since",
+        "_wire",
         "peer",
     )
 
@@ -134,11 +119,12 @@ class Connection(RequestHandler):
         self._give_up: Callable[[], None] | None = None
         self._held = b""
         self._part = b""
-        self._before = b""
-        self._clean = True
-        self._expected = 0
+        self._between = Between()
+        self._laps = 0
         self._rests_since = 0.0
         self._verdict: object = None
+        self._wire: asyncio.Transport | None = None
+        self._behind = Behind()
         self.peer = ""
 
     @property
@@ -159,6 +145,8 @@ class Connection(RequestHandler):
             self._manager, self._force_close = None, True
             return
         super().connection_made(transport)
+        # aiohttp forgets the transport that it closes; it may yet hang on a client that does not read.
+        self._wire = self.transport
         # A client that connects and says nothing is slow too.
         self._head_since = self._loop.time()
         address = transport.get_extra_info("peername")
@@ -169,33 +157,57 @@ class Connection(RequestHandler):
         give_up, self._give_up = self._give_up, None
         if give_up is not None:
             give_up()
+        self._wire = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Serve a plain request the quick way; else feed aiohttp's parser, and keep count of what no request has come
         of yet."""
-        if self._give_up is not None:
+        if data and (self._give_up is not None or (self._paused and self._body is None and not self._upgraded)):
+            # Of a client that does not take its answers no further request is taken either.
             self._hold(data)
             return
         if self._part:
             data, self._part = self._part + data, b""
-        if self._quick is not None and self._clean and data.startswith(_PLAIN) and self._waits():
-            self._rests_since = 0.0
-            if len(data) <= LONGEST_QUICK and b"\r\n\r\n" not in data:
-                # The rest of the head is on its way, or its time will be up.
-                self._part, self._head_since = data, self._head_since or self._loop.time()
+        if self._quick is not None and self._between.two and data.startswith(_PLAIN):
+            if self._waits():
+                self._laps = 0
+                self._rests_since = 0.0
+                if len(data) <= LONGEST_QUICK and b"\r\n\r\n" not in data:
+                    # The rest of the head is on its way, or its time will be up.
+                    self._part, self._head_since = data, self._head_since or self._loop.time()
+                    return
+                self._give_up = self._quick(self, data)
+                if self._give_up is not None:
+                    self._head_since = 0.0
+                    return
+            elif self._comes_to_wait() and self._laps < MOST_LAPS:
+                self._laps += 1
+                self._held, self._give_up = data, _nothing
+                self._loop.call_soon(self._ask_again)
                 return
-            self._give_up = self._quick(self, data)
-            if self._give_up is not None:
-                self._head_since = 0.0
-                return
+        self._laps = 0
         self._feed(data)
+
+    def _ask_again(self) -> None:
+        if self._give_up is _nothing:
+            self._give_up = None
+        if self._give_up is None and self.transport is not None and not self.transport.is_closing():
+            self._go_on()
+
+    def resume_writing(self) -> None:
+        """The client takes its answers again."""
+        super().resume_writing()
+        self._behind.caught_up()
+        if self._held:
+            # Not at once: the transport is amid its writing.
+            self._loop.call_soon(self._ask_again)
 
     def _feed(self, data: bytes) -> None:
         before = self._request_count
         super().data_received(data)
         self._rests_since = 0.0
-        self._keep_clean(data, self._request_count - before)
+        self._between.follow(data, self._request_count - before, self._messages[-1][0] if self._messages else None)
         if self._request_count != before:
             self._head_bytes, self._head_since = 0, 0.0
             if self._messages:
@@ -216,7 +228,7 @@ class Connection(RequestHandler):
 
     def _process_keepalive(self) -> None:
         """aiohttp's timer knows nothing of the quick way: a connection that works there, or did lately, is not idle."""
-        last = self._loop.time() if self._give_up is not None else self._rests_since
+        last = self._loop.time() if self._give_up is not None or self._part else self._rests_since
         if last:
             self._next_keepalive_close_time = max(self._next_keepalive_close_time, last + self.keepalive_timeout)
         super()._process_keepalive()
@@ -277,38 +289,19 @@ class Connection(RequestHandler):
             and not (self._upgraded or self._force_close or self._close)
         )
 
-    def _keep_clean(self, data: bytes, requests: int) -> None:
-        """Follow whether aiohttp's parser stands between two requests: only then may another reader take over.
-
-        It does after a head without a body that came alone, and after a body whose announced end is the end of what
-        came. In doubt it does not, and the connection stays with aiohttp.
-        """
-        if self._expected:
-            self._expected -= len(data)
-            self._clean = self._expected == 0
-            self._expected = max(self._expected, 0)
-            return
-        if self._before:
-            data, self._before, self._clean = self._before + data, b"", True
-        if self._clean and not requests and len(data) <= MAX_HEAD:
-            self._before = data
-        if not self._clean or requests != 1:
-            self._clean = False
-            return
-        end = data.find(b"\r\n\r\n") + 4
-        message = self._messages[-1][0] if self._messages else None
-        headers = getattr(message, "headers", None)
-        if end < 4 or headers is None or getattr(message, "chunked", True) or getattr(message, "upgrade", True):
-            self._clean = False
-            return
-        length = headers.get("Content-Length", "0")
-        self._expected = int(length) - (len(data) - end) if length.isdigit() else -1
-        self._clean = self._expected == 0
-        self._expected = max(self._expected, 0)
+    def _comes_to_wait(self) -> bool:
+        """Whether aiohttp is done with a request and its task has yet to come round. A busy client asks again before
+        that, and on aiohttp's way it would do so for ever."""
+        return self._waiter is None and self._current_request is None and not self._messages and self._body is None
 
     def sweep(self, now: float) -> None:
         """End what takes too long; *now* in loop time."""
-        body = self._body
+        body, wire = self._body, self._wire
+        if wire is None or not (self._paused or wire.is_closing()):
+            self._behind.caught_up()
+        elif self._behind.is_stuck(wire, now, self._allowance.answer_time):
+            wire.abort()
+            return
         if self._give_up is not None:
             return
         if self._rests_since and now - self._rests_since > self._allowance.keep_alive and self._waits():

@@ -124,7 +124,7 @@ class Lane:
         """Who asks for what, if all of it is known; None otherwise."""
         end = data.find(b"\r\n")
         line, raw_block = data[:end], data[end:]
-        if not line.endswith(_VERSION) or len(data) > LONGEST_QUICK:
+        if not line.endswith(_VERSION) or len(data) > LONGEST_QUICK or data.find(b"\r\n\r\n") != len(data) - 4:
             return None
         reading, given = self._readings.now(), None
         if reading.policy.trusted_proxies and (found := _REQUEST_ID.search(raw_block)) is not None:

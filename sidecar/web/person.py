@@ -100,7 +100,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307})
 
 def leads_to_log_in(head: AnswerHead, place: Place) -> bool:
     """Whether a redirect sends the browser to the product's own log-in page."""
-    target = urlsplit(head.leads_to.decode("latin-1"))
+    try:
+        target = urlsplit(head.leads_to.decode("latin-1"))
+    except ValueError:
+        # No address; what the browser makes of it is not the log-in page.
+        return False
     application = place.application
     if target.netloc and f"{target.scheme}://{target.netloc}".lower() != application.origin:
         return False

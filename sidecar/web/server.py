@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from sidecar.domain.reason import Reason
-from sidecar.web.inbound import Allowance, Connection, Drain, QuickWay, TurnedAway
+from sidecar.web.allowance import Allowance, Drain
+from sidecar.web.inbound import Connection, QuickWay, TurnedAway
 
 LOG = logging.getLogger(__name__)
 SWEEP = 1.0

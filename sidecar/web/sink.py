@@ -10,6 +10,8 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
+from sidecar.flows.streaming import Sink
+
 
 class TransportSink:
     """Implements `flows.streaming.Sink` on a request's transport."""
@@ -93,12 +95,14 @@ class ConnectionSink:
 class Written(web.StreamResponse):
     """Tells aiohttp that the answer is on the wire already."""
 
-    def __init__(self, status: int, *, keep_alive: bool) -> None:
+    def __init__(self, status: int, sink: Sink, *, keep_alive: bool) -> None:
         super().__init__(status=status)
         self._keep_alive = keep_alive
+        self._sink = sink
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Nothing to do."""
 
     async def write_eof(self, data: bytes | bytearray | memoryview = b"") -> None:
-        """Nothing to do."""
+        """The next request of a pipeline waits until the client has caught up."""
+        await self._sink.drain()

@@ -50,7 +50,7 @@ def test_the_parser_in_c_is_loaded() -> None:
 async def test_raw_bytes_are_the_whole_answer_and_the_connection_goes_on() -> None:
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         TransportSink(request).write(OK)
-        return Written(200, keep_alive=True)
+        return Written(200, TransportSink(request), keep_alive=True)
 
     async with Listening(handler) as wire:
         for _ in range(3):
@@ -61,7 +61,7 @@ async def test_raw_bytes_are_the_whole_answer_and_the_connection_goes_on() -> No
 async def test_an_answer_that_ends_the_connection_ends_it() -> None:
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         TransportSink(request).write(OK)
-        return Written(200, keep_alive=False)
+        return Written(200, TransportSink(request), keep_alive=False)
 
     async with Listening(handler) as wire:
         wire.request("GET", "/")
@@ -178,7 +178,7 @@ async def test_set_parser_takes_over_the_connection_with_what_came_early() -> No
         request.protocol.set_parser(heard)  # type: ignore[arg-type]
         TransportSink(request).write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
         await until(lambda: heard.data.endswith(b"end"))
-        return Written(101, keep_alive=False)
+        return Written(101, TransportSink(request), keep_alive=False)
 
     async with Listening(handler) as wire:
         fields = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
@@ -202,7 +202,7 @@ async def test_a_reader_that_is_behind_pauses_the_writer() -> None:
         await sink.drain()
         assert not sink.writing_paused
         drained.set()
-        return Written(200, keep_alive=False)
+        return Written(200, TransportSink(request), keep_alive=False)
 
     async with Listening(handler) as wire:
         wire.request("GET", "/")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from sidecar.domain.reason import Reason
-from sidecar.web.inbound import Allowance, Connection, SlowBodyError
+from sidecar.web.allowance import Allowance
+from sidecar.web.inbound import Connection, SlowBodyError
 from sidecar.web.server import Listener
 from tests.upstream.scripted import ScriptedServer, until
 from tests.web.conftest import Worlds

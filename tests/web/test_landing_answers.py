@@ -3,12 +3,14 @@ operations listener (D9)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from sidecar.demo.jira import RateLimit
+from tests.upstream.scripted import ScriptedServer
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
 from tests.web.wire import Answer, Wire
@@ -156,6 +158,23 @@ async def test_somebody_whom_an_administrator_put_out_stays_out(worlds: Worlds) 
         status, _, text = await browser.sign_in("amir")
     assert 403 == status and "account_inactive" in text
     assert [] == world.arrived and not world.jira.state.users["amir"].active
+
+
+@pytest.mark.parametrize("where", ["http://[", "//[x]y/login.jsp", "http://a]/x"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_an_address_that_is_none_is_the_applications_own_affair(worlds: Worlds, where: str, method: str) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            odd = b"?odd" in await server.head(reader)
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {where if odd else '/'}\r\n".encode())
+            writer.write(b"Content-Length: 0\r\n\r\n")
+
+    async with ScriptedServer(script) as server:
+        world = await worlds(upstream=f"http://127.0.0.1:{server.port}")
+        cookie = await world.sign_in("ada")
+        for _ in range(3):
+            answer = await world.ask(method, PATH + "?odd", cookie)
+            assert (302, where) == (answer.status, answer.header("Location"))
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from sidecar.web.inbound import Allowance
+from sidecar.web.allowance import Allowance
+from sidecar.web.sink import Written
 from tests.upstream.scripted import ScriptedServer
 from tests.web.conftest import Worlds
 from tests.web.lanes import BROWSER, PAGE, Seen, signed_in, watched
@@ -100,3 +101,100 @@ async def test_a_connection_that_works_is_not_idle(worlds: Worlds, seen: Seen, m
             assert 1 == seen.taken - taken
             # Then it rests, and is closed.
             assert await wire.is_over()
+
+
+async def test_half_a_head_that_waits_is_not_idle(worlds: Worlds, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.app.Allowance", partial(Allowance, keep_alive=0.3))
+    world = await worlds()
+    cookie = await signed_in(world)
+    async with world.wire() as wire:
+        wire.request("OPTIONS", PAGE, cookie)
+        await wire.answer()
+        await asyncio.sleep(0.05)
+        taken = seen.taken
+        wire.send(f"GET {PAGE} HTTP/1.1\r\nHost: {world.host}\r\n".encode())
+        await asyncio.sleep(0.6)
+        wire.send(": ".join(cookie).encode() + b"\r\n\r\n")
+        assert 200 == (await wire.answer()).status
+        assert 1 == seen.taken - taken
+
+
+@pytest.mark.parametrize("behind", ["X-Request-Id: 0123456789\r\n", "X-Request-Id: 0123456789\r\n\r\n", "\r\n", "x"])
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
+async def test_bytes_behind_a_head_are_not_of_it(
+    worlds: Worlds, seen: Seen, behind: str, trusted: tuple[str, ...]
+) -> None:
+    """An id that a proxy gave is cut out of a head, never out of what comes after it."""
+    world = await worlds(trusted=trusted)
+    cookie = await signed_in(world)
+    taken = seen.taken
+    async with world.wire() as wire:
+        wire.send(f"GET {PAGE} HTTP/1.1\r\nHost: {world.host}\r\n{': '.join(cookie)}\r\n\r\n{behind}".encode())
+        assert (await wire.head()).header("X-Request-Id") != "0123456789"
+    assert taken == seen.taken
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["X-Request-Id: 0123456789\nHost: localhost", "X-Request-Id: 0123456789\r", "X-Request-Id: 0123456789\r\n folded"],
+)
+async def test_an_odd_line_is_not_cut_away_before_it_is_judged(worlds: Worlds, line: str) -> None:
+    world = await worlds(trusted=("127.0.0.1",))
+    cookie = await signed_in(world)
+    async with world.wire() as wire:
+        wire.send(f"GET {PAGE} HTTP/1.1\r\n{line}\r\nHost: {world.host}\r\n{': '.join(cookie)}\r\n\r\n".encode())
+        assert 400 == (await wire.answer()).status
+    assert [] == world.arrived
+
+
+@pytest.mark.parametrize(
+    "name", ["User-Agent", "ETag", "Server", "Max-Forwards", "Content-Range", "Content-Location", "Host"]
+)
+async def test_what_may_stand_once_stands_once_on_both_ways(worlds: Worlds, seen: Seen, name: str) -> None:
+    world = await worlds()
+    cookie = await signed_in(world)
+    taken = seen.taken
+    assert 400 == (await world.ask("GET", PAGE, cookie, (name, world.host), (name, world.host))).status
+    assert 400 == (await world.ask("OPTIONS", PAGE, cookie, (name, world.host), (name, world.host))).status
+    assert (taken, []) == (seen.taken, world.arrived)
+
+
+async def test_a_handshake_of_a_draft_is_refused_on_both_ways(worlds: Worlds, seen: Seen) -> None:
+    world = await worlds()
+    cookie = await signed_in(world)
+    taken = seen.taken
+    assert 400 == (await world.ask("GET", PAGE, cookie, ("Sec-WebSocket-Key1", "1"))).status
+    assert (taken, []) == (seen.taken, world.arrived)
+
+
+async def test_a_length_of_too_many_digits_is_refused(worlds: Worlds) -> None:
+    world = await worlds()
+    for length in ("0" * 5000 + "5", "0" * 18 + "5"):
+        async with world.wire() as wire:
+            wire.send(
+                f"POST /public/x HTTP/1.1\r\nHost: {world.host}\r\nContent-Length: {length}\r\n\r\nabcde".encode()
+            )
+            answer = await wire.answer("POST")
+            assert (400, "bad_headers") == (answer.status, answer.error)
+    assert [] == world.arrived
+
+
+async def test_a_client_that_asks_again_at_once_is_quick_nevertheless(
+    worlds: Worlds, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next request may be there before aiohttp's task has come round from the last one."""
+
+    async def write_eof(self: Written, data: bytes | bytearray | memoryview = b"") -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    world = await worlds()
+    cookie = await signed_in(world)
+    monkeypatch.setattr(Written, "write_eof", write_eof)
+    async with world.wire() as wire:
+        wire.request("OPTIONS", PAGE, cookie)
+        assert 200 == (await wire.answer()).status
+        taken = seen.taken
+        wire.request("GET", PAGE, cookie, *BROWSER)
+        assert 200 == (await wire.answer()).status
+    assert 1 == seen.taken - taken

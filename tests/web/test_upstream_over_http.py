@@ -149,4 +149,4 @@ async def test_the_first_request_of_a_person_meets_an_application_that_is_starti
         status, _, text = await browser.sign_in("ada")
     assert 503 == status
     assert "Jira is starting" in text and "upstream_starting" in text
-    assert 1 == sum(call.target == "/status" for call in world.arrived)
+    assert 1 == sum(call.target == "/status" for call in world.jira.calls)
