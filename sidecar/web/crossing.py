@@ -5,48 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from sidecar.domain.decision import Forward, Kind, Place
+from sidecar.domain.decision import Forward, Place
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
-from sidecar.flows.sessions import Entry, Sessions
+from sidecar.flows.sessions import Entry
 from sidecar.flows.streaming import Outcome, UpstreamError
-from sidecar.flows.telling import Audit, Clock
+from sidecar.flows.telling import Clock
 from sidecar.web.answer import Passing
 from sidecar.web.forwarding import RefusedError
 from sidecar.web.inbound import Connection
-from sidecar.web.person import PersonAnswer
-from sidecar.web.sink import ConnectionSink
 from sidecar.web.teller import Teller
-from sidecar.web.visit import Serving
 
 LOG = logging.getLogger(__name__)
-
-
-class QuickAnswer(Passing):
-    """An answer for nobody in particular."""
-
-    def __init__(self, connection: Connection, record: RequestRecord, guarded: frozenset[bytes]) -> None:
-        sink = ConnectionSink(connection)
-        super().__init__(sink, record, guarded, cookies=True, keep_alive=not connection.draining)
-
-
-class QuickPersonAnswer(PersonAnswer):
-    """An answer for a person."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        record: RequestRecord,
-        place: Place,
-        entry: Entry,
-        kind: Kind,
-        serving: Serving,
-        username: str,
-        sessions: Sessions,
-        audit: Audit,
-    ) -> None:
-        sink, keep_alive = ConnectionSink(connection), not connection.draining
-        super().__init__(sink, record, place, entry, kind, serving, username, sessions, audit, keep_alive=keep_alive)
 
 
 class Verdict:

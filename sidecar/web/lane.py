@@ -24,11 +24,14 @@ from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Fields, Outgoing
 from sidecar.flows.telling import Audit, Clock
+from sidecar.web.answer import Passing
 from sidecar.web.blocks import Block, Tail
-from sidecar.web.crossing import Crossing, QuickAnswer, QuickPersonAnswer
+from sidecar.web.crossing import Crossing
 from sidecar.web.inbound import LONGEST_QUICK, Connection
 from sidecar.web.passages import passage_of
+from sidecar.web.person import PersonAnswer
 from sidecar.web.reading import Reading, Readings
+from sidecar.web.sink import ConnectionSink
 from sidecar.web.teller import Teller
 from sidecar.web.visit import NODE, Serving
 
@@ -112,11 +115,21 @@ class Lane:
         head = b"%b %b%b%b\r\n\r\n" % (asked.method.encode(), asked.target, tail, record.request.encode())
         outgoing = Outgoing(method=asked.method, head=head, patience=serving.patience_at(place))
         crossing = Crossing(self._teller, self._clock, connection, data, record, place, entry)
+        sink, keep_alive = ConnectionSink(connection), not connection.draining
         if username is None:
-            crossing.answer = QuickAnswer(connection, record, serving.guarded)
+            crossing.answer = Passing(sink, record, serving.guarded, cookies=True, keep_alive=keep_alive)
         else:
-            crossing.answer = QuickPersonAnswer(
-                connection, record, place, entry, block.facts.kind, serving, username, self._sessions, self._audit
+            crossing.answer = PersonAnswer(
+                sink,
+                record,
+                place,
+                entry,
+                block.facts.kind,
+                serving,
+                username,
+                self._sessions,
+                self._audit,
+                keep_alive=keep_alive,
             )
         return self._send(crossing, outgoing, decision, asked)
 
@@ -179,7 +192,8 @@ class Lane:
     def _send(
         self, crossing: Crossing, outgoing: Outgoing, decision: Forward, asked: _Asked
     ) -> Callable[[], None] | None:
-        """The last step. What goes wrong behind it must not let the gateway send the request again."""
+        """The last step. What goes wrong behind it gives the exchange up; then the gateway begins anew, as may be done
+        with a GET or HEAD."""
         abandon = asked.serving.upstream.begin(outgoing, crossing.answer, crossing.over)
         if abandon is None:
             return None

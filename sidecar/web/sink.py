@@ -13,49 +13,8 @@ from aiohttp.base_protocol import BaseProtocol
 from sidecar.flows.streaming import Sink
 
 
-class TransportSink:
-    """Implements `flows.streaming.Sink` on a request's transport."""
-
-    __slots__ = ("_protocol", "_writer", "sent")
-
-    def __init__(self, request: web.BaseRequest) -> None:
-        self._protocol = request.protocol
-        self._writer = request.writer
-        self.sent = 0
-
-    @property
-    def writing_paused(self) -> bool:
-        """Whether the client is behind."""
-        return self._protocol.writing_paused
-
-    @property
-    def gone(self) -> bool:
-        """Whether the client's connection is over."""
-        transport = self._protocol.transport
-        return transport is None or transport.is_closing()
-
-    def write(self, data: bytes) -> None:
-        """Push bytes; dropped if the client is gone."""
-        transport = self._protocol.transport
-        if transport is None or transport.is_closing():
-            return
-        self.sent += len(data)
-        self._writer.output_size += len(data)
-        transport.write(data)
-
-    async def drain(self) -> None:
-        """Wait until the client has caught up."""
-        await self._writer.drain()
-
-    def abort(self) -> None:
-        """Reset the connection: a truncated answer never looks complete."""
-        transport = self._protocol.transport
-        if transport is not None:
-            transport.abort()
-
-
 class ConnectionSink:
-    """Implements `flows.streaming.Sink` on a connection of ours, where no request of aiohttp's is involved."""
+    """Implements `flows.streaming.Sink` on a client's connection."""
 
     __slots__ = ("_connection", "sent")
 
@@ -90,6 +49,26 @@ class ConnectionSink:
         transport = self._connection.transport
         if transport is not None:
             transport.abort()
+
+
+class TransportSink(ConnectionSink):
+    """The same for a request of aiohttp's, whose writer has to know what was sent."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        super().__init__(request.protocol)
+        self._writer = request.writer
+
+    def write(self, data: bytes) -> None:
+        """Push bytes; dropped if the client is gone."""
+        before = self.sent
+        super().write(data)
+        self._writer.output_size += self.sent - before
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up, or is gone."""
+        await self._writer.drain()
 
 
 class Written(web.StreamResponse):
