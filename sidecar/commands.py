@@ -11,7 +11,7 @@ from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
-from sidecar.app import audit_log
+from sidecar.building import audit_log
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.core.usernames import fold

@@ -60,13 +60,13 @@ class AttemptCookies:
     def begin(self, application: Application, attempt: Attempt, cookies: Mapping[str, str]) -> tuple[CookieChange, ...]:
         """The new attempt's cookie; those that are dead or for which there is no room any more are taken back."""
         name = attempt_name(attempt.state)
-        sealed = self._sealer.seal_text(ATTEMPT, _bound(application, name), attempt_to_bytes(attempt))
+        sealed = self._sealer.seal_text(ATTEMPT, _bound(application.name, name), attempt_to_bytes(attempt))
         alive: list[tuple[UnixSeconds, str, int]] = []
         dead: list[str] = []
         for other, text in cookies.items():
             if not is_attempt_name(other):
                 continue
-            known = self.attempt(application, other, text)
+            known = self.attempt(application.name, other, text)
             if known is None or not -SKEW <= attempt.began - known.began <= ATTEMPT_LIFE:
                 dead.append(other)
             else:
@@ -74,8 +74,8 @@ class AttemptCookies:
         dropped = (*dead, *too_many(alive, _size(application, name, sealed)))
         return (*(CookieChange(other, None) for other in dropped), CookieChange(name, sealed, ATTEMPT_LIFE))
 
-    def attempt(self, application: Application, name: str, text: str | None) -> Attempt | None:
-        """The attempt in the cookie *name*; None if there is none or it is not ours."""
+    def attempt(self, application: str, name: str, text: str | None) -> Attempt | None:
+        """The attempt in the cookie *name* of an application; None if there is none or it is not ours."""
         data = self._sealer.open_text(ATTEMPT, _bound(application, name), text) if text else None
         return attempt_from_bytes(data) if data is not None else None
 
@@ -92,8 +92,8 @@ class AttemptCookies:
         return found if found is not None else (None, 0)
 
 
-def _bound(application: Application, name: str) -> bytes:
-    return f"{application.name}/{name}".encode()
+def _bound(application: str, name: str) -> bytes:
+    return f"{application}/{name}".encode()
 
 
 def _size(application: Application, name: str, text: str) -> int:

@@ -29,20 +29,17 @@ from sidecar.core.redirects import safe_return
 from sidecar.core.standing import needed_claims
 from sidecar.core.tokens import TokenFault
 from sidecar.domain.decision import StartLogin
-from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.attempts import LOOP, AttemptCookies, AttemptSealer, CookieChange
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Provider, SpentStates, Tokens
 from sidecar.flows.login_events import LoginTeller
+from sidecar.flows.openings import Openings
 from sidecar.flows.sessions import Entry, Opening, Sessions
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
 __all__ = ["LOOP", "Arrival", "AttemptSealer", "CookieChange", "Departure", "SignIn", "redirect_uri"]
-
-TOGETHER = 60
-"""Seconds in which several tabs of one browser that come back from the provider are one sign-in."""
-
 
 REDEEMING = 256
 """Most sign-ins that wait for a provider's answer at once."""
@@ -106,8 +103,7 @@ class SignIn:
         self._clock = clock
         self._chance = chance
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._opening = asyncio.Lock()
-        self._opened: dict[tuple[str, str], tuple[UnixSeconds, str]] = {}
+        self._openings = Openings(self._cookies, sessions, clock)
 
     async def start(self, order: StartLogin, cookies: Mapping[str, str], trace: Trace) -> Departure:
         """Begin an attempt.
@@ -174,7 +170,7 @@ class SignIn:
             error = LoginError(Reason.CALLBACK_INVALID, "a parameter is missing or stands there twice")
             raise self._teller.unknown(application, self._named(provider), error, trace)
         name = attempt_name(callback.state)
-        attempt = self._cookies.attempt(application, name, cookies.get(name))
+        attempt = self._cookies.attempt(application.name, name, cookies.get(name))
         if attempt is None:
             if present is not None:
                 return _back(application, None, name, present.session.portal)
@@ -245,7 +241,9 @@ class SignIn:
         if attempt.silent and present is not None and present.ended:
             # Signed out in another tab meanwhile: a renewal must not undo that.
             return back.back()
-        cookie = await self._session(back, opening)
+        cookie, began = await self._openings.cookie_for(opening, attempt, back.cookies, present, trace)
+        if began is not None:
+            self._teller.succeeded(attempt, began, trace)
         return Arrival(
             location=_location(back.application, attempt.back_to),
             cookies=(
@@ -299,38 +297,6 @@ class SignIn:
             id_token=tokens.id_token if known.sign_out else None,
         )
 
-    async def _session(self, back: _Return, opening: Opening) -> str:
-        """The session's cookie: a fresh one, or that of the tab which came back a moment before."""
-        async with self._opening:
-            cookie = await self._opened_beside(back, opening.identity)
-            if cookie is None:
-                session, cookie = await self._sessions.open(opening, back.present, back.trace)
-                self._teller.succeeded(back.attempt, session, back.trace)
-            elif back.present is not None:
-                _ = await self._sessions.end(back.present.session.key, "replaced", back.trace)
-            now = self._clock.now()
-            for name, (at, _) in list(self._opened.items()):
-                if now - at <= TOGETHER:
-                    break
-                del self._opened[name]
-            self._opened[back.application.name, attempt_name(back.attempt.state)] = now, cookie
-            return cookie
-
-    async def _opened_beside(self, back: _Return, identity: Identity) -> str | None:
-        """The cookie of a session that another tab of this browser has just opened with the same authentication.
-
-        The browser shows by the other tab's attempt, which it still carries, that it has not got that answer yet.
-        """
-        application = back.application
-        for name, text in back.cookies.items():
-            at, cookie = self._opened.get((application.name, name), (0, ""))
-            if self._clock.now() - at > TOGETHER or self._cookies.attempt(application, name, text) is None:
-                continue
-            entry = await self._sessions.find(application.name, cookie)
-            if entry is not None and entry is not back.present and _is_same(entry, back.attempt, identity):
-                return cookie
-        return None
-
     def _named(self, provider: str) -> str:
         """The audit trail gets no names that somebody made up."""
         return provider if provider in self._providers else ""
@@ -368,14 +334,4 @@ def _is_overtaken(attempt: Attempt, present: Entry) -> bool:
         and session.created_at >= attempt.began
         and not attempt.silent
         and attempt.max_age is None
-    )
-
-
-def _is_same(entry: Entry, attempt: Attempt, identity: Identity) -> bool:
-    session = entry.session
-    return (
-        session.portal == attempt.portal
-        and session.identity.person == identity.person
-        and session.identity.provider == identity.provider
-        and session.identity.auth_time == identity.auth_time
     )

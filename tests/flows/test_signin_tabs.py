@@ -141,7 +141,7 @@ async def test_a_session_is_not_shared_for_long(gate: Gate, browser: Browser) ->
     gate.clock.time += 61
     await browser.callback(second)
     assert len(gate.store.kept) == 2
-    assert list(gate.sign_in._opened) == [("jira", attempt_name(second.state))]
+    assert list(gate.sign_in._openings._opened) == [("jira", attempt_name(second.state))]
 
 
 async def test_an_ended_session_is_not_shared(gate: Gate, browser: Browser) -> None:

@@ -1,0 +1,161 @@
+"""The parts of a gate, each built from the configuration. Used by `app`, which puts them together."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from sidecar import __version__
+from sidecar.adapters.accounts import calls
+from sidecar.adapters.accounts.jira import JiraConnector
+from sidecar.adapters.accounts.webhook import Webhook
+from sidecar.adapters.audit import AuditLog, Line, json_line, text_line
+from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.oidc import http as oidc_http
+from sidecar.adapters.oidc.provider import OidcProvider
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.secrets import Secret, read_secret
+from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.config.load import Loaded
+from sidecar.config.model import Config
+from sidecar.config.outside import (
+    header_landing,
+    patiences,
+    provider_config,
+    upstream_limits,
+    upstream_tls,
+)
+from sidecar.domain.policy import Application, Policy
+from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
+from sidecar.flows.starting import StartingConnector
+from sidecar.flows.telling import Clock
+from sidecar.upstream.client import Client, connect_to, connect_unix
+from sidecar.upstream.startup import StatusPage
+from sidecar.web.visit import Serving
+
+
+def audit_log(
+    loaded: Loaded, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
+) -> AuditLog:
+    """The audit trail as the configuration wants it; its file is closed with *stack*."""
+    settings, sinks = loaded.config.audit, list[tuple[TextIO, Line]]()
+    if settings.stdout != "off":
+        sinks.append((audit or sys.stdout, json_line if settings.stdout == "json" else text_line))
+    if settings.file is not None:
+        sinks.append((stack.enter_context(_opened(settings.file)), json_line))
+    log = AuditLog(
+        clock,
+        f"{socket.gethostname()}-{secrets.token_hex(3)}",
+        __version__,
+        lambda: loaded.policy.hash,
+        tuple(sinks),
+        (metrics.event,),
+        sealer.keyed_hash,
+    )
+    metrics.gauge("lychgate_audit_lost", "Audit lines that a sink did not take.", "sink", lambda: {"all": log.failures})
+    return log
+
+
+def _opened(path: str) -> TextIO:
+    try:
+        return Path(path).open("a", encoding="ascii")
+    except OSError as error:
+        raise OSError(f"audit.file: {path} cannot be opened ({error.strerror}); make its folder writable") from None
+
+
+async def build_state(config: Config, policy: Policy, sealer: Sealer, clock: Clock, stack: AsyncExitStack) -> State:
+    state = await stack.enter_async_context(open_state(config.state.directory, sealer))
+    if config.state.directory is None:
+        # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
+        _ = [await state.ledger.init(name, clock.now()) for name in policy.applications]
+    return state
+
+
+async def build_providers(
+    config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack
+) -> Mapping[str, OidcProvider]:
+    session = await stack.enter_async_context(oidc_http.open_session())
+    found: dict[str, OidcProvider] = {}
+    for name, settings in config.providers.items():
+        found[name] = OidcProvider(provider_config(name, settings, policy), session, clock)
+        stack.push_async_callback(found[name].close)
+    return found
+
+
+async def build_reach(
+    config: Config, policy: Policy, clients: Mapping[str, Client], clock: Clock, stack: AsyncExitStack
+) -> Mapping[str, Reach]:
+    found: dict[str, Reach] = {}
+    for name, settings in config.applications.items():
+        accounts = settings.accounts
+        hooks: list[BoundHook] = []
+        for number, hook in enumerate(accounts.hooks.webhook):
+            caller = await stack.enter_async_context(calls.open_session(seconds=hook.timeout))
+            webhook = Webhook(f"{name}/webhook/{number}", caller, hook.url, partial(_key, hook.secret), clock)
+            hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
+        connector = None
+        if accounts.token is not None:
+            way, application = settings.upstream, policy.applications[name]
+            session = await stack.enter_async_context(
+                calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
+            )
+            # Over a socket the address says only which host is meant.
+            origin = way.url if way.socket is None else f"http://{application.host}"
+            jira = JiraConnector(session, origin + application.context, partial(read_secret, accounts.token))
+            connector = StartingConnector(jira, clients[name])
+        found[name] = Reach(connector, hooks, float(accounts.time_budget))
+    return found
+
+
+def _key(secret: Secret) -> bytes:
+    """Read anew for every call, so that a changed file counts at once."""
+    return read_secret(secret, at_least=32).encode()
+
+
+def build_clients(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, Client]:
+    """The ways to the applications, one each, never shared (rule 73)."""
+    found: dict[str, Client] = {}
+    for name, application in policy.applications.items():
+        way = config.applications[name].upstream
+        connect = connect_unix(way.socket) if way.socket else connect_to(*way.place, upstream_tls(way), way.server_name)
+        target = application.context + application.product.status_page
+        status = StatusPage(target.encode(), application.host.encode())
+        found[name] = Client(connect, upstream_limits(way), status)
+        stack.push_async_callback(found[name].close)
+    return found
+
+
+def build_applications(
+    config: Config, policy: Policy, keys: tuple[str, ...], accounts: Accounts, clients: Mapping[str, Client]
+) -> Mapping[str, Serving]:
+    found: dict[str, Serving] = {}
+    for name, application in policy.applications.items():
+        product = application.product
+        found[name] = Serving(
+            upstream=clients[name],
+            landing=header_landing(application, config, keys),
+            accounts=accounts,
+            guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
+            kept=frozenset(cookie.encode() for cookie in product.session_cookies),
+            host=application.host.encode(),
+            forwarded=_forwarded(application),
+            patiences=patiences(config.applications[name].upstream, product),
+        )
+    return found
+
+
+def _forwarded(application: Application) -> tuple[bytes, ...]:
+    """What the application needs to know of its own public address; the same for every request."""
+    scheme = application.origin.partition("://")[0]
+    port = application.host.rpartition("]")[2].partition(":")[2] or ("443" if scheme == "https" else "80")
+    return (
+        b"X-Forwarded-Proto: " + scheme.encode(),
+        b"X-Forwarded-Host: " + application.host.encode(),
+        b"X-Forwarded-Port: " + port.encode(),
+    )
