@@ -98,6 +98,13 @@ class UpstreamLimits(Settings):
         le=100_000,
         description="Most requests at the application at a time; one more waits. Open WebSockets do not count.",
     )
+    anonymous: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Most of them without a session, so that strangers who read public files slowly never hold all "
+        "places; one more waits. Without it three quarters of `in_flight`.",
+    )
     queue: int = Field(
         default=256,
         ge=0,

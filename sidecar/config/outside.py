@@ -112,6 +112,7 @@ def upstream_limits(settings: UpstreamSettings) -> Limits:
         idle_expiry=limits.idle,
         connection_age=limits.age,
         in_flight=limits.in_flight,
+        anonymous=limits.anonymous or max(1, limits.in_flight * 3 // 4),
         queue=limits.queue,
         queue_wait=limits.queue_wait,
         tunnels=limits.tunnels,

@@ -60,6 +60,7 @@ class Outgoing:
             (the head then carries its `Content-Length`).
         upgrade: Whether a 101 answer is expected and allowed.
         patience: How long the answer may stand still; None: as long as any.
+        stranger: Whether nobody who signed in asks for it; such requests never have all places to themselves.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Outgoing:
     chunked: bool = False
     upgrade: bool = False
     patience: Patience | None = None
+    stranger: bool = False
 
 
 @dataclass(slots=True)

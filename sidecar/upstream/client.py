@@ -97,7 +97,8 @@ class Client:
         self._connect = connect
         self._limits = limits or Limits()
         self._pool = IdlePool(self._limits)
-        self._slots = Slots(self._limits)
+        self._slots = Slots(self._limits.in_flight, self._limits)
+        self._strangers = Slots(min(self._limits.anonymous, self._limits.in_flight), self._limits)
         self._status = status
         self._startup = Startup(self._ask_status)
         self._busy: set[Connection] = set()
@@ -116,7 +117,7 @@ class Client:
     @property
     def waiting(self) -> int:
         """Requests that wait for one of them to end."""
-        return self._slots.waiting
+        return self._slots.waiting + self._strangers.waiting
 
     @property
     def idle(self) -> int:
@@ -139,7 +140,7 @@ class Client:
     def begin(self, request: Outgoing, answer: Answer, over: Over) -> Callable[[], None] | None:
         """Send a request without a body over a connection that is at hand; see `flows.streaming.Upstream`."""
         slots = self._slots
-        if self._closed or slots.taken >= slots.most or self._startup.starting:
+        if self._closed or slots.taken >= slots.most or self._startup.starting or request.stranger:
             return None
         connection = self._pool.take(asyncio.get_running_loop().time())
         if connection is None:
@@ -204,13 +205,20 @@ class Client:
         self._tunnels -= 1
 
     async def _exchange_in_turn(self, request: Outgoing, answer: Answer) -> Outcome:
+        if self._sweeper is None:
+            self._arm()
+        if not request.stranger:
+            return await self._exchange_with_slot(request, answer)
+        # Anybody can ask for what is public and take their time over it: not all places may be theirs.
+        await self._strangers.take()
+        try:
+            return await self._exchange_with_slot(request, answer)
+        finally:
+            self._strangers.leave()
+
+    async def _exchange_with_slot(self, request: Outgoing, answer: Answer) -> Outcome:
         slots = self._slots
-        if slots.taken < slots.most:
-            slots.taken += 1
-        else:
-            if self._sweeper is None:
-                self._arm()
-            await slots.wait()
+        await slots.take()
         try:
             if self._closed:
                 raise UpstreamError("connect", "the way to this application was closed")
@@ -238,6 +246,7 @@ class Client:
         self._closed = True
         self._pool.close()
         self._slots.close()
+        self._strangers.close()
         await self._startup.close()
 
     async def _open(self) -> Connection:
@@ -285,8 +294,9 @@ class Client:
             connection.end_if_still(now)
         self._pool.sweep(now)
         self._slots.expire(now)
+        self._strangers.expire(now)
         self._sweeper = None
-        if self._busy or self._pool or self._slots.waiting:
+        if self._busy or self._pool or self.waiting:
             self._arm()
 
     # Whether it is starting.

@@ -23,6 +23,7 @@ class Limits:
             request meets its farewell (Tomcat: 20 s unless changed).
         connection_age: A connection of that age serves no further request. The next one looks the name up anew.
         in_flight: Most requests at the application at a time. An open WebSocket is none.
+        anonymous: Most of them that nobody who signed in asks for.
         queue: Most requests that wait for one of them to end.
         queue_wait: Longest such wait.
         tunnels: Most WebSockets that are open or being opened.
@@ -36,6 +37,7 @@ class Limits:
     idle_expiry: float = 15.0
     connection_age: float = 300.0
     in_flight: int = 512
+    anonymous: int = 384
     queue: int = 256
     queue_wait: float = 5.0
     tunnels: int = 4096

@@ -23,9 +23,9 @@ class Slots:
 
     __slots__ = ("_longest", "_wait", "_waiting", "most", "taken")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, most: int, limits: Limits) -> None:
         self.taken = 0
-        self.most = limits.in_flight
+        self.most = most
         self._longest = limits.queue
         self._wait = limits.queue_wait
         self._waiting: deque[tuple[float, asyncio.Future[bool]]] = deque()
@@ -34,6 +34,13 @@ class Slots:
     def waiting(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+    async def take(self) -> None:
+        """Take a slot, at once or when one becomes free; as `wait`."""
+        if self.taken < self.most:
+            self.taken += 1
+        else:
+            await self.wait()
 
     async def wait(self) -> None:
         """Wait for a slot, to be called when all are taken. It is the caller's when this returns, and only then.

@@ -141,6 +141,7 @@ class Forwarding:
             chunked=passage.chunked,
             upgrade=passage.upgrade,
             patience=serving.patience_at(visit.place),
+            stranger=visit.entry is None and visit.record.outcome == "anonymous",
         )
         began = self._clock.monotonic()
         try:

@@ -173,7 +173,8 @@ def test_times_and_bounds_reach_the_client(loading: Loading) -> None:
     text = (
         "{url: 'https://jira', connect: 2s, first_byte: 2m, idle_body: 1m, by_path: ["
         "{paths: ['@static', '/rest/api/2/search'], first_byte: 10s}, {paths: /export/**, idle_body: 1h}], "
-        "limits: {in_flight: 9, queue: 8, queue_wait: 7s, tunnels: 6, idle: 5s, idle_connections: 4, age: 3m}}"
+        "limits: {in_flight: 9, anonymous: 7, queue: 8, queue_wait: 7s, tunnels: 6, idle: 5s, "
+        "idle_connections: 4, age: 3m}}"
     )
     settings = loading(way(text)).config.applications["jira"].upstream
     assert Limits(
@@ -184,6 +185,7 @@ def test_times_and_bounds_reach_the_client(loading: Loading) -> None:
         idle_expiry=5,
         connection_age=180,
         in_flight=9,
+        anonymous=7,
         queue=8,
         queue_wait=7,
         tunnels=6,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,38 @@ async def test_no_more_than_the_bound_are_there_and_the_others_come_in_their_ord
         await asyncio.gather(*tasks)
         assert (["/0", "/1", "/2", "/3", "/4", "/5"], 2) == (server.paths, server.most)
         assert (0, 0) == (client.in_flight, client.waiting)
+        await client.close()
+
+
+async def test_strangers_never_have_all_places() -> None:
+    async with Gated() as server:
+        client = client_of(server, Limits(in_flight=3, anonymous=2))
+        strangers = [asyncio.create_task(fetch(client, replace(asking(), stranger=True))) for _ in range(5)]
+        await until(lambda: server.there == 2)
+        assert (2, 3) == (client.in_flight, client.waiting)
+        known = asyncio.create_task(fetch(client, asking(path="/known")))
+        await until(lambda: server.there == 3)
+        assert ["/", "/", "/known"] == server.paths
+        for _ in range(6):
+            server.released.release()
+        await asyncio.gather(known, *strangers)
+        assert (3, 0, 0) == (server.most, client.in_flight, client.waiting)
+        await client.close()
+
+
+async def test_strangers_wait_no_longer_than_others() -> None:
+    async with Gated() as server:
+        client = client_of(server, Limits(anonymous=1, queue=1, queue_wait=0.05, sweep=0.01))
+        stranger = replace(asking(), stranger=True)
+        first = asyncio.create_task(fetch(client, stranger))
+        await until(lambda: server.there == 1)
+        assert "busy" == await failure(client, request=stranger)
+        assert (1, 0) == (client.in_flight, client.waiting)
+        assert client.begin(stranger, RecordingAnswer(), Told()) is None
+        server.released.release()
+        await first
+        server.released.release()
+        await fetch(client, stranger)
         await client.close()
 
 
@@ -178,7 +211,7 @@ async def test_a_closed_client_sends_away_who_waits() -> None:
 async def test_any_order_of_coming_going_and_giving_up_leaves_all_slots_free() -> None:
     """Against the counter itself, with a seed: 2,000 tasks of which many are cancelled at any moment."""
     chance = random.Random(11)  # noqa: S311
-    slots = Slots(Limits(in_flight=3, queue=40, queue_wait=0.01))
+    slots = Slots(3, Limits(queue=40, queue_wait=0.01))
     most = 0
 
     async def one() -> None:

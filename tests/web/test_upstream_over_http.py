@@ -64,6 +64,28 @@ async def test_one_too_many_is_told_when_to_come_again(worlds: Worlds) -> None:
         assert 2 == len(server.heads)
 
 
+async def test_strangers_who_hold_their_places_leave_room_for_people(worlds: Worlds) -> None:
+    released = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            if PATH.encode() in await server.head(reader):
+                await released.wait()
+            writer.write(OK)
+
+    server = ScriptedServer(script)
+    async with server:
+        world = await worlds(**way(server, limits={"in_flight": 2, "anonymous": 1, "queue_wait": "10m"}))
+        cookie = await world.sign_in("ada")
+        strangers = [asyncio.create_task(world.ask("GET", PATH)) for _ in range(3)]
+        await until(lambda: metric(world, 'lychgate_upstream_waiting{application="jira"} 2.0'))
+        assert 200 == (await world.ask("GET", "/browse/KEY-1", cookie)).status
+        assert 200 == (await world.ask("POST", "/browse/KEY-1", cookie, body=b"x")).status
+        assert metric(world, 'lychgate_upstream_requests{application="jira"} 1.0')
+        released.set()
+        assert [200] * 3 == [(await task).status for task in strangers]
+
+
 async def test_no_room_for_another_websocket(worlds: Worlds) -> None:
     async with answering(then=OK) as server:
         world = await worlds(**way(server, limits={"tunnels": 0}))
