@@ -84,6 +84,41 @@ async def test_each_fault_by_itself(
         await client.close()
 
 
+class Stumbling(RecordingAnswer):
+    """An `Answer` with a fault of our own: it raises at one of its calls."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        setattr(self, at, self._stumble)
+
+    def _stumble(self, *_: object) -> bool:
+        raise KeyError("a fault of ours")
+
+
+@pytest.mark.parametrize("quick", [False, True], ids=["exchange", "begin"])
+@pytest.mark.parametrize("fault", ["fine", "fine_chunked", "fine_to_the_end"])
+@pytest.mark.parametrize("at", ["begin", "body", "end", "flush"])
+async def test_a_receiver_that_raises_ends_its_own_exchange_only(at: str, fault: str, quick: bool) -> None:
+    async with faulty() as server:
+        client = client_of(server)
+        await fetch(client, asking(path="/fine/1"))
+        answer, told = Stumbling(at), Told()
+        request = asking(path=f"/{fault}/{NUMBER}")
+        if quick:
+            assert client.begin(request, answer, told) is not None
+            await until(lambda: bool(told.results))
+            (result,) = told.results
+        else:
+            with pytest.raises(UpstreamError) as caught:
+                await client.exchange(request, answer)
+            result = caught.value
+        assert isinstance(result, UpstreamError)
+        assert (at != "begin") == (result.stage == "body") == answer.sink.aborted
+        assert (0, set(), 2) == (client.in_flight, client._busy, len(server.heads))
+        assert content_of(2) == (await fetch(client, asking(path="/fine/2"))).content
+        await client.close()
+
+
 async def pieces(*parts: bytes, never: bool = False) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
