@@ -37,6 +37,7 @@ bench: setup
 docs: setup
 	@$(BIN)/python -m sidecar.config.reference > docs/configuration.md
 	@$(BIN)/python -m sidecar.web.texts > docs/reasons.md
+	@$(BIN)/python -m sidecar.config.chart > helm/lychgate/values.schema.json
 
 setup: $(VENV)/.dev
 
