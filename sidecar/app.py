@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,16 @@ from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.adapters.state.sqlite import State
-from sidecar.building import audit_log, build_applications, build_clients, build_providers, build_reach, build_state
+from sidecar.building import (
+    audit_log,
+    build_applications,
+    build_clients,
+    build_connectors,
+    build_providers,
+    build_reach,
+    build_state,
+    ends_sessions,
+)
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import (
@@ -24,14 +33,18 @@ from sidecar.config.outside import (
 )
 from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Policy
+from sidecar.flows.barrier import Barrier
+from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.recheck import Recheck
+from sidecar.flows.revocations import Revocations
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
+from sidecar.web.doors import Doors
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
 from sidecar.web.lane import Lane
@@ -109,12 +122,14 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         log = audit_log(loaded, audit, time, metrics, sealer, stack)
         state = await build_state(config, policy, sealer, time, stack)
         clients = build_clients(config, policy, stack)
+        connectors = await build_connectors(config, policy, stack)
         accounts = Accounts(
-            current, await build_reach(config, policy, clients, time, stack), state.ledger, log, time, metrics
+            current, await build_reach(config, connectors, clients, time, stack), state.ledger, log, time, metrics
         )
         stack.push_async_callback(accounts.close)
         providers = await build_providers(config, policy, time, stack)
-        sessions = Sessions(state.sessions, signer, current, log, time, chance)
+        barrier = Barrier(state.markers, time)
+        sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance)
         stack.push_async_callback(sessions.close)
         sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
         stack.push_async_callback(sign_in.close)
@@ -122,29 +137,38 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(recheck.close)
         applications = build_applications(config, policy, keys, accounts, clients)
         landings = {name: serving.landing for name, serving in applications.items()}
-        sign_outs = SignOuts(sessions, providers, landings, current, chance)
+        products = ProductSessions(ends_sessions(config, connectors), log)
+        stack.push_async_callback(products.close)
+        sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
         stack.push_async_callback(sign_outs.close)
-        tunnels = Tunnels()
+        revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time)
+        stack.push_async_callback(revocations.close)
+        tunnels, readings, teller = Tunnels(), Readings(current), Teller(log, metrics, time, chance)
         replies = Replies(Pages(nonce=lambda: chance.token(16)))
-        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies)
+        doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
+        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors)
         forwarding = Forwarding(applications, sessions, tunnels, log, time)
-        teller = Teller(log, metrics, time, chance)
-        readings = Readings(current)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
-        public, operations = await _listen(config, gateway, lane, metrics, sessions, stack)
+        minutely = _minutely(sessions, revocations, gateway)
+        public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
         yield Running(public, operations, policy, state, metrics, sessions, gateway)
 
 
 async def _listen(
-    config: Config, gateway: Gateway, lane: Lane, metrics: Metrics, sessions: Sessions, stack: AsyncExitStack
+    config: Config,
+    gateway: Gateway,
+    lane: Lane,
+    metrics: Metrics,
+    minutely: Callable[[], Awaitable[None]],
+    stack: AsyncExitStack,
 ) -> tuple[int, int]:
     """Open both ports; the state is swept and readiness told as long as they are open."""
     health = Health()
-    sweeper = asyncio.create_task(_sweep(sessions, gateway, health))
+    sweeper = asyncio.create_task(_sweep(minutely, health))
     stack.push_async_callback(_cancelled, sweeper)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
@@ -205,12 +229,20 @@ async def _open(
     return listener.port
 
 
-async def _sweep(sessions: Sessions, gateway: Gateway, health: Health) -> None:
+def _minutely(sessions: Sessions, revocations: Revocations, gateway: Gateway) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        await revocations.retry()
+        await sessions.sweep()
+        await gateway.review()
+
+    return work
+
+
+async def _sweep(minutely: Callable[[], Awaitable[None]], health: Health) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY)
         try:
-            await sessions.sweep()
-            await gateway.review()
+            await minutely()
         except StateError as error:
             LOG.error("the state could not be swept: %s", error)
             health.state = False

@@ -88,9 +88,35 @@ async def build_providers(
     return found
 
 
+async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, JiraConnector]:
+    """The ways to the applications' accounts, where the configuration has a token."""
+    found: dict[str, JiraConnector] = {}
+    for name, settings in config.applications.items():
+        token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
+        if token is None:
+            continue
+        session = await stack.enter_async_context(
+            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
+        )
+        # Over a socket the address says only which host is meant.
+        origin = way.url if way.socket is None else f"http://{application.host}"
+        found[name] = JiraConnector(session, origin + application.context, partial(read_secret, token))
+    return found
+
+
+def ends_sessions(config: Config, connectors: Mapping[str, JiraConnector]) -> Mapping[str, JiraConnector]:
+    """The connectors of the applications whose own sessions end with ours."""
+    return {name: one for name, one in connectors.items() if config.applications[name].accounts.end_sessions}
+
+
 async def build_reach(
-    config: Config, policy: Policy, clients: Mapping[str, Client], clock: Clock, stack: AsyncExitStack
+    config: Config,
+    connectors: Mapping[str, JiraConnector],
+    clients: Mapping[str, Client],
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> Mapping[str, Reach]:
+    """What is done for a person on the first request, by application."""
     found: dict[str, Reach] = {}
     for name, settings in config.applications.items():
         accounts = settings.accounts
@@ -99,16 +125,8 @@ async def build_reach(
             caller = await stack.enter_async_context(calls.open_session(seconds=hook.timeout))
             webhook = Webhook(f"{name}/webhook/{number}", caller, hook.url, partial(_key, hook.secret), clock)
             hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
-        connector = None
-        if accounts.token is not None:
-            way, application = settings.upstream, policy.applications[name]
-            session = await stack.enter_async_context(
-                calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
-            )
-            # Over a socket the address says only which host is meant.
-            origin = way.url if way.socket is None else f"http://{application.host}"
-            jira = JiraConnector(session, origin + application.context, partial(read_secret, accounts.token))
-            connector = StartingConnector(jira, clients[name])
+        jira = connectors.get(name)
+        connector = StartingConnector(jira, clients[name]) if jira is not None else None
         found[name] = Reach(connector, hooks, float(accounts.time_budget))
     return found
 

@@ -32,6 +32,7 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.domain.session import Session
+from sidecar.web.doors import Doors
 from sidecar.web.own import OwnEndpoints
 
 ROOT = Path(__file__).parent.parent
@@ -269,10 +270,11 @@ def test_every_event_code_is_in_operations_as_told_or_as_kept_for_later() -> Non
 
 
 def test_own_endpoints_are_in_operations() -> None:
-    handlers = OwnEndpoints(*[cast("Any", None)] * 6)._handlers
-    expected = {(method, f"/.lychgate/{name}") for method, name in handlers} | {
-        ("GET", "/.lychgate/callback/<provider>")
-    }
+    doors = Doors(*[cast("Any", None)] * 3)
+    handlers = OwnEndpoints(*[cast("Any", None)] * 6, doors)._handlers
+    expected = {(method, f"/.lychgate/{name}") for method, name in handlers}
+    expected |= {(method, f"/.lychgate/{name}/<provider>") for method, name in doors._doors}
+    expected |= {("GET", "/.lychgate/callback/<provider>")}
     rows = _rows(_section(OPERATIONS, "## Own public paths"))
 
     assert expected == {(cells[1], _code(cells[0])[0]) for cells in rows}

@@ -153,6 +153,7 @@ def identity_from(
         sid=_text_or_none(claims, "sid"),
         auth_time=_seconds_or_none(claims, "auth_time"),
         acr=_text_or_none(claims, "acr"),
+        sub=None if provider.subject_claim == "sub" else _text_or_none(claims, "sub"),
     )
 
 

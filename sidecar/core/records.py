@@ -64,6 +64,7 @@ def _plain(session: Session) -> dict[str, object]:
         "sid": identity.sid,
         "auth_time": identity.auth_time,
         "acr": identity.acr,
+        "sub": identity.sub,
         "claims": identity.claims,
         "groups": identity.groups,
         "id_token": _folded(session.id_token),
@@ -98,6 +99,8 @@ def _identity(body: dict[str, Any]) -> Identity:
         sid=_text_or_none(body["sid"]),
         auth_time=None if auth_time is None else _seconds(auth_time),
         acr=_text_or_none(body["acr"]),
+        # Records from before have none.
+        sub=_text_or_none(body.get("sub")),
     )
 
 

@@ -129,7 +129,7 @@ def check_id_token(
     if not (isinstance(nonce, str) and _same(nonce, expected.nonce)):
         raise TokenFault("nonce is missing or not the one we sent")
     if expected.max_age is not None:
-        signed_in = _time(claims, "auth_time")
+        signed_in = time_of(claims, "auth_time")
         if now - signed_in > expected.max_age + expected.skew:
             raise TokenFault("auth_time is older than the max_age we asked for")
 
@@ -174,24 +174,34 @@ def check_userinfo_subject(claims: Mapping[str, object], userinfo: Mapping[str, 
 
 
 def _check_always(header: Mapping[str, object], claims: Mapping[str, object], terms: Terms, now: UnixSeconds) -> None:
-    algorithm = _check_header(header, terms.algorithms)
-    if claims.get("iss") not in terms.issuers:
-        raise TokenFault(f"iss is not {terms.issuers[0]}")
-    _check_audience(claims, terms.client_id)
+    algorithm = check_header(header, terms.algorithms)
+    check_issuer(claims, terms.issuers)
+    check_audience(claims, terms.client_id)
     _check_kind(claims)
     _check_times(claims, terms.skew, now)
     check_subject(claims, "sub")
     _check_at_hash(claims, algorithm, terms.access_token)
 
 
-def _check_header(header: Mapping[str, object], algorithms: tuple[str, ...]) -> str:
+def check_header(
+    header: Mapping[str, object], algorithms: tuple[str, ...], kinds: tuple[str, ...] = ("JWT",), *, named: bool = False
+) -> str:
+    """The algorithm of a token whose header is acceptable.
+
+    Arguments:
+        kinds: Values of `typ`, whose letter case does not matter (RFC 7515, section 4.1.9).
+        named: Whether `typ` must be there.
+
+    Raises:
+        TokenFault: It is not.
+    """
     algorithm = header.get("alg")
     if not (isinstance(algorithm, str) and algorithm in algorithms):
         raise TokenFault(f"alg is none of {', '.join(algorithms)}")
-    kind = header.get("typ", "JWT")
+    kind = header.get("typ", "" if named else kinds[0])
     # An access token or a logout token names itself here (RFC 8725, section 3.11).
-    if not (isinstance(kind, str) and kind.upper() == "JWT"):
-        raise TokenFault("typ is not that of an ID token")
+    if not (isinstance(kind, str) and kind.lower().removeprefix("application/") in {known.lower() for known in kinds}):
+        raise TokenFault("typ is not that of the token we expect")
     # We understand no critical extension, so any is one too many (RFC 7515, section 4.1.11). `b64` is one of them.
     if "crit" in header or "b64" in header:
         raise TokenFault("the header has extensions that we do not understand")
@@ -200,7 +210,23 @@ def _check_header(header: Mapping[str, object], algorithms: tuple[str, ...]) -> 
     return algorithm
 
 
-def _check_audience(claims: Mapping[str, object], client_id: str) -> None:
+def check_issuer(claims: Mapping[str, object], issuers: tuple[str, ...]) -> None:
+    """Refuse a token of another issuer.
+
+    Raises:
+        TokenFault: It is.
+    """
+    issuer = claims.get("iss")
+    if not (isinstance(issuer, str) and issuer in issuers):
+        raise TokenFault(f"iss is not {issuers[0]}")
+
+
+def check_audience(claims: Mapping[str, object], client_id: str) -> None:
+    """Refuse a token that is not for our client (OIDC Core 1.0, section 3.1.3.7).
+
+    Raises:
+        TokenFault: `aud` or `azp` do not fit.
+    """
     audience = claims.get("aud")
     members = [audience] if isinstance(audience, str) else audience
     if not isinstance(members, (list, tuple)) or not all(isinstance(member, str) for member in members):
@@ -223,14 +249,19 @@ def _check_kind(claims: Mapping[str, object]) -> None:
 
 
 def _check_times(claims: Mapping[str, object], skew: int, now: UnixSeconds) -> None:
-    if now >= _time(claims, "exp") + skew:
+    if now >= time_of(claims, "exp") + skew:
         raise TokenFault("the token is expired")
     for name in ("iat", "nbf", "auth_time"):
-        if (name == "iat" or name in claims) and _time(claims, name) > now + skew:
+        if (name == "iat" or name in claims) and time_of(claims, name) > now + skew:
             raise TokenFault(f"{name} lies in the future")
 
 
-def _time(claims: Mapping[str, object], name: str) -> float:
+def time_of(claims: Mapping[str, object], name: str) -> float:
+    """The time in the claim *name*, in seconds since 1970 (RFC 7519, section 2).
+
+    Raises:
+        TokenFault: It is missing, or no time that there can be.
+    """
     value = claims.get(name)
     # bool is an int in Python. The first comparison also keeps huge integers from overflowing `isfinite`.
     if isinstance(value, bool) or not isinstance(value, (int, float)):

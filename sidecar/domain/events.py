@@ -19,6 +19,8 @@ class Code(StrEnum):
     SESSION_CREATED = "session.created"
     SESSION_REFRESHED = "session.refreshed"
     SESSION_ENDED = "session.ended"
+    SESSIONS_REVOKED = "sessions.revoked"
+    PRODUCT_SESSIONS_ENDED = "product.sessions_ended"
     ACCESS_DENIED = "access.denied"
     ACCESS_OBSERVED = "access.observed"
     PORTAL_CROSS_USE = "portal.cross_use"

@@ -45,6 +45,8 @@ class Identity:
         sid: `sid` of the ID token, or None.
         auth_time: When the person authenticated, or None if the provider does not say.
         acr: Authentication context class reference, or None.
+        sub: `sub` of the ID token where the person's key is another claim (Entra ID), else None: providers name people
+            by it when they end sessions.
     """
 
     person: Person
@@ -54,3 +56,4 @@ class Identity:
     sid: str | None = None
     auth_time: UnixSeconds | None = None
     acr: str | None = None
+    sub: str | None = None

@@ -60,6 +60,9 @@ class Reason(StrEnum):
     TOKEN_INVALID = "token_invalid"
     USERINFO_INVALID = "userinfo_invalid"
     STRANGER = "stranger"
+    SESSION_REVOKED = "session_revoked"
+    LOGOUT_TOKEN_INVALID = "logout_token_invalid"
+    TOO_MANY_FAILURES = "too_many_failures"
     LOGIN_LOOP = "login_loop"
 
     # The person has no usable account name.

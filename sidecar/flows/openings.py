@@ -40,6 +40,7 @@ class Openings:
             present: The browser's live session for the application, if it has one.
 
         Raises:
+            LoginError: `session_revoked`; see `Sessions.open`.
             StateError: nobody is signed in.
         """
         async with self._opening:

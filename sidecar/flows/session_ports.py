@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sidecar.domain.decision import Forward, Kind, Place
 from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.revocation import Name
 from sidecar.domain.session import Session
 from sidecar.domain.standing import Standing
 
@@ -47,8 +48,8 @@ class SessionStore(Protocol):
         """Keys of a person's sessions at an application, the oldest first."""
         ...
 
-    async def of_sid(self, issuer: str, sid: str) -> tuple[str, ...]:
-        """Keys of the sessions that the provider knows as *sid*."""
+    async def named(self, name: Name) -> tuple[str, ...]:
+        """Keys of the sessions, at all applications, that can be revoked under *name*, the oldest first."""
         ...
 
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
@@ -127,10 +128,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a new session is made of."""
+    """What a new session is made of. *began*: when its sign-in did; what is revoked later is revoked for it too."""
 
     application: str
     portal: str
     identity: Identity
+    began: UnixSeconds
     refresh_token: str | None
     id_token: str | None

@@ -13,12 +13,17 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from sidecar.core.revocations import is_named
 from sidecar.core.standing import standing_of
 from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
+from sidecar.domain.reason import Reason
+from sidecar.domain.revocation import Revocation
 from sidecar.domain.session import Jar, Session
 from sidecar.domain.standing import Standing
+from sidecar.flows.barrier import Barrier
+from sidecar.flows.login import LoginError
 from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
@@ -43,6 +48,7 @@ class Sessions:
     def __init__(
         self,
         store: SessionStore,
+        barrier: Barrier,
         signer: Signer,
         policy: Callable[[], Policy],
         audit: Audit,
@@ -50,6 +56,7 @@ class Sessions:
         chance: Chance,
     ) -> None:
         self._store = store
+        self._barrier = barrier
         self._signer = signer
         self._policy = policy
         self._audit = audit
@@ -126,6 +133,7 @@ class Sessions:
         """Begin a session under a fresh key; the one it replaces ends. Returns the session and the cookie's value.
 
         Raises:
+            LoginError: `session_revoked`: the sign-in was taken back before it was finished.
             StateError: nobody is signed in.
         """
         now, limits = self._clock.now(), self._policy().limits
@@ -133,13 +141,17 @@ class Sessions:
         same = replaces is not None and not replaces.ended and _same_seat(replaces.session, opening)
         entry = Entry(_new(token, opening, now, limits.absolute, self._chance.token(16)), seen=now, noted=now)
         if replaces is not None and same:
-            # A renewal: the application's session and what is open for the person go on.
+            # A renewal: the application's session goes on.
             entry.session = replace(entry.session, jars=replaces.session.jars)
+        await self._store.add(entry.session)
+        # In memory before the barrier is asked: who revokes meanwhile ends it there too.
+        self._entries[entry.session.key] = entry
+        await self._ask_barrier(entry, opening.began)
+        if replaces is not None and same and not replaces.ended:
+            # So does what is open for the person; unless all of it was closed while we asked.
             entry.closers = replaces.closers
             replaces.successor = entry
-        await self._store.add(entry.session)
         session = entry.session = entry.session.light()
-        self._entries[session.key] = entry
         self._tell(Code.SESSION_CREATED, session, "", trace)
         try:
             if replaces is not None:
@@ -158,6 +170,13 @@ class Sessions:
             StateError: the store could not be told; this process has forgotten the session all the same.
         """
         return await asyncio.shield(self._owned(self._end(key, cause, trace)))
+
+    def end_at_hand(self, revocation: Revocation) -> None:
+        """End what this process remembers of a revoked sign-in, now and without the store: its streams close."""
+        for key, entry in list(self._entries.items()):
+            session = entry.session
+            if is_named(session.identity, revocation) and session.created_at <= revocation.at:
+                self._drop(key)
 
     def keep_jar(self, entry: Entry, node: str, jar: Jar) -> None:
         """Remember the application's cookies for this session and node; written soon, in order, compare-and-set."""
@@ -186,6 +205,10 @@ class Sessions:
                 return False
             ready = replace(change(stored[0]), version=stored[0].version + 1)
             if await self._store.replace(ready):
+                # Its names may be other ones now: who revokes may have looked for the session just before.
+                if await self._barrier.bars(ready.identity, ready.created_at):
+                    _ = await self.end(ready.key, "revoked")
+                    return False
                 # The jars in memory may be ahead of the store's; their own write follows.
                 entry.session = replace(ready, jars=entry.session.jars).light()
                 entry.standing = None
@@ -249,10 +272,24 @@ class Sessions:
             # If the session was ended meanwhile, this look is no longer the one that counts.
             if found is None or self._loading.get(key) is not this:
                 return None
+            if self._barrier.holds(found[0].identity, found[0].created_at):
+                return None
             return self._entries.setdefault(key, Entry(found[0].light(), seen=found[1], noted=found[1]))
         finally:
             if self._loading.get(key) is this:
                 del self._loading[key]
+
+    async def _ask_barrier(self, entry: Entry, began: UnixSeconds) -> None:
+        """Take a session back that was revoked while it began. It has no cookie yet: nobody hears of it."""
+        session, barred = entry.session, True
+        try:
+            barred = await self._barrier.bars(session.identity, began) or entry.ended
+        finally:
+            if barred:
+                self._drop(session.key)
+                _ = self._owned(_quietly(self._store.end(session.key)))
+        if barred:
+            raise LoginError(Reason.SESSION_REVOKED, "the sign-in was revoked before it was finished")
 
     async def _end(self, key: str, cause: str, trace: Trace, *, closing: bool = True) -> Session | None:
         self._drop(key, closing=closing)

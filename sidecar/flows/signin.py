@@ -134,7 +134,7 @@ class SignIn:
         try:
             if attempt.circles >= LOOP_BOUND:
                 raise LoginError(Reason.LOGIN_LOOP, f"{attempt.circles} sign-ins in a row did not last")
-            location = await self._location(application, attempt)
+            location = await self._location(application, attempt, order.prompt)
         except LoginError as error:
             failed = self._teller.failed(attempt, error, trace)
             if attempt.silent:
@@ -204,7 +204,7 @@ class SignIn:
         while self._tasks:
             _ = await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _location(self, application: Application, attempt: Attempt) -> str:
+    async def _location(self, application: Application, attempt: Attempt, prompt: str | None) -> str:
         provider = self._providers.get(attempt.provider)
         if provider is None:
             raise LoginError(Reason.PROVIDER_MISCONFIGURED, "the provider is not there")
@@ -214,7 +214,7 @@ class SignIn:
                 nonce=attempt.nonce,
                 verifier=attempt.verifier,
                 redirect_uri=redirect_uri(application, attempt.provider),
-                prompt="none" if attempt.silent else None,
+                prompt="none" if attempt.silent else prompt,
                 max_age=attempt.max_age,
             )
         )
@@ -241,7 +241,13 @@ class SignIn:
         if attempt.silent and present is not None and present.ended:
             # Signed out in another tab meanwhile: a renewal must not undo that.
             return back.back()
-        cookie, began = await self._openings.cookie_for(opening, attempt, back.cookies, present, trace)
+        try:
+            cookie, began = await self._openings.cookie_for(opening, attempt, back.cookies, present, trace)
+        except LoginError as error:
+            failed = self._teller.failed(attempt, error, trace)
+            if attempt.silent:
+                return back.back()
+            raise failed from error
         if began is not None:
             self._teller.succeeded(attempt, began, trace)
         return Arrival(
@@ -293,6 +299,7 @@ class SignIn:
             application=application.name,
             portal=portal.name,
             identity=identity,
+            began=attempt.began,
             refresh_token=tokens.refresh_token,
             id_token=tokens.id_token if known.sign_out else None,
         )

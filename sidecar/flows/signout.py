@@ -9,14 +9,24 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.landing import Landing, LandingError
 from sidecar.flows.login import LoginError, Provider
+from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.telling import Chance, Trace
 
 LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Where a browser goes to sign out at the provider too (None: nowhere), and the `state` that must come back."""
+
+    location: str | None = None
+    state: str = ""
 
 
 class SignOuts:
@@ -27,23 +37,25 @@ class SignOuts:
         sessions: Sessions,
         providers: Mapping[str, Provider],
         landings: Mapping[str, Landing],
+        products: ProductSessions,
         policy: Callable[[], Policy],
         chance: Chance,
     ) -> None:
         self._sessions = sessions
         self._providers = providers
         self._landings = landings
+        self._products = products
         self._policy = policy
         self._chance = chance
-        self._tasks: set[asyncio.Task[str | None]] = set()
+        self._tasks: set[asyncio.Task[Farewell]] = set()
 
     def is_asked_by(self, entry: Entry, form_token: str) -> bool:
         """Whether the form that asks was made for this session: no other site can sign somebody out."""
         given = form_token.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(entry.session.form_token.encode(), given)
 
-    async def end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> str | None:
-        """End the session and what hangs on it; the provider's end-session URL if the site wants that too.
+    async def end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> Farewell:
+        """End the session and what hangs on it.
 
         The application's cookies were only ever in our custody: with the session they are gone.
 
@@ -60,8 +72,9 @@ class SignOuts:
         while self._tasks:
             _ = await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> str | None:
+    async def _end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> Farewell:
         session = entry.session
+        username = entry.standing.username if entry.standing is not None else None
         ended = await self._sessions.end(session.key, cause, trace)
         hint = ended.id_token if ended is not None else None
         landing = self._landings.get(application.name)
@@ -70,17 +83,19 @@ class SignOuts:
                 await landing.end(session)
             except LandingError as error:
                 LOG.warning("%s kept what was established for a session: %s", application.name, error.detail)
+        self._products.end_soon(session, username, trace)
         known = self._policy().providers.get(session.identity.provider)
         provider = self._providers.get(session.identity.provider)
         if known is None or provider is None or not known.sign_out:
-            return None
+            return Farewell()
+        state = self._chance.token(16)
         try:
-            return await provider.end_session_url(hint, signed_out_url(application), self._chance.token(16))
+            return Farewell(await provider.end_session_url(hint, signed_out_url(application), state), state)
         except LoginError as error:
             LOG.warning("the provider %s could not be told of a sign-out: %s", known.name, error.detail)
-            return None
+            return Farewell()
 
-    def _done(self, task: asyncio.Task[str | None]) -> None:
+    def _done(self, task: asyncio.Task[Farewell]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             # Whoever waited may be gone: then nobody else would look at the error.

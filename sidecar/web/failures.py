@@ -80,6 +80,9 @@ def from_decision(deny: Deny, visit: Visit) -> Refusal:
 def from_error(error: OutsideError, visit: Visit) -> Refusal:
     """A failure; every kind has its status and says whether trying again can help."""
     match error:
+        case LoginError(reason=Reason.SESSION_REVOKED):
+            # The provider may remember the very authentication that was revoked.
+            return _refusal(visit, error.reason, (_again(visit, "Sign in again", "&prompt=login"),))
         case LoginError() | AccountError():
             return _refusal(visit, error.reason, (_again(visit),) if _passes(error) else ())
         case LandingError():
@@ -154,7 +157,7 @@ def form_targets(visit: Visit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origin for known in visit.policy.providers.values() for origin in known.origins))
 
 
-def _again(visit: Visit, label: str = "Try again") -> Action | None:
+def _again(visit: Visit, label: str = "Try again", more: str = "") -> Action | None:
     """Back to the page that was asked for; for a broken sign-in, to its beginning."""
     application = visit.application
     if application is None or visit.facts.kind not in {Kind.NAVIGATION, Kind.FRAME} or visit.facts.method != "GET":
@@ -162,7 +165,7 @@ def _again(visit: Visit, label: str = "Try again") -> Action | None:
     if visit.place is not None:
         return Action(label=label, href=visit.facts.target, primary=True)
     start = application.context + _start(application, visit.facts.target)
-    return Action(label=label, href=f"{application.context}/.lychgate/login?to={quote(start)}", primary=True)
+    return Action(label=label, href=f"{application.context}/.lychgate/login?to={quote(start)}{more}", primary=True)
 
 
 def _start(application: Application, target: str) -> str:

@@ -22,7 +22,9 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.sessions import Entry, Sessions, Signer
 from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
+from sidecar.web.doors import Doors
 from sidecar.web.failures import form_targets, from_decision
+from sidecar.web.forms import form_of
 from sidecar.web.pages import Action, WhoAmI
 from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
 from sidecar.web.visit import Serving, Visit
@@ -45,7 +47,9 @@ class OwnEndpoints:
         signer: Signer,
         applications: Mapping[str, Serving],
         replies: Replies,
+        doors: Doors,
     ) -> None:
+        self._doors = doors
         self._sessions = sessions
         self._sign_in = sign_in
         self._sign_outs = sign_outs
@@ -68,9 +72,13 @@ class OwnEndpoints:
         name, _, provider = own.endpoint.partition("/")
         if name == "callback" and provider and method == "GET":
             return await self._callback(visit, own.application, provider)
+        if provider and (door := self._doors.find(visit.facts.method, name)) is not None:
+            used = any(provider in portal.providers for portal in own.application.portals)
+            known = visit.policy.providers.get(provider) if used else None
+            return await door(visit, own.application, known) if known is not None else self._nothing(visit)
         handler = self._handlers.get((method, own.endpoint))
         if handler is None:
-            return self._refuse(visit, 404, Reason.UNKNOWN_ENDPOINT)
+            return self._nothing(visit)
         return await handler(visit, own.application, own.query)
 
     async def session_of(self, visit: Visit, application: Application) -> Entry | None:
@@ -126,7 +134,8 @@ class OwnEndpoints:
 
     async def _login(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
         """Begin again, at the portal of the page that was wanted."""
-        wanted = parse_qs(query).get("to", [None])[0] if len(query) <= 4096 else None
+        given = parse_qs(query) if len(query) <= 4096 else {}
+        wanted = given.get("to", [None])[0]
         back_to = safe_return(wanted, application)
         facts = RequestFacts(method="GET", host=visit.facts.host, target=back_to, kind=Kind.NAVIGATION)
         place = locate(facts, visit.policy)
@@ -135,7 +144,12 @@ class OwnEndpoints:
         if await self.session_of(visit, application) is not None:
             return self._replies.redirect(application.origin + back_to, visit.record)
         order = StartLogin(
-            place=place, portal=place.portal, provider=place.portal.providers[0], back_to=back_to, rule="own/login"
+            place=place,
+            portal=place.portal,
+            provider=place.portal.providers[0],
+            back_to=back_to,
+            rule="own/login",
+            prompt="login" if given.get("prompt") == ["login"] else None,
         )
         return await self.start_login(visit, order)
 
@@ -158,7 +172,7 @@ class OwnEndpoints:
     async def _logout(self, visit: Visit, application: Application, query: str) -> web.Response:
         entry = await self.session_of(visit, application)
         visit.entry = entry
-        form = await self._form(visit)
+        form = await form_of(visit, MAX_FORM)
         if form is None:
             return self._refuse(visit, 400, Reason.FORM_TOKEN_INVALID)
         if entry is None:
@@ -166,7 +180,8 @@ class OwnEndpoints:
         if not self._sign_outs.is_asked_by(entry, form.get("token", "")):
             return self._refuse(visit, 403, Reason.FORM_TOKEN_INVALID)
         onward = safe_return(form["to"], application) if "to" in form else _front(application, entry)
-        location = await self._sign_outs.end(application, entry, "user", visit.trace)
+        farewell = await self._sign_outs.end(application, entry, "user", visit.trace)
+        location = farewell.location
         if location is None and "to" in form:
             # A switch to another portal: its own sign-in follows.
             location = application.origin + onward
@@ -175,14 +190,15 @@ class OwnEndpoints:
         taken_back = [CookieChange(name, None) for name in flow_cookies(visit.head.cookies, application)]
         # A provider sends everybody back to one registered address: where to go on waits in the browser meanwhile.
         text = base64.urlsafe_b64encode(onward.encode()).decode()
-        value = self._signer.sign(f"next/{application.name}", text)
+        value = self._signer.sign(_next(application, farewell.state), text)
         put_cookies(response, application, [*taken_back, CookieChange("next", value, NEXT_LIFE)])
         return response
 
     async def _signed_out(self, visit: Visit, application: Application, query: str) -> web.Response:
-        signed = self._signer.unsign(
-            f"next/{application.name}", flow_cookies(visit.head.cookies, application).get("next", "")
-        )
+        # A provider gives `state` back (OIDC RP-Initiated Logout 1.0, section 3); another one's leads nowhere.
+        states = parse_qs(query, keep_blank_values=True).get("state", [""]) if len(query) <= 1024 else []
+        cookie = flow_cookies(visit.head.cookies, application).get("next", "")
+        signed = self._signer.unsign(_next(application, states[0]), cookie) if len(states) == 1 else None
         start = safe_return(base64.urlsafe_b64decode(signed).decode() if signed else None, application)
         page = self._replies.pages.signed_out(
             product=application.product.title, start=start, request_id=visit.record.request
@@ -224,23 +240,17 @@ class OwnEndpoints:
         put_cookies(response, application, [CookieChange("try", value, TRY_LIFE if on else None)])
         return response
 
-    async def _form(self, visit: Visit) -> dict[str, str] | None:
-        """A small form of ours; None if it is no such thing."""
-        if not visit.head.get(b"content-type").lower().startswith("application/x-www-form-urlencoded"):
-            return None
-        data = bytearray()
-        async for piece in visit.request.content.iter_any():
-            data += piece
-            if len(data) > MAX_FORM:
-                return None
-        try:
-            return {name: values[0] for name, values in parse_qs(data.decode("ascii"), max_num_fields=10).items()}
-        except ValueError:
-            return None
+    def _nothing(self, visit: Visit) -> web.Response:
+        return self._refuse(visit, 404, Reason.UNKNOWN_ENDPOINT)
 
     def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.Response:
         visit.record.outcome = "denied"
         return self._replies.refuse(from_decision(Deny(status=status, reason=reason), visit), visit.record)
+
+
+def _next(application: Application, state: str) -> str:
+    """Purpose of the cookie that remembers where to go on after a sign-out at the provider."""
+    return f"next/{application.name}/{state}"
 
 
 def _who(entry: Entry, application: Application) -> WhoAmI:

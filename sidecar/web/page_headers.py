@@ -46,17 +46,36 @@ def plain_headers(content_type: str, retry_after: int | None = None) -> Headers:
     )
 
 
+def framed_headers(framers: tuple[str, ...]) -> Headers:
+    """For a tiny page that only *framers* may frame: origins, as form targets are.
+
+    Raises:
+        ValueError: One is no origin.
+    """
+    ancestors = " ".join(_checked(framers)) or "'none'"
+    return (
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Security-Policy", f"default-src 'none'; frame-ancestors {ancestors}"),
+        ("Referrer-Policy", "no-referrer"),
+        *_always(None),
+    )
+
+
+def _checked(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Each is checked: a `;` in one would begin a directive of its own."""
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("a form target is an origin: scheme, host and port")
+    return origins
+
+
 def _policy(nonce: str, form_targets: tuple[str, ...], framed: bool) -> str:
-    """CSP 3. Each target is checked: a `;` in one would begin a directive of its own."""
-    for target in form_targets:
-        if not _ORIGIN.fullmatch(target):
-            raise ValueError("a form target is an origin: scheme, host and port")
+    """CSP 3."""
     return "; ".join(
         (
             "default-src 'none'",
             f"style-src 'nonce-{nonce}'",
             "img-src data:",
-            " ".join(("form-action 'self'", *form_targets)),
+            " ".join(("form-action 'self'", *_checked(form_targets))),
             "frame-ancestors *" if framed else "frame-ancestors 'none'",
             "base-uri 'none'",
         )

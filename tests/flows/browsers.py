@@ -14,6 +14,9 @@ from sidecar.domain.policy import (
     Application,
     Policy,
 )
+from sidecar.flows.barrier import Barrier
+from sidecar.flows.product_sessions import ProductSessions
+from sidecar.flows.revocations import Revocations
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.signin import Arrival, CookieChange, SignIn
 from sidecar.flows.signout import SignOuts
@@ -23,8 +26,10 @@ from tests.flows.fakes import (
     CountingChance,
     FakeClock,
     FakeLanding,
+    FakeProduct,
     FakeProvider,
     ListAudit,
+    MemoryMarkers,
     MemorySessionStore,
     MemorySpent,
     an_opening,
@@ -45,6 +50,8 @@ class Gate:
     def __post_init__(self) -> None:
         self.store = MemorySessionStore(self.diary)
         self.spent = MemorySpent(self.diary)
+        self.markers = MemoryMarkers(self.diary)
+        self.product = FakeProduct(self.diary)
         self.providers = {
             name: FakeProvider(name, known.issuer, self.diary) for name, known in self.policy.providers.items()
         }
@@ -56,12 +63,17 @@ class Gate:
     def restart(self) -> None:
         """A new process: nothing is left but the store and the keys."""
         now = lambda: self.policy  # noqa: E731
-        self.sessions = Sessions(self.store, self.signer, now, self.audit, self.clock, self.chance)
+        self.barrier = Barrier(self.markers, self.clock)
+        self.sessions = Sessions(self.store, self.barrier, self.signer, now, self.audit, self.clock, self.chance)
         self.sign_in = SignIn(
             self.providers, self.sealer, self.spent, self.sessions, now, self.audit, self.clock, self.chance
         )
         landings = {"jira": self.landing}
-        self.sign_outs = SignOuts(self.sessions, self.providers, landings, now, self.chance)
+        products = ProductSessions({"jira": self.product}, self.audit)
+        self.sign_outs = SignOuts(self.sessions, self.providers, landings, products, now, self.chance)
+        self.revocations = Revocations(
+            self.store, self.spent, self.barrier, self.sessions, products, now, self.audit, self.clock
+        )
 
     def application(self, name: str = "jira") -> Application:
         return self.policy.applications[name]

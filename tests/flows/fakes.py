@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlencode
 
+from sidecar.core.revocations import names_of
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
 from sidecar.domain.policy import (
@@ -23,7 +24,9 @@ from sidecar.domain.policy import (
     UsernameMapping,
 )
 from sidecar.domain.reason import Reason
+from sidecar.domain.revocation import Name
 from sidecar.domain.session import Session
+from sidecar.flows.accounts import AccountError
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Tokens
 from sidecar.flows.sessions import Opening, StateError
@@ -138,11 +141,9 @@ class MemorySessionStore(Outside):
         theirs = [s for s, _ in self.kept.values() if (s.application, s.identity.person) == (application, person)]
         return tuple(session.key for session in sorted(theirs, key=lambda session: session.created_at))
 
-    async def of_sid(self, issuer: str, sid: str) -> tuple[str, ...]:
-        await self._answer("of_sid")
-        return tuple(
-            key for key, (s, _) in self.kept.items() if (s.identity.person.issuer, s.identity.sid) == (issuer, sid)
-        )
+    async def named(self, name: Name) -> tuple[str, ...]:
+        await self._answer("named")
+        return tuple(key for key, (session, _) in self.kept.items() if name in names_of(session.identity))
 
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         await self._answer("sweep")
@@ -169,6 +170,25 @@ class MemorySpent(Outside):
         return fresh
 
 
+class MemoryMarkers(Outside):
+    """`flows.logout.Markers`; what a question hears was true when it was asked."""
+
+    def __init__(self, diary: list[str] | None = None) -> None:
+        super().__init__(diary)
+        self.kept: dict[str, tuple[UnixSeconds, UnixSeconds]] = {}
+
+    async def mark(self, subject: str, at: UnixSeconds, until: UnixSeconds) -> None:
+        old = self.kept.get(subject, (at, until))
+        if not self.down:
+            self.kept[subject] = max(old[0], at), max(old[1], until)
+        await self._answer("mark")
+
+    async def marked_at(self, subject: str, now: UnixSeconds) -> UnixSeconds | None:
+        at, until = self.kept.get(subject, (None, 0))
+        await self._answer("marked_at")
+        return at if until > now else None
+
+
 class FakeProvider(Outside):
     """`flows.login.Provider`: a small honest one. A code is good once, for its own verifier, nonce and address."""
 
@@ -180,6 +200,7 @@ class FakeProvider(Outside):
         self.codes: dict[str, tuple[AuthorizationRequest, Mapping[str, Claim]]] = {}
         self.failing: LoginError | None = None
         self.signs_out = True
+        self.auth_time = NOON
 
     async def authorization_url(self, request: AuthorizationRequest) -> str:
         await self._call("authorize")
@@ -189,7 +210,7 @@ class FakeProvider(Outside):
     def approves(self, state: str, who: str = "alice", **claims: Claim) -> str:
         """The person signs in: the query with which the browser goes back."""
         code = f"code-{len(self.codes)}"
-        told = {"iss": self.issuer, "sub": who, "preferred_username": who, "auth_time": NOON, **claims}
+        told = {"iss": self.issuer, "sub": who, "preferred_username": who, "auth_time": self.auth_time, **claims}
         self.codes[code] = self.asked[state], told
         return urlencode({"code": code, "state": state, "iss": self.issuer})
 
@@ -221,6 +242,15 @@ class FakeProvider(Outside):
         await self._answer(verb)
         if self.failing is not None:
             raise self.failing
+
+
+class FakeProduct(Outside):
+    """`flows.product_sessions.EndsSessions`."""
+
+    async def end_sessions(self, username: str) -> None:
+        self.diary.append(f"end_sessions {username}")
+        if self.down:
+            raise AccountError(Reason.CONNECTOR_UNREACHABLE, "down")
 
 
 class FakeLanding:
@@ -308,7 +338,12 @@ def an_identity(who: str = "alice", provider: str = "staff", **changes: Claim) -
 
 def an_opening(who: str = "alice", portal: str = "agents", application: str = "jira") -> Opening:
     return Opening(
-        application=application, portal=portal, identity=an_identity(who), refresh_token=None, id_token="an.id.token"
+        application=application,
+        portal=portal,
+        identity=an_identity(who),
+        began=UnixSeconds(NOON),
+        refresh_token=None,
+        id_token="an.id.token",
     )
 
 

@@ -35,7 +35,7 @@ def browser(gate: Gate) -> Browser:
 
 
 async def signed_out(gate: Gate, entry: Entry) -> str | None:
-    return await gate.sign_outs.end(gate.application(), entry, "user", TRACE)
+    return (await gate.sign_outs.end(gate.application(), entry, "user", TRACE)).location
 
 
 async def test_only_the_form_of_this_session_may_ask(gate: Gate, browser: Browser) -> None:
@@ -80,7 +80,8 @@ async def test_a_person_signs_out_here_at_the_application_and_at_the_provider(ga
     query = parse_qs(urlsplit(location).query)
     assert (query["id_token_hint"], query["post_logout_redirect_uri"]) == (["an.id.token"], [BACK])
     # Ours first: whatever fails after it, the session is over.
-    assert gate.diary == ["end", "landing ends", "end_session"]
+    await gate.settle()
+    assert gate.diary == ["end", "landing ends", "end_session", "end_sessions alice"]
     assert await browser.entry() is None
     assert (gate.store.kept, gate.audit.causes(), closed) == ({}, ["user"], ["stream"])
     assert gate.landing.ended == [entry.session.key]
@@ -145,7 +146,7 @@ async def test_an_application_that_is_down_is_no_hindrance(
 async def test_an_application_without_a_landing_is_no_hindrance(gate: Gate) -> None:
     wiki = Browser(gate, "wiki")
     entry = await wiki.signs_in("/display/X", "writers")
-    location = await gate.sign_outs.end(gate.application("wiki"), entry, "user", TRACE)
+    location = (await gate.sign_outs.end(gate.application("wiki"), entry, "user", TRACE)).location
     assert location is not None
     assert "wiki.example.com%2F.lychgate%2Fsigned-out" in location
     assert gate.landing.ended == []

@@ -47,7 +47,7 @@ class Site:
         proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
         listen: Keys to change in how the gate listens.
         trusted: Proxies in front.
-        agents, support, jira: Keys to change in the configuration of the portals and the application.
+        accounts, agents, support, jira: Keys to change in the configuration of accounts, portals and application.
         upstream: Address of another application than the stand-in; accounts are then left alone.
         sign_out: Whether a sign-out goes on to the provider.
         clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
@@ -59,6 +59,7 @@ class Site:
     proof: str = "assertion"
     listen: Mapping[str, Any] = field(default_factory=dict)
     trusted: Sequence[str] = ()
+    accounts: Mapping[str, Any] = field(default_factory=dict)
     agents: Mapping[str, Any] = field(default_factory=dict)
     support: Mapping[str, Any] = field(default_factory=dict)
     jira: Mapping[str, Any] = field(default_factory=dict)
@@ -285,6 +286,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         "adopt": "by_username",
         "create": True,
         "groups": {"map": [{"from": "okta-jira-users", "to": "jira-software-users"}]},
+        **site.accounts,
     }
     landing: dict[str, Any] = {"header": "X-Lychgate-User", "proof": site.proof}
     if site.proof == "secret":
@@ -394,4 +396,5 @@ def _client(provider: str, url: str, secret: str) -> Client:
         secret=secret,
         redirect_uris=tuple(f"{base}/.lychgate/callback/{provider}" for base in bases),
         post_logout_redirect_uris=tuple(f"{base}/.lychgate/signed-out" for base in bases),
+        backchannel_logout_uri=f"{url}/.lychgate/backchannel-logout/{provider}",
     )

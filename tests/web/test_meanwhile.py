@@ -111,6 +111,7 @@ async def _renew(world: World, entry: Entry) -> None:
         application=session.application,
         portal=session.portal,
         identity=session.identity,
+        began=session.created_at,
         refresh_token=session.refresh_token,
         id_token=session.id_token,
     )

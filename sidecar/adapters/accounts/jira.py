@@ -73,6 +73,12 @@ class JiraConnector:
             case _:
                 assert_never(step)
 
+    async def end_sessions(self, username: str) -> None:
+        """End all of Jira's own sessions of an account. See `flows.product_sessions.EndsSessions`."""
+        answer = await self._call("DELETE", f"/user/session/{quote(username, safe='')}")
+        if answer.status not in (200, 204, 404):
+            raise _unexpected(answer, "ending the sessions of an account")
+
     async def _create(self, step: Create) -> StepResult:
         # No password: Jira makes a random one. No application: seats come with groups only.
         body = {

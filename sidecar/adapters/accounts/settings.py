@@ -104,6 +104,11 @@ class AccountSettings(Settings):
         description="Most memberships that may be taken from all people together within an hour; the rest is held back "
         "and told as `group.removal_skipped`, so that a mistake at the provider does not empty groups.",
     )
+    end_sessions: bool = Field(
+        default=False,
+        description="When somebody signs out or is signed out from outside, end the application's own sessions of the "
+        "account as well, however they began (Jira: needs `token`).",
+    )
     time_budget: Annotated[Seconds, AfterValidator(between(1, 120))] = Field(
         default=15, description="How long a first request may wait for its account before a page asks to try again."
     )

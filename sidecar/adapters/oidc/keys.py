@@ -14,7 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from sidecar.adapters.oidc.http import DOCUMENT_LIMIT, Outbound, failure
-from sidecar.adapters.oidc.remembered import Remembered
+from sidecar.adapters.oidc.remembered import Budget, Remembered
 from sidecar.domain.reason import Reason
 from sidecar.flows.telling import Clock
 
@@ -87,9 +87,9 @@ class Keys:
         """
         return await self._remembered.get()
 
-    async def get_newer(self, than: KeySet) -> KeySet:
+    async def get_newer(self, than: KeySet, budget: Budget) -> KeySet:
         """For a token that no key of *than* fits: newer keys, or the same again."""
-        return await self._remembered.get_newer(than)
+        return await self._remembered.get_newer(than, budget)
 
     async def close(self) -> None:
         """Stop a fetch that is under way."""

@@ -16,7 +16,8 @@ from sidecar.adapters.oidc.config import ProviderConfig, UserInfo
 from sidecar.adapters.oidc.discovery import Discovery
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
 from sidecar.adapters.oidc.keys import Keys
-from sidecar.adapters.oidc.tokens import read_header, verify
+from sidecar.adapters.oidc.notices import Notices
+from sidecar.adapters.oidc.signatures import Signatures
 from sidecar.core.claims import freeze_claims, groups_from, with_userinfo
 from sidecar.core.tokens import (
     Expected,
@@ -37,7 +38,11 @@ LONGEST_HINT = 6_000
 
 
 class OidcProvider:
-    """One OpenID provider. *session* comes from `http.open_session` and belongs to the caller."""
+    """One OpenID provider. *session* comes from `http.open_session` and belongs to the caller.
+
+    Attributes:
+        notices: Reads what the provider posts to us to end sessions.
+    """
 
     def __init__(self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock) -> None:
         self._config = config
@@ -46,6 +51,8 @@ class OidcProvider:
         self._client = CodeClient(config, self._outbound)
         self._discovery = Discovery(config, self._outbound, clock)
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
+        self._signatures = Signatures(self._keys, config.algorithms)
+        self.notices = Notices(config, self._signatures, clock)
 
     async def close(self) -> None:
         """Stop fetches that are under way. The session stays open."""
@@ -95,7 +102,7 @@ class OidcProvider:
             max_age=grant.max_age,
         )
         try:
-            header, claims = await self._verified(answer.id_token)
+            header, claims = await self._signatures.verified(answer.id_token, "answer")
             check_id_token(header, claims, expected, self._clock.now())
             frozen = freeze_claims(claims)
         except TokenFault as fault:
@@ -117,7 +124,7 @@ class OidcProvider:
         try:
             if answer.id_token is None:
                 return await self._confirmed(person, answer, refresh_token)
-            header, claims = await self._verified(answer.id_token)
+            header, claims = await self._signatures.verified(answer.id_token, "answer")
             check_refreshed(header, claims, self._expected_again(person, answer), self._clock.now())
             frozen = freeze_claims(claims)
         except TokenFault as fault:
@@ -152,21 +159,6 @@ class OidcProvider:
             person=person,
             subject_claim=self._config.subject_claim,
         )
-
-    async def _verified(self, text: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
-        """Header and claims of a token that one of the provider's keys signed."""
-        token = read_header(text, self._config.algorithms)
-        keys = await self._keys.get()
-        candidates = keys.for_token(token.algorithm, token.kid)
-        claims = verify(token, candidates)
-        if claims is None and not any(key.kid == token.kid for key in candidates if key.kid is not None):
-            # The key is one that we do not know yet, or the token does not say which it is: keys may have changed.
-            newer = await self._keys.get_newer(keys)
-            if newer is not keys:
-                claims = verify(token, newer.for_token(token.algorithm, token.kid))
-        if claims is None:
-            raise TokenFault("no key of the provider made the signature")
-        return token.header, claims
 
     async def _tokens(
         self, claims: Mapping[str, Claim], id_token: str, answer: TokenAnswer, old_refresh_token: str | None = None

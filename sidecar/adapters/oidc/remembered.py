@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, Literal, TypeVar
 
 from sidecar.flows.login import LoginError
 from sidecar.flows.telling import Clock
@@ -19,8 +19,12 @@ RENEW_AFTER = 3_600
 STALE_AFTER = 86_400
 """Seconds after which a sign-in waits for the renewal; the last good document serves only if that fails."""
 
-FORCE_PAUSE = 300
-"""Seconds between two renewals that an unknown key id forces."""
+FORCE_PAUSE: Mapping[str, int] = {"answer": 10, "posted": 300}
+"""Seconds between two renewals that an unknown key id forces. What the provider itself answered to us cannot be made up
+by anybody else, so a key that was changed twice in a minute costs nobody a sign-in. What strangers post to us has a
+budget of its own, and never uses up the other one."""
+
+Budget = Literal["answer", "posted"]
 
 RETRY_PAUSE = 10
 """Seconds for which a failed provider is left alone."""
@@ -42,7 +46,7 @@ class Remembered(Generic[T]):
         self._clock = clock
         self._value: T | None = None
         self._fetched_at = float("-inf")
-        self._forced_at = float("-inf")
+        self._forced_at: dict[Budget, float] = {}
         self._failed_at = float("-inf")
         self._failure: LoginError | None = None
         self._task: asyncio.Task[None] | None = None
@@ -60,15 +64,16 @@ class Remembered(Generic[T]):
             self._start()
         return self._last_good()
 
-    async def get_newer(self, than: T) -> T:
+    async def get_newer(self, than: T, budget: Budget) -> T:
         """A document newer than *than* if there may be one now; else the same again. Never raises for want of it."""
         if self._value is not None and self._value is not than:
             return self._value
         if self._task is None:
             now = self._clock.monotonic()
-            if now - self._forced_at < FORCE_PAUSE or self._start() is None:
+            since = now - self._forced_at.get(budget, float("-inf"))
+            if since < FORCE_PAUSE[budget] or self._start() is None:
                 return than
-            self._forced_at = now
+            self._forced_at[budget] = now
         await self._renewed()
         return self._value if self._value is not None else than
 

@@ -65,6 +65,15 @@ SESSIONS = Schema(
             """,
             "CREATE INDEX markers_until ON markers (until)",
         ),
+        (
+            # By which providers name people when they end sessions. Sessions from before have neither, and are found by
+            # their person.
+            "ALTER TABLE sessions ADD COLUMN subject BLOB",
+            "ALTER TABLE sessions ADD COLUMN email BLOB",
+            "CREATE INDEX sessions_subject ON sessions (subject, created) WHERE subject IS NOT NULL",
+            "CREATE INDEX sessions_email ON sessions (email, created) WHERE email IS NOT NULL",
+            "CREATE INDEX sessions_unnamed ON sessions (person) WHERE subject IS NULL",
+        ),
     ),
 )
 

@@ -10,10 +10,18 @@ from sqlite3 import Connection
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.database import Database, hashed
 from sidecar.core.records import session_from_bytes, session_to_bytes
+from sidecar.core.revocations import names_of
 from sidecar.domain.identity import Person, UnixSeconds
+from sidecar.domain.revocation import By, Name
 from sidecar.domain.session import Session
 
 PURPOSE = "session record"
+
+_WHERE = {
+    By.SID: "sid = ?",
+    By.SUBJECT: "subject = ? OR (subject IS NULL AND person = ?)",
+    By.EMAIL: "email = ?",
+}
 
 SWEEP_BATCH = 256
 """Sessions that one transaction of a sweep removes: requests get their turn in between."""
@@ -31,13 +39,14 @@ class SqliteSessions:
 
         def work(connection: Connection) -> None:
             connection.execute(
-                "INSERT INTO sessions (key, application, person, sid, created, ends, seen, version, record)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO sessions"
+                " (key, application, person, sid, subject, email, created, ends, seen, version, record)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     session.key,
                     session.application,
                     hashed(session.identity.person.issuer, session.identity.person.subject),
-                    _sid(session),
+                    *_names(session),
                     session.created_at,
                     session.ends_at,
                     session.created_at,
@@ -63,9 +72,10 @@ class SqliteSessions:
 
         def work(connection: Connection) -> bool:
             changed = connection.execute(
-                "UPDATE sessions SET sid = ?, ends = ?, version = ?, record = ? WHERE key = ? AND version = ?",
+                "UPDATE sessions SET sid = ?, subject = ?, email = ?, ends = ?, version = ?, record = ?"
+                " WHERE key = ? AND version = ?",
                 (
-                    _sid(session),
+                    *_names(session),
                     session.ends_at,
                     session.version,
                     self._sealed(session),
@@ -103,13 +113,13 @@ class SqliteSessions:
 
         return await self._database.do(work)
 
-    async def of_sid(self, issuer: str, sid: str) -> tuple[str, ...]:
-        """Keys of the sessions that the provider knows as *sid*."""
+    async def named(self, name: Name) -> tuple[str, ...]:
+        """Keys of the sessions, at all applications, that can be revoked under *name*, the oldest first."""
+        hash_ = hashed(name.issuer, name.value)
+        where, values = _WHERE[name.by], (hash_, hash_) if name.by is By.SUBJECT else (hash_,)
 
         def work(connection: Connection) -> tuple[str, ...]:
-            rows = connection.execute(
-                "SELECT key FROM sessions WHERE sid = ? ORDER BY created, rowid", (hashed(issuer, sid),)
-            )
+            rows = connection.execute(f"SELECT key FROM sessions WHERE {where} ORDER BY created, rowid", values)  # noqa: S608 - fixed texts
             return tuple(key for (key,) in rows)
 
         return await self._database.do(work)
@@ -142,6 +152,7 @@ class SqliteSessions:
         return None if plain is None else session_from_bytes(plain)
 
 
-def _sid(session: Session) -> bytes | None:
-    sid = session.identity.sid
-    return None if sid is None else hashed(session.identity.person.issuer, sid)
+def _names(session: Session) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """What the columns `sid`, `subject` and `email` hold."""
+    found = {name.by: hashed(name.issuer, name.value) for name in names_of(session.identity)}
+    return found.get(By.SID), found.get(By.SUBJECT), found.get(By.EMAIL)

@@ -95,6 +95,7 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
         "create": accounts.create,
         "reactivate": accounts.reactivate is Reactivation.ANY,
         "update": bool(accounts.update),
+        "end_sessions": accounts.end_sessions,
         "groups": bool(accounts.groups.map or accounts.groups.default or accounts.groups.admin),
     }
     for key in (key for key, wanted in asked.items() if wanted):

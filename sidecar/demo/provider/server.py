@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -58,6 +58,10 @@ class RunningProvider:
     def rotate_key(self, *, keep_old: bool = True) -> str:
         """Sign with a new key from now on and give its id; the old one may stay published."""
         return self._instance.keys.rotate(keep_old=keep_old)
+
+    def sign(self, claims: Mapping[str, object], typ: str) -> str:
+        """Any token at all with the provider's good signature; `fault` spoils it as it does others."""
+        return self._instance.keys.sign(claims, typ, self.provider.fault)
 
     async def end_session_of(self, sub: str, *, name_session: bool = True) -> list[Delivery]:
         """End all sessions of a person, revoke their tokens, send logout tokens.

@@ -102,6 +102,31 @@ SIGN_IN: Mapping[Reason, Text] = {
         "Sign out at the sign-in service and choose your work account for {product}.",
         "The person is outside the provider's fence (`tenants`, `hd`, `only`).",
     ),
+    Reason.SESSION_REVOKED: Text(
+        403,
+        "Your sign-in was ended",
+        "The sign-in service ended your sign-in before you could be let in.",
+        "Sign in again; you will be asked who you are.",
+        "A logout token, a front-channel logout or a global token revocation named this person or sign-in, and the "
+        "authentication came before it. The next sign-in asks the provider for a new one (`prompt=login`).",
+    ),
+    Reason.LOGOUT_TOKEN_INVALID: Text(
+        400,
+        "This is no sign-out that we can act on",
+        "What was sent to end a sign-in was not proven to be the sign-in service's.",
+        "Nothing was changed.",
+        "Something was posted to a logout address that is not the provider's, is too old, was used before or names "
+        "nobody. `sessions.revoked` says which check failed. If the provider itself is refused, compare the clocks, "
+        "the client id and the address that is registered there.",
+    ),
+    Reason.TOO_MANY_FAILURES: Text(
+        429,
+        "Too much of this is wrong",
+        "Too many wrong requests came to this address within a minute.",
+        "Wait a minute.",
+        "More than 120 forged or broken requests reached the logout addresses within a minute. Those of the provider "
+        "are acted on all the same; the rest is no longer told one by one.",
+    ),
     Reason.LOGIN_LOOP: Text(
         403,
         "Signing in does not hold",

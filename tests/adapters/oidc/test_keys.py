@@ -55,17 +55,31 @@ async def test_a_rotation_costs_no_sign_in(server: StandIn, build: Build) -> Non
     assert server.counts["/jwks"] == 2
 
 
-async def test_many_unknown_ids_force_one_fetch_in_five_minutes(
-    server: StandIn, build: Build, clock: HandClock
-) -> None:
+async def test_many_unknown_ids_force_one_fetch_in_ten_seconds(server: StandIn, build: Build, clock: HandClock) -> None:
     provider = build()
     await sign_in(server, provider)
     for number in range(5):
         assert await is_refused(server, provider, RSA_TWO, f"unknown-{number}") == Reason.TOKEN_INVALID
+        clock.seconds += 1.9
+    assert server.counts["/jwks"] == 2
+    clock.seconds += 0.5
+    assert await is_refused(server, provider, RSA_TWO, "unknown") == Reason.TOKEN_INVALID
+    assert server.counts["/jwks"] == 3
+
+
+async def test_what_strangers_post_forces_one_fetch_in_five_minutes_and_none_of_a_sign_in(
+    server: StandIn, build: Build, clock: HandClock
+) -> None:
+    provider = build()
+    await sign_in(server, provider)
+    forged = signed(server.claims(), RSA_TWO, kid="forged")
+    for _ in range(5):
+        with pytest.raises(LoginError, match="logout_token_invalid"):
+            await provider.notices.logout(forged)
         clock.seconds += 59
     assert server.counts["/jwks"] == 2
-    clock.seconds = 300
-    assert await is_refused(server, provider, RSA_TWO, "unknown") == Reason.TOKEN_INVALID
+    server.keys = [public(RSA_TWO)]
+    assert await sign_in(server, provider, RSA_TWO, "two") == "s-1"
     assert server.counts["/jwks"] == 3
 
 

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State
 from sidecar.domain.identity import Person
+from sidecar.domain.revocation import By, Name
+from sidecar.domain.session import Session
 from sidecar.flows.sessions import StateError
 from tests.adapters.state.conftest import Opener
 from tests.adapters.state.samples import ANNA, BERT, KEY, OTHER_KEY, SEALER, a_session, at, next_of
 
 HOUR = 3600
+
+
+def named(key: str, *, sub: str | None = None, email: str | None = None, **changes: Any) -> Session:
+    """A session of Anna with other names."""
+    session = a_session(key, **changes)
+    claims = {**session.identity.claims, **({} if email is None else {"email": email})}
+    return replace(session, identity=replace(session.identity, sub=sub, claims=claims))
+
+
+def sid(value: str) -> Name:
+    return Name(ANNA.issuer, By.SID, value)
 
 
 async def test_a_session_comes_back_as_it_was_added(state: State) -> None:
@@ -71,7 +86,7 @@ async def test_a_refresh_that_comes_after_the_logout_revives_nothing(state: Stat
     await state.sessions.touch(session.key, at(10))
     assert await state.sessions.get(session.key) is None
     assert await state.sessions.of_person("jira", ANNA) == ()
-    assert await state.sessions.of_sid(ANNA.issuer, "s") == ()
+    assert await state.sessions.named(sid("s")) == ()
 
 
 async def test_refresh_and_logout_at_once_leave_no_session_in_any_order(state: State) -> None:
@@ -123,14 +138,33 @@ async def test_the_sessions_of_a_sid_are_those_of_its_issuer_at_every_applicatio
     await state.sessions.add(a_session("three", sid="t"))
     await state.sessions.add(a_session("four", sid="s", person=Person("https://elsewhere", "x")))
     await state.sessions.add(a_session("five"))
-    assert sorted(await state.sessions.of_sid(ANNA.issuer, "s")) == ["one", "two"]
+    assert sorted(await state.sessions.named(sid("s"))) == ["one", "two"]
 
 
 async def test_a_sid_that_a_refresh_changed_is_found_under_the_new_one(state: State) -> None:
     await state.sessions.add(a_session("one", sid="old"))
     await state.sessions.replace(next_of(a_session("one", sid="new")))
-    assert await state.sessions.of_sid(ANNA.issuer, "old") == ()
-    assert await state.sessions.of_sid(ANNA.issuer, "new") == ("one",)
+    assert await state.sessions.named(sid("old")) == ()
+    assert await state.sessions.named(sid("new")) == ("one",)
+
+
+@pytest.mark.parametrize("sub", [None, "pairwise"], ids=["by its key", "where the key is another claim"])
+async def test_the_sessions_of_a_subject_are_found_at_every_application(state: State, sub: str | None) -> None:
+    await state.sessions.add(named("one", sub=sub))
+    await state.sessions.add(named("two", sub=sub, application="wiki"))
+    await state.sessions.add(a_session("three", person=BERT))
+    await state.sessions.add(a_session("four", person=Person("https://elsewhere", ANNA.subject)))
+    assert ("one", "two") == await state.sessions.named(Name(ANNA.issuer, By.SUBJECT, sub or ANNA.subject))
+    assert sub is None or () == await state.sessions.named(Name(ANNA.issuer, By.SUBJECT, ANNA.subject))
+
+
+async def test_the_sessions_of_an_address_are_found_whatever_its_letter_case(state: State) -> None:
+    await state.sessions.add(named("one", email="Anna@Example.com"))
+    await state.sessions.add(named("two", email="bert@example.com"))
+    await state.sessions.add(a_session("three"))
+    assert ("one",) == await state.sessions.named(Name(ANNA.issuer, By.EMAIL, "anna@example.com"))
+    await state.sessions.replace(next_of(named("one", email="anna@example.org")))
+    assert () == await state.sessions.named(Name(ANNA.issuer, By.EMAIL, "anna@example.com"))
 
 
 async def test_the_sweep_removes_what_is_dead_and_nothing_else(state: State) -> None:
@@ -164,7 +198,7 @@ async def test_sessions_outlive_the_process(reopen: Opener) -> None:
         await state.sessions.end("ended")
     async with reopen(SEALER) as state:
         assert await state.sessions.get("kept") == (a_session("kept", sid="s"), at(7))
-        assert await state.sessions.of_sid(ANNA.issuer, "s") == ("kept",)
+        assert await state.sessions.named(sid("s")) == ("kept",)
         assert await state.sessions.get("ended") is None
 
 

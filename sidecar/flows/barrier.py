@@ -1,0 +1,72 @@
+"""What was revoked, asked whenever a session begins or changes.
+
+Used by `flows.sessions` and `flows.revocations`. The order leaves no gap: whoever opens a session stores it and asks
+here afterwards; whoever revokes marks here and looks for sessions afterwards. One of the two sees the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sidecar.core.revocations import came_before, is_named, marker, marker_there, names_of
+from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.revocation import Name, Revocation
+from sidecar.flows.logout import Markers
+from sidecar.flows.telling import Clock
+
+
+class Barrier:
+    """Markers in the store; and in memory what the store could not be told yet."""
+
+    def __init__(self, markers: Markers, clock: Clock) -> None:
+        self._markers = markers
+        self._clock = clock
+        self._untold: dict[Name, Revocation] = {}
+
+    async def bars(self, identity: Identity, began: UnixSeconds) -> bool:
+        """Whether an authentication that *began* then was revoked since.
+
+        Raises:
+            StateError: nobody knows; the caller refuses.
+        """
+        if self.holds(identity, began):
+            return True
+        now = self._clock.now()
+        for name in names_of(identity):
+            at = await self._markers.marked_at(marker(name), now)
+            there = await self._markers.marked_at(marker_there(name), now)
+            if came_before(identity, began, at, there):
+                return True
+        return False
+
+    def holds(self, identity: Identity, began: UnixSeconds) -> bool:
+        """Whether it is among what the store could not be told yet; in memory, at once."""
+        return any(
+            is_named(identity, untold) and came_before(identity, began, untold.at, untold.issued_at)
+            for untold in self._untold.values()
+        )
+
+    def raise_at_once(self, revocation: Revocation) -> None:
+        """Bar it in this process, until `mark` has told the store."""
+        self._untold[Name(revocation.issuer, revocation.by, revocation.value)] = revocation
+
+    async def mark(self, revocation: Revocation, until: UnixSeconds) -> None:
+        """Tell the store; kept there until *until*.
+
+        Raises:
+            StateError: it could not be told; this process bars it all the same.
+        """
+        name = Name(revocation.issuer, revocation.by, revocation.value)
+        await self._markers.mark(marker(name), revocation.at, until)
+        if revocation.issued_at is not None:
+            await self._markers.mark(marker_there(name), revocation.issued_at, until)
+
+    def told(self, revocation: Revocation) -> None:
+        """The store knows, and no session of it is left there."""
+        name = Name(revocation.issuer, revocation.by, revocation.value)
+        if self._untold.get(name) == revocation:
+            del self._untold[name]
+
+    def untold(self) -> Iterable[Revocation]:
+        """What the store could not be told yet."""
+        return tuple(self._untold.values())

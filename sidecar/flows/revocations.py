@@ -1,0 +1,177 @@
+"""Sessions ended from outside: one core, whichever door the word came through.
+
+First this process ends what it remembers, and streams close; then the store gets its markers; then every session that
+the store knows under that name ends, at all applications. What the store could not be told is barred in memory and told
+again every minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from sidecar.core.logins import ATTEMPT_LIFE, SKEW
+from sidecar.core.logout_tokens import OLDEST, Notice
+from sidecar.core.standing import standing_of
+from sidecar.domain.events import Code, Event
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.policy import Policy
+from sidecar.domain.reason import Reason
+from sidecar.domain.revocation import By, Name, Revocation
+from sidecar.domain.session import Session
+from sidecar.flows.barrier import Barrier
+from sidecar.flows.login import LoginError, SpentStates
+from sidecar.flows.product_sessions import ProductSessions
+from sidecar.flows.sessions import Sessions, SessionStore, StateError
+from sidecar.flows.telling import Audit, Clock, Trace
+
+LOG = logging.getLogger(__name__)
+
+
+class Notices(Protocol):
+    """What one provider posts to us. Every method raises `LoginError` for what is not proven to be the provider's."""
+
+    async def logout(self, token: str) -> Notice:
+        """A logout token (OIDC Back-Channel Logout 1.0)."""
+        ...
+
+    async def revocation(self, token: str, audience: str) -> Notice:
+        """The token that vouches for a global token revocation posted to *audience*."""
+        ...
+
+    def subject(self, body: bytes) -> tuple[By, str]:
+        """Whose sessions the body of a global token revocation names."""
+        ...
+
+
+class Revocations:
+    """Carries them out."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        spent: SpentStates,
+        barrier: Barrier,
+        sessions: Sessions,
+        products: ProductSessions,
+        policy: Callable[[], Policy],
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._spent = spent
+        self._barrier = barrier
+        self._sessions = sessions
+        self._products = products
+        self._policy = policy
+        self._audit = audit
+        self._clock = clock
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def once(self, provider: str, notice: Notice) -> None:
+        """Use a notice up.
+
+        When nobody can say whether it was used before, it counts: a sign-out too many does less harm than one too few.
+
+        Raises:
+            LoginError: `logout_token_invalid`: it was used before.
+        """
+        until = UnixSeconds(notice.issued_at + OLDEST + 2 * SKEW)
+        try:
+            fresh = await self._spent.spend(json.dumps(["notice", provider, notice.token]), until)
+        except StateError as error:
+            LOG.warning("whether a notice of %s was used before cannot be told: %s", provider, error)
+            return
+        if not fresh:
+            raise LoginError(Reason.LOGOUT_TOKEN_INVALID, "the token was used before")
+
+    async def revoke(self, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
+        """End all sessions that it names; how many the store knew.
+
+        Raises:
+            StateError: the store could not be told. This process has ended them, and tells the store again.
+        """
+        self._barrier.raise_at_once(revocation)
+        self._sessions.end_at_hand(revocation)
+        return await self._shielded(self._carry_out(revocation, provider, door, trace))
+
+    async def end_known(self, name: Name, provider: str, door: str, trace: Trace) -> int:
+        """End the sessions of *name* if there are any; without any nothing is kept, whoever asks.
+
+        For a door at which nobody proves anything.
+
+        Raises:
+            StateError: as with `revoke`.
+        """
+        if not await self._store.named(name):
+            return 0
+        now = self._clock.now()
+        revocation = Revocation(issuer=name.issuer, by=name.by, value=name.value, at=now)
+        return await self.revoke(revocation, provider, door, trace)
+
+    def refused(self, provider: str, door: str, error: LoginError, trace: Trace) -> None:
+        """Tell of a notice that was not acted on."""
+        self._tell(provider, door, error.reason, trace, detail=error.detail)
+
+    async def retry(self) -> None:
+        """Tell the store what it could not be told before. Called every minute.
+
+        Raises:
+            StateError: it still cannot.
+        """
+        for revocation in self._barrier.untold():
+            _ = await self._shielded(self._carry_out(revocation, "", "again", Trace()))
+
+    async def close(self) -> None:
+        """Let what was begun come to its end."""
+        while self._tasks:
+            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _carry_out(self, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
+        absolute = self._policy().limits.absolute
+        await self._barrier.mark(revocation, UnixSeconds(revocation.at + absolute + ATTEMPT_LIFE + SKEW))
+        ended = 0
+        for key in await self._store.named(Name(revocation.issuer, revocation.by, revocation.value)):
+            found = await self._store.get(key)
+            if found is not None and found[0].created_at > revocation.at:
+                # Somebody signed in again before the store could be told.
+                continue
+            session = await self._sessions.end(key, "revoked", trace)
+            if session is not None:
+                ended += 1
+                self._products.end_soon(session, self._username(session), trace)
+        self._barrier.told(revocation)
+        self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended)
+        return ended
+
+    def _username(self, session: Session) -> str | None:
+        standing = standing_of(session, self._policy())
+        return standing.username if standing is not None else None
+
+    def _tell(self, provider: str, door: str, reason: Reason, trace: Trace, **facts: str | int) -> None:
+        self._audit.tell(
+            Event(
+                code=Code.SESSIONS_REVOKED,
+                outcome="success" if reason is Reason.OK else "failure",
+                reason=reason,
+                request=trace.request,
+                source=trace.source,
+                provider=provider,
+                facts={"door": door, **facts},
+            )
+        )
+
+    async def _shielded(self, work: Coroutine[Any, Any, int]) -> int:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever waited may be gone: then nobody else would look at the error.
+            _ = task.exception()
