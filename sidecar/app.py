@@ -151,7 +151,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
-        minutely = _minutely(sessions, revocations, gateway)
+        minutely = _minutely(sessions, revocations, recheck, gateway)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
@@ -229,9 +229,12 @@ async def _open(
     return listener.port
 
 
-def _minutely(sessions: Sessions, revocations: Revocations, gateway: Gateway) -> Callable[[], Awaitable[None]]:
+def _minutely(
+    sessions: Sessions, revocations: Revocations, recheck: Recheck, gateway: Gateway
+) -> Callable[[], Awaitable[None]]:
     async def work() -> None:
         await revocations.retry()
+        await recheck.retry()
         await sessions.sweep()
         await gateway.review()
 

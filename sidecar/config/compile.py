@@ -132,6 +132,7 @@ def _rule(portal: str, number: int, rule: RuleSettings, product: Product) -> Rul
         methods=None if rule.methods is None else frozenset(rule.methods),
         condition=_condition(rule.require),
         fresh=rule.fresh,
+        acr=rule.acr or (),
     )
 
 

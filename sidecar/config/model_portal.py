@@ -15,6 +15,7 @@ from sidecar.domain.policy import Answer, Mode
 
 _METHOD = re.compile(r"[A-Z]{2,20}")
 _PORTAL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_ACR = re.compile(r"[\x21-\x7e]{1,120}")
 _RULE_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
@@ -32,6 +33,15 @@ def _portal_paths(value: tuple[str, ...]) -> tuple[str, ...]:
                 f"{path} is no prefix of a portal",
                 "write plain segments without * and without a slash at the end, such as /servicedesk/customer",
             )
+    return value
+
+
+def _acr(value: tuple[str, ...]) -> tuple[str, ...]:
+    for kind in value:
+        if not _ACR.fullmatch(kind):
+            raise fault(f"{kind} is no kind of sign-in", "write one value per entry, as the provider does: no blanks")
+    if len(value) > 8:
+        raise fault("names more than 8 kinds of sign-in", "name those that are enough, the best first")
     return value
 
 
@@ -82,6 +92,12 @@ class RuleSettings(Settings):
     require: Demand = Field(default=None, description="Demand on the claims.")
     fresh: Annotated[Seconds, AfterValidator(between(60, 86_400))] | None = Field(
         default=None, description="The sign-in may be at most so old; otherwise the person signs in again."
+    )
+
+    acr: Annotated[SomeWords, AfterValidator(_acr)] | None = Field(
+        default=None,
+        description="The sign-in must have been of one of these kinds (`acr`, as the provider writes them); otherwise "
+        "the person signs in again, and the provider is asked for them (`acr_values`).",
     )
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, quote
 
+from sidecar.core.ages import ClaimsAge, is_stepped_up
 from sidecar.core.credentials import credential_kind
 from sidecar.core.passwords import query_has
 from sidecar.core.redirects import safe_return
 from sidecar.core.routing import OWN_PREFIX
-from sidecar.core.traits import is_unconditional
+from sidecar.core.traits import is_unconditional, takes
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, SignOut, StartLogin
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Answer, Mode, Policy, Portal, Rule
@@ -27,11 +28,19 @@ _PAGES = frozenset({Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW})
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A live session and how it stands. *renew*: its claims or its life should be renewed at the next navigation."""
+    """A live session and how it stands.
+
+    Attributes:
+        renew: Its claims or its life should be renewed silently at the next navigation.
+        claims: How old its claims are.
+        unconfirmed: The provider does not confirm it without asking the person.
+    """
 
     session: Session
     standing: Standing
     renew: bool = False
+    claims: ClaimsAge = ClaimsAge.CURRENT
+    unconfirmed: bool = False
 
 
 def decide(
@@ -107,7 +116,7 @@ def _closed_by_rule(facts: RequestFacts, place: Place, matching: tuple[int, ...]
     """A denial that asks nothing of the person holds for machines and strangers too."""
     for number in matching:
         rule = place.portal.rules[number]
-        if not _takes(rule, facts):
+        if not takes(rule, facts.method):
             continue
         if rule.answer is not Answer.DENY:
             return None
@@ -216,7 +225,8 @@ def _by_reading(
     rule = place.portal.rules[number] if number is not None else None
     rule_id = rule.id if rule is not None else f"{place.portal.name}/default"
     if rule is not None and rule.answer is Answer.PUBLIC and not _is_upgrade(facts):
-        known = _by_session(facts, place, replace(visitor, renew=False), number, now) if visitor is not None else None
+        calm = replace(visitor, renew=False, unconfirmed=False) if visitor is not None else None
+        known = _by_session(facts, place, calm, number, now) if calm is not None else None
         if isinstance(known, Forward):
             return known
         return Forward(place=place, username=None, order=None, rule=rule_id, extends_idle=False)
@@ -231,7 +241,7 @@ def _rule_for(
     """Number of the first rule that matches; a denial counts only for those whom its condition meets."""
     for number in matching:
         rule = portal.rules[number]
-        if not _takes(rule, facts):
+        if not takes(rule, facts.method):
             continue
         if rule.answer is Answer.DENY and (admission is None or admission.rules[number] is not Reason.OK):
             continue
@@ -239,17 +249,13 @@ def _rule_for(
     return None
 
 
-def _takes(rule: Rule, facts: RequestFacts) -> bool:
-    """Whether the rule speaks of the method. `GET` in a rule means `HEAD` as well: it is the same request without the
-    content (RFC 9110, section 9.3.2)."""
-    methods = rule.methods
-    return methods is None or facts.method in methods or (facts.method == "HEAD" and "GET" in methods)
-
-
 def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int | None, now: UnixSeconds) -> Decision:
     standing, session = visitor.standing, visitor.session
     rule = place.portal.rules[number] if number is not None else None
     rule_id = rule.id if rule is not None else f"{place.portal.name}/default"
+    decision = _by_age(facts, place, rule_id, visitor)
+    if decision is not None:
+        return decision
     if not _is_let_in(place, session):
         return Deny(status=403, reason=Reason.OTHER_PORTAL, place=place, rule=rule_id)
     reason = _admitted(place, visitor, number)
@@ -257,9 +263,9 @@ def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int
         return Deny(status=403, reason=reason, place=place, rule=rule_id)
     if standing.username is None or standing.order is None:
         return Deny(status=403, reason=standing.refused, place=place, rule=rule_id)
-    if rule is not None and rule.fresh is not None and not _is_fresh(session, rule.fresh, now):
+    if rule is not None and not is_stepped_up(session, rule, visitor.claims, now):
         return _step_up(facts, place, rule, session)
-    if visitor.renew and facts.kind is Kind.NAVIGATION and facts.method == "GET":
+    if visitor.renew and _is_navigation(facts):
         return _again(facts, place, rule_id, session, silent=True)
     return Forward(
         place=place,
@@ -299,39 +305,61 @@ def _admitted(place: Place, visitor: Visitor, number: int | None) -> Reason:
     return Reason.OK if place.shared == "customer" or answer is Answer.LOGIN else own.require
 
 
-def _is_fresh(session: Session, limit: int, now: UnixSeconds) -> bool:
-    at = session.identity.auth_time
-    return at is not None and now - at <= limit
+def _is_navigation(facts: RequestFacts) -> bool:
+    return facts.kind is Kind.NAVIGATION and facts.method == "GET"
+
+
+def _by_age(facts: RequestFacts, place: Place, rule: str, visitor: Visitor) -> Decision | None:
+    """What old claims lead to, before anything is judged by them; None: they are good enough for this request.
+
+    A page asks the provider, silently first. What cannot be sent there is served until the claims are stale.
+    """
+    if visitor.claims is ClaimsAge.CURRENT and not visitor.unconfirmed:
+        return None
+    session = visitor.session
+    if visitor.renew and not visitor.unconfirmed and _is_navigation(facts):
+        return _again(facts, place, rule, session, silent=True)
+    if visitor.claims is not ClaimsAge.STALE and not (visitor.unconfirmed and _is_navigation(facts)):
+        return None
+    if facts.method == "GET" and facts.kind in _PAGES:
+        return _again(facts, place, rule, session)
+    return Deny(status=401, reason=Reason.CLAIMS_STALE, place=place, rule=rule)
 
 
 def _step_up(facts: RequestFacts, place: Place, rule: Rule, session: Session) -> Decision:
-    if facts.method != "GET" or facts.kind is not Kind.NAVIGATION:
+    if not _is_navigation(facts):
         return Deny(status=401, reason=Reason.STEP_UP_NEEDED, place=place, rule=rule.id)
-    return _again(facts, place, rule.id, session, max_age=rule.fresh)
+    return _again(facts, place, rule.id, session, rule=rule)
 
 
 def _again(
     facts: RequestFacts,
     place: Place,
-    rule: str,
+    rule_id: str,
     session: Session,
     *,
     silent: bool = False,
-    max_age: int | None = None,
+    rule: Rule | None = None,
 ) -> Decision:
-    """A sign-in that confirms the session. It happens at the session's home, wherever the page is: elsewhere it would
-    be a sign-in at another portal, which nobody asked for (R3, R5)."""
+    """A sign-in that confirms the session, as *rule* asks for it if it does.
+
+    It happens at the session's home, wherever the page is: elsewhere it would be a sign-in at another portal, which
+    nobody asked for (R3, R5).
+    """
     home = place.application.portal(session.portal)
     if home is None:
-        return Deny(status=403, reason=Reason.INTERNAL, place=place, rule=rule)
+        return Deny(status=403, reason=Reason.INTERNAL, place=place, rule=rule_id)
     return StartLogin(
         place=place,
         portal=home,
         provider=session.identity.provider,
         back_to=_back_to(facts.target, place),
-        rule=rule,
+        rule=rule_id,
         silent=silent,
-        max_age=max_age,
+        max_age=rule.fresh if rule is not None else None,
+        acr=rule.acr if rule is not None else (),
+        framed=facts.kind is Kind.FRAME,
+        preview=facts.kind is Kind.PREVIEW,
     )
 
 

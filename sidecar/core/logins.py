@@ -43,6 +43,10 @@ KNOWN_ERRORS = frozenset(
 """RFC 6749, section 4.1.2.1, and OIDC Core 1.0, section 3.1.2.6. Only these are repeated in logs: anybody can write
 another word into the address."""
 
+UNCONFIRMED = frozenset({"login_required", "interaction_required", "consent_required", "account_selection_required"}
+    | {"access_denied"})  # fmt: skip
+"""What a provider answers to `prompt=none` when it will not vouch for the person without asking (section 3.1.2.6)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -53,6 +57,7 @@ class Attempt:
         back_to: A judged return path.
         began: When.
         circles: Sign-ins that began suspiciously soon after a finished one, this one included.
+        acr: Ways of signing in of which one must be used; empty: any.
     """
 
     application: str
@@ -66,6 +71,7 @@ class Attempt:
     silent: bool = False
     max_age: int | None = None
     circles: int = 0
+    acr: tuple[str, ...] = ()
 
 
 _TEXTS = Attempt.__slots__.index("began")
@@ -107,12 +113,14 @@ def attempt_from_bytes(data: bytes) -> Attempt | None:
         return None
     if not isinstance(values, list) or len(values) != len(Attempt.__slots__):
         return None
-    texts, (began, silent, max_age, circles) = values[:_TEXTS], values[_TEXTS:]
+    texts, (began, silent, max_age, circles, acr) = values[:_TEXTS], values[_TEXTS:]
     if not all(isinstance(text, str) for text in texts) or not isinstance(silent, bool):
         return None
     if not _is_count(began) or not _is_count(circles) or not (max_age is None or _is_count(max_age)):
         return None
-    return Attempt(**dict(zip(Attempt.__slots__, values, strict=True)))
+    if not isinstance(acr, list) or not all(isinstance(value, str) for value in acr):
+        return None
+    return Attempt(**dict(zip(Attempt.__slots__, [*values[:-1], tuple(acr)], strict=True)))
 
 
 def _is_count(value: object) -> bool:

@@ -30,12 +30,19 @@ def traits_of(application: Application, portal: Portal, readings: tuple[str, ...
 
 def demands(rule: Rule) -> bool:
     """Whether an `allow` asks more than the portal does."""
-    return rule.answer is Answer.ALLOW and (rule.fresh is not None or not is_unconditional(rule))
+    return rule.answer is Answer.ALLOW and (rule.steps_up or not is_unconditional(rule))
 
 
 def is_unconditional(rule: Rule) -> bool:
     """Whether a rule asks nothing of the person."""
     return not rule.condition.asks_groups and not rule.condition.claims
+
+
+def takes(rule: Rule, method: str) -> bool:
+    """Whether the rule speaks of the method. `GET` in a rule means `HEAD` as well: it is the same request without the
+    content (RFC 9110, section 9.3.2)."""
+    methods = rule.methods
+    return methods is None or method in methods or (method == "HEAD" and "GET" in methods)
 
 
 def _holds(rule: Rule, path: str) -> bool:

@@ -136,6 +136,7 @@ class StartLogin:
         back_to: Where the browser goes afterwards: path and query on the application's own origin.
         silent: Renew without asking the person (`prompt=none`); failing that, an ordinary sign-in.
         max_age: Greatest age in seconds of the authentication (step-up), or None.
+        acr: Ways of signing in of which one must be used (step-up); empty: any.
         prompt: `login` where the provider shall ask who it is, whatever it remembers.
     """
 
@@ -146,6 +147,7 @@ class StartLogin:
     rule: str
     silent: bool = False
     max_age: int | None = None
+    acr: tuple[str, ...] = ()
     prompt: str | None = None
     framed: bool = False
     preview: bool = False

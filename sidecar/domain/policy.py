@@ -62,6 +62,7 @@ class Rule:
         id: Stable identifier for metrics, audit and `explain`: `<portal>/<number>` or a name of the product's.
         methods: Upper case; None = all.
         fresh: Greatest age in seconds of the authentication, or None.
+        acr: Ways of signing in of which one must have been used (`acr`, OIDC Core 1.0, section 2); empty: any.
     """
 
     id: str
@@ -70,6 +71,12 @@ class Rule:
     methods: frozenset[str] | None = None
     condition: Condition = Condition()
     fresh: int | None = None
+    acr: tuple[str, ...] = ()
+
+    @property
+    def steps_up(self) -> bool:
+        """Whether it asks something of the act of signing in."""
+        return self.fresh is not None or bool(self.acr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ class AuthorizationRequest:
     Attributes:
         prompt: `none`, `login`, `select_account` or None.
         max_age: Seconds, or None.
+        acr: `acr_values`, any of them.
     """
 
     state: str
@@ -40,6 +41,7 @@ class AuthorizationRequest:
     prompt: str | None = None
     max_age: int | None = None
     login_hint: str | None = None
+    acr: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

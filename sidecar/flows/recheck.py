@@ -1,7 +1,8 @@
 """Claims confirmed while a session lives: once they are older than `recheck`, one call asks the provider again.
 
 Called by the gateway before a decision. One call per session however many requests wait; a request that goes away does
-not stop it. What the provider refuses ends the session; what the network loses is forgiven for a bounded while.
+not stop it. What the provider refuses ends the session; what the network loses is forgiven for a bounded while
+(`core.ages`). Sessions without a refresh token are confirmed by the browser, silently: that is the decision's matter.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from sidecar.core.ages import ClaimsAge, claims_age
 from sidecar.core.claims import identity_from, is_stranger
 from sidecar.core.standing import needed_claims
 from sidecar.core.tokens import TokenFault
@@ -21,13 +23,10 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.login import LoginError, Provider, Tokens
 from sidecar.flows.session_events import about
-from sidecar.flows.sessions import Entry, Sessions
+from sidecar.flows.sessions import RENEWAL_PAUSE, Entry, Sessions
 from sidecar.flows.telling import Audit, Clock, Trace
 
 LOG = logging.getLogger(__name__)
-GRACE = 600
-"""Seconds beyond `recheck` for which a provider that does not answer is forgiven."""
-
 PAUSE = 30
 """Seconds between two tries while it does not answer."""
 
@@ -51,13 +50,31 @@ class Recheck:
         self._audit = audit
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[bool]] = {}
+        self._unsaved: dict[str, tuple[Entry, Callable[[Session], Session]]] = {}
+
+    def age(self, entry: Entry, at: UnixSeconds | None = None) -> ClaimsAge:
+        """How old the claims of a session are."""
+        now = self._clock.now() if at is None else at
+        return claims_age(entry.session.checked_at, now, self._policy().limits.recheck)
 
     def is_due(self, entry: Entry, at: UnixSeconds | None = None) -> bool:
-        """Whether the claims are older than the site allows and can be confirmed."""
-        session, now = entry.session, self._clock.now() if at is None else at
-        if session.refresh_token is None or now < session.checked_at + self._policy().limits.recheck:
+        """Whether the claims are older than the site allows and the provider can be asked now."""
+        if entry.session.refresh_token is None:
             return False
-        return now >= entry.recheck_after
+        now = self._clock.now() if at is None else at
+        match self.age(entry, now):
+            case ClaimsAge.CURRENT:
+                return False
+            case ClaimsAge.DUE:
+                return now >= entry.recheck_after
+            case ClaimsAge.STALE:
+                return True
+
+    def wants_browser(self, entry: Entry, at: UnixSeconds) -> bool:
+        """Whether the browser should confirm the session silently: there is no other way, and it was not tried just
+        now."""
+        due = entry.session.refresh_token is None and self.age(entry, at) is not ClaimsAge.CURRENT
+        return due and at - entry.renewal_tried >= RENEWAL_PAUSE
 
     async def confirm(self, entry: Entry, trace: Trace) -> bool:
         """Confirm the claims of a session that is due; False if the session is over.
@@ -76,8 +93,20 @@ class Recheck:
         """Let what was begun come to its end: a spent refresh token must not be lost."""
         while self._tasks:
             _ = await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        _ = await asyncio.gather(*(self._save(key) for key in list(self._unsaved)), return_exceptions=True)
+
+    async def retry(self) -> None:
+        """Write what the store did not take before. Called every minute.
+
+        Raises:
+            StateError: it still does not take it.
+        """
+        for key in list(self._unsaved):
+            _ = await self._save(key)
 
     async def _work(self, entry: Entry, trace: Trace) -> bool:
+        if entry.session.key in self._unsaved and not await self._save(entry.session.key):
+            return False
         now, session = self._clock.now(), await self._sessions.whole(entry)
         if session is None:
             return False
@@ -89,20 +118,34 @@ class Recheck:
             identity = self._identity(session, tokens)
         except LoginError as error:
             return await self._failed(entry, error, trace)
+        answered = self._clock.now()
 
         def confirmed(stored: Session) -> Session:
             return replace(
                 stored,
                 identity=identity,
-                checked_at=self._clock.now(),
+                checked_at=answered,
                 refresh_token=tokens.refresh_token or stored.refresh_token,
                 id_token=tokens.id_token if stored.id_token is not None and tokens.id_token else stored.id_token,
             )
 
-        if not await self._sessions.change(entry, confirmed):
+        self._unsaved[session.key] = entry, confirmed
+        if not await self._save(session.key):
             return False
         self._tell(entry.session, Reason.OK, "", trace)
         return True
+
+    async def _save(self, key: str) -> bool:
+        """Write confirmed claims; False if the session is over. What the store does not take is kept and written
+        later: a provider that rotates refresh tokens gives each of them once.
+
+        Raises:
+            StateError: the store did not take them.
+        """
+        entry, confirmed = self._unsaved[key]
+        saved = await self._sessions.change(entry, confirmed)
+        self._unsaved.pop(key, None)
+        return saved
 
     def _identity(self, session: Session, tokens: Tokens) -> Identity:
         policy, old = self._policy(), session.identity
@@ -117,18 +160,12 @@ class Recheck:
             raise LoginError(Reason.TOKEN_INVALID, str(fault)) from fault
         if new.person != old.person:
             raise LoginError(Reason.TOKEN_INVALID, "the provider confirmed somebody else")
-        # A refreshed answer need not repeat how somebody signed in (OpenID Connect Core 1.0, section 12.2).
-        return replace(
-            new,
-            sid=new.sid or old.sid,
-            acr=new.acr or old.acr,
-            auth_time=new.auth_time if new.auth_time is not None else old.auth_time,
-        )
+        # A refresh is no sign-in: how and when somebody signed in stays what it was, whatever the answer says.
+        return replace(new, sid=new.sid or old.sid, sub=new.sub or old.sub, acr=old.acr, auth_time=old.auth_time)
 
     async def _failed(self, entry: Entry, error: LoginError, trace: Trace) -> bool:
         session, now = entry.session, self._clock.now()
-        oldest = session.checked_at + self._policy().limits.recheck + GRACE
-        if error.reason in _NO_ANSWER and now < oldest:
+        if error.reason in _NO_ANSWER and self.age(entry, now) is not ClaimsAge.STALE:
             entry.recheck_after = now + PAUSE
             LOG.warning("the claims of a session could not be confirmed: %s", error.detail)
             return True

@@ -106,6 +106,7 @@ class Entry:
         standing: Under `standing.policy`; None until first asked for.
         forwards: Decisions under `standing` that let a request pass, by place, method and kind (`web.lane`).
         renewal_tried: When a silent renewal was last begun.
+        unconfirmed: The provider does not confirm it without asking the person.
         recheck_after: Before then a provider that did not answer is not asked again.
         closers: Called when the session ends. A renewed session takes over those of the one before.
         writing: The write of the jars that is under way, or the last one.
@@ -119,6 +120,7 @@ class Entry:
     standing: Standing | None = None
     forwards: dict[tuple[int, str, Kind], tuple[Place, Forward]] = field(default_factory=dict)
     renewal_tried: int = 0
+    unconfirmed: bool = False
     recheck_after: int = 0
     closers: Closers = field(default_factory=Closers)
     writing: asyncio.Task[None] | None = None

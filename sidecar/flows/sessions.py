@@ -28,7 +28,7 @@ from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
-__all__ = ["Closers", "Entry", "Opening", "SessionStore", "Sessions", "Signer", "StateError"]
+__all__ = ["RENEWAL_PAUSE", "Closers", "Entry", "Opening", "SessionStore", "Sessions", "Signer", "StateError"]
 
 LOG = logging.getLogger(__name__)
 SEEN_EVERY = 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from sidecar.domain.decision import Deny, Kind
 from sidecar.domain.policy import Application
@@ -73,7 +73,13 @@ ALARMING = _PASSING | {Reason.PROVIDER_MISCONFIGURED, Reason.LANDING_FAILED, Rea
 
 def from_decision(deny: Deny, visit: Visit) -> Refusal:
     """A refusal by the rules."""
-    begin = (_again(visit, "Sign in"),) if deny.reason is Reason.NO_SESSION else ()
+    begin: tuple[Action | None, ...] = ()
+    if deny.reason is Reason.NO_SESSION:
+        begin = (_again(visit, "Sign in") or _beside(visit, "Sign in"),)
+    elif deny.reason is Reason.CLAIMS_STALE:
+        begin = (_beside(visit, "Confirm in a new window"),)
+    elif deny.reason is Reason.STEP_UP_NEEDED:
+        begin = (_confirm(visit),)
     return _refusal(visit, deny.reason, begin, status=deny.status)
 
 
@@ -166,6 +172,25 @@ def _again(visit: Visit, label: str = "Try again", more: str = "") -> Action | N
         return Action(label=label, href=visit.facts.target, primary=True)
     start = application.context + _start(application, visit.facts.target)
     return Action(label=label, href=f"{application.context}/.lychgate/login?to={quote(start)}{more}", primary=True)
+
+
+def _beside(visit: Visit, label: str) -> Action | None:
+    """The portal's start page in a new window: what was sent from this one may be sent again afterwards."""
+    application, place = visit.application, visit.place
+    if application is None or place is None:
+        return None
+    start = application.context + (place.portal.start or application.product.start)
+    return Action(label=label, href=start, primary=True, new_window=True)
+
+
+def _confirm(visit: Visit) -> Action | None:
+    """Where a browser signs in as the rule asks that refused this request."""
+    application, facts = visit.application, visit.facts
+    if application is None:
+        return None
+    query = urlencode({"for": facts.target, "method": facts.method})
+    href = f"{application.context}/.lychgate/confirm?{query}"
+    return Action(label="Confirm in a new window", href=href, primary=True, new_window=True)
 
 
 def _start(application: Application, target: str) -> str:

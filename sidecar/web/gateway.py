@@ -8,14 +8,17 @@ from typing import assert_never
 
 from aiohttp import web
 
+from sidecar.core.ages import ClaimsAge
 from sidecar.core.decide import Visitor, decide, judge
 from sidecar.core.headers import Head
 from sidecar.core.lines import BadLineError
 from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Mode
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
+from sidecar.domain.standing import Standing
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import LoginError
@@ -118,12 +121,13 @@ class Gateway:
                 await self._recheck.confirm(entry, visit.trace)
             standing = self._sessions.standing(entry)
         except StateError as error:
-            # A request that needs the state would be refused; what is open goes on until it can be asked.
+            # A request that needs the state would be refused; what is open goes on until its claims are stale.
             LOG.warning("an open WebSocket could not be judged: %s", error)
-            return True
+            return self._recheck.age(entry) is not ClaimsAge.STALE
         if standing is None:
             return False
-        decision = judge(visit.facts, place, Visitor(entry.session, standing), visit.policy, visit.now)
+        visitor = Visitor(entry.session, standing, claims=self._recheck.age(entry))
+        decision = judge(visit.facts, place, visitor, visit.policy, visit.now)
         return isinstance(decision, Forward) and decision.username == visit.standing.username
 
     async def _serve(self, visit: Visit, locator: Locator) -> web.StreamResponse:
@@ -157,9 +161,18 @@ class Gateway:
         visitor = None
         if entry is not None and entry.standing is not None:
             visit.standing = entry.standing
-            visitor = Visitor(entry.session, entry.standing, self._sessions.wants_renewal(entry))
+            visitor = self._visitor(entry, entry.standing, visit.now)
         trying = place.portal.mode is Mode.OBSERVE and self._own.is_trying(visit, place.application)
         return decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
+
+    def _visitor(self, entry: Entry, standing: Standing, now: UnixSeconds) -> Visitor:
+        return Visitor(
+            entry.session,
+            standing,
+            renew=self._sessions.wants_renewal(entry) or self._recheck.wants_browser(entry, now),
+            claims=self._recheck.age(entry, now),
+            unconfirmed=entry.unconfirmed,
+        )
 
     async def _session(self, visit: Visit, place: Place) -> Entry | None:
         """The live session, its claims no older than the site allows."""

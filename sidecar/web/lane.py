@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sidecar.core.ages import ClaimsAge
 from sidecar.core.decide import Visitor, decide
 from sidecar.core.headers import request_head
 from sidecar.core.passwords import query_has
@@ -155,7 +156,7 @@ class Lane:
         now = self._clock.now()
         carried = block.carried_at(place.application, serving.guarded)
         entry = self._sessions.at_hand(place.application.name, carried.session, now)
-        if entry is None or self._recheck.is_due(entry, now):
+        if entry is None or entry.unconfirmed or self._recheck.age(entry, now) is not ClaimsAge.CURRENT:
             return None
         return _Asked(reading, block, method, target, place, serving, entry, now, given)
 
@@ -180,7 +181,7 @@ class Lane:
         if not isinstance(decision, Forward):
             return None
         rules = place.portal.rules
-        if any(rules[number].fresh is not None for matching in place.traits.matching for number in matching):
+        if any(rules[number].steps_up for matching in place.traits.matching for number in matching):
             # What was fresh enough now is not so for ever.
             return decision
         if len(entry.forwards) >= REMEMBERED_DECISIONS:

@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import web
 
 from sidecar.core.cookies import find_cookie
-from sidecar.core.redirects import safe_return
+from sidecar.core.redirects import CONFIRMED, safe_return
 from sidecar.core.routing import locate
+from sidecar.core.steps import step_up_for
 from sidecar.domain.decision import Deny, Kind, Own, Place, RequestFacts, StartLogin
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
@@ -64,6 +65,8 @@ class OwnEndpoints:
             ("GET", "whoami"): self._whoami,
             ("GET", "jwks"): self._jwks,
             ("GET", "try"): self._try,
+            ("GET", "confirm"): self._confirm,
+            ("GET", "confirmed"): self._confirmed,
         }
 
     async def serve(self, visit: Visit, own: Own) -> web.StreamResponse:
@@ -152,6 +155,27 @@ class OwnEndpoints:
             prompt="login" if given.get("prompt") == ["login"] else None,
         )
         return await self.start_login(visit, order)
+
+    async def _confirm(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
+        """Sign in as the rule asks that refused what another window sent; then say so."""
+        given = parse_qs(query) if len(query) <= 8192 else {}
+        target, method = (given.get(name, [""])[0] for name in ("for", "method"))
+        facts = RequestFacts(method="GET", host=visit.facts.host, target=target, kind=Kind.NAVIGATION)
+        place = locate(facts, visit.policy) if target else None
+        entry = visit.entry = await self.session_of(visit, application)
+        if not isinstance(place, Place) or place.application is not application:
+            return self._refuse(visit, 404, Reason.NO_PORTAL)
+        visit.place = place
+        if entry is None:
+            return self._refuse(visit, 401, Reason.NO_SESSION)
+        order = step_up_for(place, method, entry.session, CONFIRMED)
+        if order is None:
+            return self._replies.redirect(application.origin + application.context + CONFIRMED, visit.record)
+        return await self.start_login(visit, order)
+
+    async def _confirmed(self, visit: Visit, application: Application, query: str) -> web.Response:
+        page = self._replies.pages.confirmed(product=application.product.title, request_id=visit.record.request)
+        return self._replies.page(page, visit.record)
 
     async def _callback(self, visit: Visit, application: Application, provider: str) -> web.StreamResponse:
         visit.entry = await self.session_of(visit, application)

@@ -10,105 +10,19 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sidecar.domain.reason import Reason
-from sidecar.web.page_headers import Headers, page_headers, plain_headers
+from sidecar.web.page_headers import page_headers, plain_headers
+from sidecar.web.page_parts import Action, Notice, Page, WhoAmI
 from sidecar.web.texts import TEXTS, filled
+
+__all__ = ["Action", "Notice", "Page", "Pages", "WhoAmI", "shown"]
 
 # Controls, line and paragraph separators, marks that turn the direction of writing, halves of surrogate pairs.
 _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_LINK = re.compile(r"(/(?![/\\])|https?://[A-Za-z0-9.\[])[^\x00-\x20\x7f\\]*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """A button or link on a page.
-
-    Attributes:
-        label: What stands on it.
-        href: A path, or an http(s) URL, made by us and judged before; "" means this page again.
-        post: A form sent by POST; else a link.
-        fields: Hidden fields of the form, name and value.
-        primary: What most people want; at most one per page.
-        new_window: Opens beside this page, and knows nothing of it.
-
-    Raises:
-        ValueError: *href* is neither; a script, another scheme or `//host` never becomes a link.
-    """
-
-    label: str
-    href: str
-    post: bool = False
-    fields: tuple[tuple[str, str], ...] = ()
-    primary: bool = False
-    new_window: bool = False
-
-    def __post_init__(self) -> None:
-        if self.href and not _LINK.fullmatch(self.href):
-            raise ValueError("an action leads to a path or to an http(s) URL")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something to tell: most often a refusal.
-
-    Attributes:
-        status: HTTP status of the answer.
-        reason: Chooses the words.
-        request_id: For the administrator.
-        product: "Jira"; "" where no application is known.
-        portal: Name of the portal, or "".
-        username: Shown as "You are signed in as …" when given.
-        facts: Further lines, label and value. What a provider answered belongs in the log (rule 67).
-        actions: What can be done from here.
-        retry_after: Seconds after which the page asks again by itself (at least 1), or None.
-    """
-
-    status: int
-    reason: Reason
-    request_id: str
-    product: str = ""
-    portal: str = ""
-    username: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
-    actions: tuple[Action, ...] = ()
-    retry_after: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhoAmI:
-    """All that `/.lychgate/whoami` tells (rule 61): never tokens, session keys or ids of the provider.
-
-    Attributes:
-        groups: Of the provider, or None while they are unknown.
-        signed_in_at: ISO 8601, as are `ends_at` and `auth_time`; "" = unknown.
-        portals: Every portal of the application with `ok` or what keeps the person out.
-    """
-
-    username: str
-    display_name: str
-    email: str
-    application: str
-    portal: str
-    provider: str
-    groups: tuple[str, ...] | None
-    signed_in_at: str
-    ends_at: str
-    auth_time: str
-    portals: tuple[tuple[str, Reason], ...]
-
-
-class Page(NamedTuple):
-    """An answer, ready but for what every response gets (length, date, `WWW-Authenticate` of a 401)."""
-
-    status: int
-    headers: Headers
-    body: bytes
 
 
 def shown(value: str) -> str:
@@ -168,6 +82,7 @@ class Pages:
     def notice_json(self, notice: Notice) -> Page:
         """A refusal for programs."""
         text = TEXTS[notice.reason]
+        onward = next((action.href for action in notice.actions if action.new_window and action.href), None)
         return _json(
             notice.status,
             {
@@ -175,6 +90,7 @@ class Pages:
                 "message": filled(text.sentence, notice.product),
                 "cure": filled(text.cure, notice.product),
                 "request_id": notice.request_id,
+                **({} if onward is None else {"next": onward}),
             },
             _whole_second(notice.retry_after),
         )
@@ -231,6 +147,17 @@ class Pages:
             product=product,
             request_id=request_id,
             actions=(Action(label="Sign in again", href=start),),
+        )
+
+    def confirmed(self, *, product: str, request_id: str) -> Page:
+        """Says that a step-up is done, in the window that was opened for it beside a form."""
+        return self._message(
+            200,
+            "Confirmed",
+            "You have confirmed that it is you.",
+            "Close this window, go back to the other one and send the form again.",
+            product=product,
+            request_id=request_id,
         )
 
     def whoami(self, *, facts: WhoAmI, request_id: str) -> Page:

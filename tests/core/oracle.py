@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from sidecar.core.ages import ClaimsAge
 from sidecar.core.credentials import credential_kind
 from sidecar.domain.decision import Kind, Place, RequestFacts
 from sidecar.domain.identity import Identity
@@ -24,6 +25,8 @@ class Case:
     request: RequestFacts
     who: Session | None
     renew: bool = False
+    claims: ClaimsAge = ClaimsAge.CURRENT
+    unconfirmed: bool = False
 
 
 def oracle(case: Case, place: Place) -> str:
@@ -86,11 +89,23 @@ def one_reading(case: Case, place: Place, path: str, sign_in: str) -> str:
     answer, at = refusal(case, place, rule, who), f"at {who.portal} with {who.identity.provider}"
     name = f"as {'cust-' if who.portal == 'support' else ''}{who.identity.claims.get('preferred_username')}"
     if public:
-        return "anonymous" if answer else name
+        return "anonymous" if answer or case.claims is ClaimsAge.STALE else name
     navigation, signed_in = request.method == "GET" and request.kind is Kind.NAVIGATION, who.identity.auth_time
-    if not answer and rule is not None and rule.fresh and (signed_in is None or signed_in + rule.fresh < NOW):
-        return f"steps up to {rule.fresh} {at}" if navigation else "401 step_up_needed"
-    return f"403 {answer}" if answer else f"renews {at}" if navigation and case.renew else name
+    old, refused = case.claims is not ClaimsAge.CURRENT, case.unconfirmed and navigation
+    if navigation and case.renew and old and not case.unconfirmed:
+        return f"renews {at}"
+    if refused or case.claims is ClaimsAge.STALE:
+        page = request.method == "GET" and request.kind in {Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW}
+        return f"signs in {at}" if page else "401 claims_stale"
+    if answer:
+        return f"403 {answer}"
+    if rule is not None and (rule.fresh or rule.acr):
+        wanted = " ".join(map(str, (*((rule.fresh,) if rule.fresh else ()), *rule.acr)))
+        late = bool(rule.fresh) and (signed_in is None or signed_in + (rule.fresh or 0) < NOW)
+        weak = bool(rule.acr) and who.identity.acr not in rule.acr
+        if old or late or weak:
+            return f"steps up to {wanted} {at}" if navigation else "401 step_up_needed"
+    return f"renews {at}" if navigation and case.renew else name
 
 
 def refusal(case: Case, place: Place, rule: Rule | None, who: Session) -> str:
@@ -117,7 +132,8 @@ def rule_of(case: Case, who: Session | None, place: Place, path: str) -> Rule | 
     method, machine = case.request.method, case.request.authorization is not None
     for rule in place.portal.rules:
         demand = rule.condition != Condition()
-        strict = rule.answer is Answer.DENY or (rule.answer is Answer.ALLOW and (demand or rule.fresh is not None))
+        asks = demand or rule.fresh is not None or bool(rule.acr)
+        strict = rule.answer is Answer.DENY or (rule.answer is Answer.ALLOW and asks)
         methods = {method} if rule.methods is None else rule.methods | ({"HEAD"} if "GET" in rule.methods else set())
         guest = who is not None and who.identity.provider not in place.portal.providers
         meant = who is not None and (guest or why_not(who.identity, rule.condition) in {"", "groups_unknown"})

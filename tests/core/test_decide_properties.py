@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sidecar.core.ages import ClaimsAge
 from sidecar.core.routing import locate
 from sidecar.domain.decision import Decision, Forward, Kind, PassThrough, Place, RequestFacts, StartLogin
 from sidecar.domain.paths import PathSet
@@ -58,6 +59,7 @@ def rules(draw: st.DrawFn, answers: tuple[Answer, ...] = tuple(Answer)) -> Rule:
         ),
         condition=draw(conditions) if asks else Condition(),
         fresh=draw(st.sampled_from((None, None, 600))) if signs_in else None,
+        acr=draw(st.sampled_from(((), (), ("mfa",), ("key", "mfa")))) if signs_in else (),
     )
 
 
@@ -100,13 +102,21 @@ def sessions(draw: st.DrawFn) -> Session:
         username=draw(st.sampled_from(("ada", "ada", "ada", None))),
         claims=draw(st.sampled_from(({}, {"department": "IT"}, {"department": "HR"}))),
         auth_time=draw(st.sampled_from((None, -10, -600, -601))),
+        acr=draw(st.sampled_from((None, "mfa", "pwd"))),
     )
 
 
 @st.composite
 def cases(draw: st.DrawFn, who: st.SearchStrategy[Session | None] | None = None) -> Case:
     somebody = st.none() | sessions() | sessions() if who is None else who
-    return Case(jira=draw(jiras()), request=draw(requests()), who=draw(somebody), renew=draw(st.booleans()))
+    return Case(
+        jira=draw(jiras()),
+        request=draw(requests()),
+        who=draw(somebody),
+        renew=draw(st.booleans()),
+        claims=draw(st.sampled_from((ClaimsAge.CURRENT, *ClaimsAge))),
+        unconfirmed=draw(st.sampled_from((False, False, True))),
+    )
 
 
 def place_of(case: Case) -> Place:
@@ -117,7 +127,7 @@ def place_of(case: Case) -> Place:
 
 
 def decision_on(case: Case) -> Decision:
-    return case.jira.ask(case.request, case.who, renew=case.renew)
+    return case.jira.ask(case.request, case.who, renew=case.renew, claims=case.claims, unconfirmed=case.unconfirmed)
 
 
 # What holds.

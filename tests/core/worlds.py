@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
 
+from sidecar.core.ages import ClaimsAge
 from sidecar.core.decide import Visitor, decide
 from sidecar.core.routing import locate
 from sidecar.core.standing import standing_of
@@ -53,9 +55,18 @@ def rule(
     methods: frozenset[str] | None = None,
     condition: Condition = ANYBODY,
     fresh: int | None = None,
+    acr: tuple[str, ...] = (),
 ) -> Rule:
     """A rule in one line."""
-    return Rule(id=name, paths=path_set(*patterns), answer=answer, methods=methods, condition=condition, fresh=fresh)
+    return Rule(
+        id=name,
+        paths=path_set(*patterns),
+        answer=answer,
+        methods=methods,
+        condition=condition,
+        fresh=fresh,
+        acr=acr,
+    )
 
 
 def session(
@@ -66,6 +77,7 @@ def session(
     claims: Mapping[str, Claim] | None = None,
     provider: str | None = None,
     auth_time: int | None = None,
+    acr: str | None = None,
 ) -> Session:
     """Somebody's session; *auth_time* is counted from now, as everything that only has to be recent."""
     known = provider or ("okta" if home == "agents" else "auth0")
@@ -80,12 +92,21 @@ def session(
             claims={**named, **(claims or {})},
             groups=groups,
             auth_time=None if auth_time is None else UnixSeconds(NOW + auth_time),
+            acr=acr,
         ),
         created_at=UnixSeconds(NOW - 100),
         ends_at=UnixSeconds(NOW + 1000),
         checked_at=UnixSeconds(NOW - 100),
         form_token="f",
     )
+
+
+class How(TypedDict, total=False):
+    """How a session stands in time; see `Visitor`."""
+
+    renew: bool
+    claims: ClaimsAge
+    unconfirmed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,20 +192,20 @@ class Jira:
         )
 
     def ask(
-        self, request: RequestFacts, who: Session | None = None, *, renew: bool = False, trying: bool = False
+        self, request: RequestFacts, who: Session | None = None, *, trying: bool = False, **how: Unpack[How]
     ) -> Decision:
         """What becomes of the request of *who*."""
         policy = self.policy
         place = locate(request, policy)
         if not isinstance(place, Place):
             return place
-        return decide(request, place, visitor_of(who, policy, renew=renew), policy, NOW, trying=trying)
+        return decide(request, place, visitor_of(who, policy, **how), policy, NOW, trying=trying)
 
 
-def visitor_of(who: Session | None, policy: Policy, *, renew: bool = False) -> Visitor | None:
+def visitor_of(who: Session | None, policy: Policy, **how: Unpack[How]) -> Visitor | None:
     """As the gateway makes it: a session without a standing is none."""
     standing = standing_of(who, policy) if who is not None else None
-    return Visitor(who, standing, renew) if who is not None and standing is not None else None
+    return Visitor(who, standing, **how) if who is not None and standing is not None else None
 
 
 def get(target: str, kind: Kind = Kind.NAVIGATION, authorization: str | None = None) -> RequestFacts:
@@ -231,10 +252,11 @@ def told(decision: Decision) -> str:
             return f"passes {credential}"
         case StartLogin(silent=True, portal=portal, provider=provider):
             return f"renews at {portal.name} with {provider}"
-        case StartLogin(max_age=None, portal=portal, provider=provider):
+        case StartLogin(max_age=None, acr=(), portal=portal, provider=provider):
             return f"signs in at {portal.name} with {provider}"
-        case StartLogin(max_age=age, portal=portal, provider=provider):
-            return f"steps up to {age} at {portal.name} with {provider}"
+        case StartLogin(max_age=age, acr=acr, portal=portal, provider=provider):
+            wanted = " ".join(map(str, (*(() if age is None else (age,)), *acr)))
+            return f"steps up to {wanted} at {portal.name} with {provider}"
         case SignOut():
             return "signs out"
         case Deny(status=status, reason=reason):

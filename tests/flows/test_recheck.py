@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import pytest
+
+from sidecar.core.ages import GRACE, ClaimsAge
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Claim, Person, UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import KEPT
 from sidecar.flows.login import LoginError, Tokens
-from sidecar.flows.recheck import GRACE, PAUSE, Recheck
-from sidecar.flows.sessions import Entry
+from sidecar.flows.recheck import PAUSE, Recheck
+from sidecar.flows.sessions import RENEWAL_PAUSE, Entry, StateError
 from tests.flows.browsers import Gate
 from tests.flows.fakes import TRACE, FakeProvider, an_opening
 
@@ -105,6 +108,100 @@ async def test_how_somebody_signed_in_is_kept() -> None:
     identity = entry.session.identity
 
     assert (7, "mfa", "s1") == (identity.auth_time, identity.acr, identity.sid)
+
+
+async def test_a_refresh_is_no_sign_in() -> None:
+    """What a provider says of the act of signing in when it refreshes neither steps anybody up nor down."""
+    world = World()
+    world.say(auth_time=1_900_000_000, acr="mfa")
+    entry = await world.person(auth_time=UnixSeconds(7))
+    await world.recheck.confirm(entry, TRACE)
+
+    assert (7, None) == (entry.session.identity.auth_time, entry.session.identity.acr)
+
+
+async def test_a_pause_does_not_make_the_grace_longer() -> None:
+    world = World()
+    world.provider.failing = LoginError(Reason.PROVIDER_UNREACHABLE, "no answer")
+    entry = await world.person()
+    world.gate.clock.time += GRACE - 1
+
+    assert (ClaimsAge.DUE, True) == (world.recheck.age(entry), await world.recheck.confirm(entry, TRACE))
+    world.gate.clock.time += 1
+    assert (ClaimsAge.STALE, True) == (world.recheck.age(entry), world.recheck.is_due(entry))
+    assert not await world.recheck.confirm(entry, TRACE)
+
+
+async def test_a_restart_does_not_begin_the_grace_anew() -> None:
+    world = World()
+    world.provider.failing = LoginError(Reason.PROVIDER_UNREACHABLE, "no answer")
+    entry = await world.person()
+    assert await world.recheck.confirm(entry, TRACE)
+    world.gate.restart()
+    world.gate.clock.time += GRACE
+    again = await world.gate.sessions._load(entry.session.key)
+    assert again is not None
+    assert ClaimsAge.STALE is world.recheck.age(again)
+
+
+async def test_a_rotated_token_that_the_store_did_not_take_is_not_lost() -> None:
+    world = World()
+    entry = await world.person()
+    world.gate.store.broken.add("replace")
+    with pytest.raises(StateError):
+        await world.recheck.confirm(entry, TRACE)
+    world.gate.store.broken.clear()
+    await world.recheck.retry()
+    whole = await world.gate.sessions.whole(entry)
+    assert whole is not None and ("rt-1", 1) == (whole.refresh_token, world.provider.calls)
+    assert not world.recheck.is_due(entry)
+
+
+async def test_what_was_not_saved_is_saved_before_the_next_refresh() -> None:
+    world = World()
+    entry = await world.person()
+    world.gate.store.broken.add("replace")
+    with pytest.raises(StateError):
+        await world.recheck.confirm(entry, TRACE)
+    world.gate.store.broken.clear()
+    assert await world.recheck.confirm(entry, TRACE)
+    whole = await world.gate.sessions.whole(entry)
+    assert whole is not None and whole.refresh_token == world.provider.good
+    assert [] == world.gate.audit.causes()
+
+
+async def test_what_was_not_saved_of_a_session_that_ended_is_forgotten() -> None:
+    world = World()
+    entry = await world.person()
+    world.gate.store.broken.add("replace")
+    with pytest.raises(StateError):
+        await world.recheck.confirm(entry, TRACE)
+    world.gate.store.broken.clear()
+    await world.gate.sessions.end(entry.session.key, "user")
+    await world.recheck.retry()
+    assert ({}, {}) == (world.gate.store.kept, world.recheck._unsaved)
+
+
+async def test_a_logout_during_a_refresh_leaves_the_session_dead() -> None:
+    world = World()
+    entry = await world.person()
+    answers = world.provider.hold("refresh")
+    waiting = [asyncio.create_task(world.recheck.confirm(entry, TRACE)) for _ in range(50)]
+    await world.gate.settle()
+    await world.gate.sessions.end(entry.session.key, "user")
+    answers.set()
+    assert ([False] * 50, {}, 1) == (await asyncio.gather(*waiting), world.gate.store.kept, world.provider.calls)
+
+
+async def test_without_a_refresh_token_the_browser_is_asked_once_in_a_while() -> None:
+    world = World()
+    entry = await world.person(refresh_token=None)
+    now = world.gate.clock.now()
+    assert (False, True) == (world.recheck.is_due(entry), world.recheck.wants_browser(entry, now))
+    entry.renewal_tried = now
+    assert not world.recheck.wants_browser(entry, UnixSeconds(now + RENEWAL_PAUSE - 1))
+    assert world.recheck.wants_browser(entry, UnixSeconds(now + RENEWAL_PAUSE))
+    assert not world.recheck.wants_browser(await world.person(), world.gate.clock.now())
 
 
 async def test_a_refused_refresh_ends_the_session() -> None:

@@ -11,7 +11,7 @@ import random
 import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,51 +21,20 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
-from sidecar.adapters.clock import SystemClock
 from sidecar.app import Running, running
 from sidecar.config.load import Loaded, load
 from sidecar.demo.cast import CUSTOMERS, STAFF, furnish, people, remember
 from sidecar.demo.jira import Call, JiraConfig, JiraState, RunningJira, SharedSecret, SignedAssertion, serve_jira
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
-from sidecar.flows.telling import Clock
+from tests.web.site import Site, configuration
 from tests.web.wire import Answer, Wire
+
+__all__ = ["Browser", "Site", "World", "configuration", "free_port", "world"]
 
 SHARED = "d2hhdC1vbmx5LXR3by1vZi11cy1rbm93LTEyMzQ"
 HTML = ("Accept", "text/html")
 MACHINES = "MTIzNDU2Nzg5MDEyOndoYXRldmVy"
 """A personal access token by its looks; the stand-in knows it as alice's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """How a world is set up.
-
-    Attributes:
-        context: The application's context path.
-        second: Whether a second application, `tools`, stands beside it on the same host below /tools.
-        confluence: Address of a Confluence that stands beside it on the same host below /confluence, as `wiki`.
-        proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
-        listen: Keys to change in how the gate listens.
-        trusted: Proxies in front.
-        accounts, agents, support, jira: Keys to change in the configuration of accounts, portals and application.
-        upstream: Address of another application than the stand-in; accounts are then left alone.
-        sign_out: Whether a sign-out goes on to the provider.
-        clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
-    """
-
-    context: str = ""
-    second: bool = False
-    confluence: str = ""
-    proof: str = "assertion"
-    listen: Mapping[str, Any] = field(default_factory=dict)
-    trusted: Sequence[str] = ()
-    accounts: Mapping[str, Any] = field(default_factory=dict)
-    agents: Mapping[str, Any] = field(default_factory=dict)
-    support: Mapping[str, Any] = field(default_factory=dict)
-    jira: Mapping[str, Any] = field(default_factory=dict)
-    upstream: str = ""
-    sign_out: bool = False
-    clock: Clock = field(default_factory=SystemClock)
 
 
 @dataclass(slots=True)
@@ -273,106 +242,6 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
         if site.confluence:
             await gate.state.ledger.init("wiki", site.clock.now())
         yield World(site, port, loaded, gate, jira, tools, staff, customers, audit, token, folder, gates)
-
-
-def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, issuers: Sequence[str]) -> dict[str, Any]:
-    """The configuration file of a world."""
-    origin = f"http://localhost:{port}"
-    at = {"client_id": "lychgate", "client_secret": f"file://{folder}/client-secret"}
-    if site.sign_out:
-        at["sign_out"] = "provider"
-    accounts = {
-        "token": f"file://{folder}/jira-token",
-        "adopt": "by_username",
-        "create": True,
-        "groups": {"map": [{"from": "okta-jira-users", "to": "jira-software-users"}]},
-        **site.accounts,
-    }
-    landing: dict[str, Any] = {"header": "X-Lychgate-User", "proof": site.proof}
-    if site.proof == "secret":
-        landing["secret"] = f"file://{folder}/shared"
-    file: dict[str, Any] = {
-        "version": 1,
-        "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **site.listen},
-        "state": f"file://{folder}/state",
-        "trusted_proxies": list(site.trusted),
-        "cookie_keys": [f"file://{folder}/cookie-key"],
-        "audit": {"stdout": "json"},
-        "providers": {
-            "staff": {"preset": "okta", "issuer": issuers[0], "usernames": "authoritative", **at},
-            "customers": {"issuer": issuers[1], **at},
-        },
-        "applications": {
-            "jira": {
-                "product": "jira",
-                "url": origin + site.context,
-                "upstream": site.upstream or jira,
-                "landing": landing,
-                "accounts": {} if site.upstream else accounts,
-                **site.jira,
-            },
-        },
-        "portals": _portals(site),
-    }
-    if site.confluence:
-        _add_confluence(file, f"{origin}/confluence", site.confluence, folder)
-    if site.second:
-        _add_tools(file, f"{origin}/tools", tools, folder)
-    return file
-
-
-def _portals(site: Site) -> dict[str, Any]:
-    return {
-        "agents": {
-            "application": "jira",
-            "default": True,
-            "provider": "staff",
-            "require": {"any_group": ["okta-jira-users"]},
-            "rules": [
-                {"paths": ["@admin"], "require": {"any_group": ["okta-jira-admins"]}},
-                {"paths": ["/public/**"], "answer": "public"},
-                {"paths": ["/forbidden/**"], "answer": "deny"},
-            ],
-            **site.agents,
-        },
-        "support": {
-            "application": "jira",
-            "paths": "@jsm",
-            "provider": "customers",
-            "accepts": ["agents"],
-            "username": {"prefix": "cust-"},
-            **site.support,
-        },
-    }
-
-
-def _add_confluence(file: dict[str, Any], url: str, upstream: str, folder: Path) -> None:
-    landing = {"header": "X-Wiki-Person", "proof": "secret", "secret_header": "X-Wiki-Key"}
-    file["applications"]["wiki"] = {
-        "product": "confluence",
-        "url": url,
-        "upstream": upstream,
-        "landing": {**landing, "secret": f"file://{folder}/shared"},
-    }
-    rule = {"paths": ["@admin"], "require": {"any_group": ["okta-jira-admins"]}}
-    file["portals"]["readers"] = {"application": "wiki", "default": True, "provider": "staff", "rules": [rule]}
-
-
-def _add_tools(file: dict[str, Any], url: str, upstream: str, folder: Path) -> None:
-    file["applications"]["tools"] = {
-        "product": "jira",
-        "url": url,
-        "upstream": upstream,
-        "landing": {
-            "header": "X-Tools-Person",
-            "proof": "secret",
-            "secret_header": "X-Tools-Key",
-            "secret": f"file://{folder}/shared",
-            "strip": ["X-Old-Receiver"],
-        },
-        "username": {"from": ["preferred_username"]},
-    }
-    file["portals"]["workshop"] = {"application": "tools", "default": True, "provider": "staff"}
 
 
 def free_port() -> int:

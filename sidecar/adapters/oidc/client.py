@@ -64,7 +64,13 @@ class CodeClient:
     def authorization_url(self, endpoint: str, request: AuthorizationRequest) -> str:
         """Where the browser goes (RFC 6749, section 4.1.1; RFC 7636). A query of *endpoint* is kept."""
         prompt = request.prompt or self._config.prompt
-        optional = {"prompt": prompt, "max_age": request.max_age, "login_hint": request.login_hint}
+        acr = " ".join(request.acr) or None
+        optional = {
+            "prompt": prompt,
+            "max_age": request.max_age,
+            "login_hint": request.login_hint,
+            "acr_values": acr,
+        }
         extra = dict(self._config.authorize_params)
         extra |= {name: str(value) for name, value in optional.items() if value is not None}
         url, _ = self._exchange().create_authorization_url(

@@ -22,6 +22,7 @@ from sidecar.core.claims import freeze_claims, groups_from, with_userinfo
 from sidecar.core.tokens import (
     Expected,
     ExpectedAgain,
+    StepUpFault,
     TokenFault,
     check_id_token,
     check_refreshed,
@@ -105,6 +106,8 @@ class OidcProvider:
             header, claims = await self._signatures.verified(answer.id_token, "answer")
             check_id_token(header, claims, expected, self._clock.now())
             frozen = freeze_claims(claims)
+        except StepUpFault as fault:
+            raise failure(Reason.STEP_UP_FAILED, fault.detail) from None
         except TokenFault as fault:
             raise failure(Reason.TOKEN_INVALID, fault.detail) from None
         return await self._tokens(frozen, answer.id_token, answer)

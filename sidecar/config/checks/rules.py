@@ -72,8 +72,9 @@ def _contradictions(at: Path, rule: RuleSettings) -> Iterator[Finding]:
             f"does nothing beside answer: {rule.answer}",
             "write answer: allow, or remove require",
         )
-    if rule.answer in (Answer.PUBLIC, Answer.DENY) and rule.fresh is not None:
-        yield Finding((*at, "fresh"), f"does nothing beside answer: {rule.answer}", "remove fresh")
+    for key, value in (("fresh", rule.fresh), ("acr", rule.acr)):
+        if rule.answer in (Answer.PUBLIC, Answer.DENY) and value is not None:
+            yield Finding((*at, key), f"does nothing beside answer: {rule.answer}", f"remove {key}")
     if rule.answer is Answer.PUBLIC and "/**" in rule.paths:
         yield Finding((*at, "answer"), "opens the whole application to everybody", "name the paths that are public")
 

@@ -114,7 +114,7 @@ RULES: Mapping[Reason, Text] = {
     Reason.NO_SESSION: Text(
         401,
         "You are not signed in",
-        "This page of {product} is only for people who have signed in.",
+        "This page of {product} is only for people who have signed in, so what you sent was not carried out.",
         "Open {product} in your browser and sign in, then try again.",
         "There is no session, and the call is none that a browser makes to show a page, so it got no redirect. A "
         "program needs a personal access token, and its path must be one of the machine paths.",
@@ -177,11 +177,19 @@ RULES: Mapping[Reason, Text] = {
     Reason.STEP_UP_NEEDED: Text(
         401,
         "Please confirm that it is you",
-        "This page asks for a recent sign-in, and yours was a while ago.",
-        "Open the page in your browser and sign in once more.",
-        "A rule with `fresh` matched and the authentication is older. Pages send the person to the provider; API "
-        "calls get this answer. It also stands where the provider ignores `max_age` and gives an old `auth_time` "
-        "again.",
+        "This part of {product} asks you to sign in once more, and what you sent was not carried out.",
+        "Confirm that it is you in a new window, then come back here and send it again.",
+        "A rule with `fresh` or `acr` matched, and the authentication is older, of another kind, or waits to be "
+        "confirmed. Pages send the person to the provider; forms and API calls get this answer, with the address at "
+        "which a browser confirms (`next`).",
+    ),
+    Reason.CLAIMS_STALE: Text(
+        401,
+        "Your sign-in must be confirmed",
+        "We have not heard of you from the sign-in service for a while, so what you sent was not carried out.",
+        "Open {product} in a new window; then come back here and send it again.",
+        "The claims are older than `sessions.recheck` and ten minutes. Without a refresh token the browser confirms "
+        "them at the next page, silently where the provider allows it; what is no page cannot be sent there.",
     ),
     Reason.OTHER_PORTAL: Text(
         403,

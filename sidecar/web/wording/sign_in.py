@@ -102,6 +102,15 @@ SIGN_IN: Mapping[Reason, Text] = {
         "Sign out at the sign-in service and choose your work account for {product}.",
         "The person is outside the provider's fence (`tenants`, `hd`, `only`).",
     ),
+    Reason.STEP_UP_FAILED: Text(
+        403,
+        "This sign-in is not enough",
+        "The page asks for a stronger or more recent sign-in than the sign-in service gave.",
+        "You are signed in as before. If you cannot sign in the way that is asked for, ask your administrator.",
+        "A rule asks for `acr` or `fresh`, and the token that came back has another `acr`, or an old or no "
+        "`auth_time`. Some providers ignore `acr_values` or `max_age` that they do not know: compare the rule with "
+        "what the provider offers.",
+    ),
     Reason.SESSION_REVOKED: Text(
         403,
         "Your sign-in was ended",
