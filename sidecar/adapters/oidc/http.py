@@ -39,19 +39,26 @@ def failure(reason: Reason, detail: str) -> LoginError:
     return LoginError(reason, printable if len(printable) <= LONGEST_DETAIL else printable[: LONGEST_DETAIL - 1] + "…")
 
 
-def parse_object(body: bytes | str) -> Mapping[str, object]:
-    """The JSON object in *body*.
+def parse_object(body: bytes | str, *, names_once: bool = False) -> Mapping[str, object]:
+    """The JSON object in *body*; with *names_once* no name may stand twice in an object of it.
 
     Raises:
         ValueError: There is none. Never another exception, whatever the bytes (deep nesting, huge numbers).
     """
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_named_once if names_once else None)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
+
+
+def _named_once(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name stands there twice")
+    return found
 
 
 def _refuse_constant(_: str) -> NoReturn:
