@@ -16,7 +16,10 @@ class LoginError(Exception):
     Attributes:
         reason: Stable word for the page, the audit event and the metric.
         detail: A sentence for the log and the administrator: truncated, never with tokens, codes or claims' values.
+        back_to: The judged return path of the attempt that failed, so that a new one leads there; "" if unknown.
     """
+
+    back_to: str = ""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -267,6 +268,7 @@ async def test_no_session_begins(scenes: Scenes, module: str) -> None:
         assert (False, []) == (SESSION in scene.browser.cookies, world.arrived)
         # There is one way on; it is the person's to take, and it works once the provider is right again.
         assert (1, False) == (text.count('class="button'), 'http-equiv="refresh"' in text)
+        assert f'href="{PAGE}"' in text or f'href="/.lychgate/login?to={quote(PAGE)}"' in text
         world.staff.provider.fault = None
         scene.clock.passed += PAUSE
         assert 200 == (await scene.sign_in())[0]
