@@ -42,7 +42,7 @@ from sidecar.flows.telling import Audit, Chance, Clock, Trace
 __all__ = ["LOOP", "Arrival", "AttemptSealer", "CookieChange", "Departure", "SignIn", "redirect_uri"]
 
 REDEEMING = 256
-"""Most sign-ins that wait for a provider's answer at once."""
+"""Most sign-ins that wait for the answers of one provider at once: a slow one costs the others nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class SignIn:
         self._teller = LoginTeller(audit)
         self._clock = clock
         self._chance = chance
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], str] = {}
         self._openings = Openings(self._cookies, sessions, clock)
 
     async def start(self, order: StartLogin, cookies: Mapping[str, str], trace: Trace) -> Departure:
@@ -189,13 +189,13 @@ class SignIn:
             return back.back()
         if reason is not Reason.OK:
             raise self._teller.failed(attempt, LoginError(reason, "the attempt does not fit the callback"), trace)
-        if len(self._tasks) >= REDEEMING:
+        if list(self._tasks.values()).count(attempt.provider) >= REDEEMING:
             # Codes can be made up by anybody; a provider that is slow must not gather them without end. The state is
             # not spent: the same callback works a moment later.
             full = LoginError(Reason.PROVIDER_UNREACHABLE, "too many sign-ins wait for the provider at once")
             raise self._teller.failed(attempt, full, trace)
         task = asyncio.create_task(self._redeemed(back))
-        self._tasks.add(task)
+        self._tasks[task] = attempt.provider
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
@@ -302,7 +302,7 @@ class SignIn:
         return provider if provider in self._providers else ""
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled():
             # Whoever waited may be gone: then nobody else would look at the error.
             _ = task.exception()

@@ -26,11 +26,15 @@ ANSWER_LIMIT = 1024 * 1024
 
 LONGEST_DETAIL = 300
 
+CONNECTIONS = 100
+"""To one host of a provider at once. There is no bound over all, or a slow provider would hold up the others."""
+
 
 def open_session() -> aiohttp.ClientSession:
     """A session fit for `Outbound`: no cookies kept between people, no proxy from the environment. The caller
     closes it."""
-    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+    connector = aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
 def failure(reason: Reason, detail: str) -> LoginError:
