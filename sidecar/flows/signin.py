@@ -36,6 +36,7 @@ from sidecar.flows.attempts import LOOP, AttemptCookies, AttemptSealer, CookieCh
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Provider, SpentStates, Tokens
 from sidecar.flows.login_events import LoginTeller
 from sidecar.flows.openings import Openings
+from sidecar.flows.returns import Returns
 from sidecar.flows.sessions import Entry, Opening, Sessions
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
@@ -104,6 +105,7 @@ class SignIn:
         self._chance = chance
         self._tasks: dict[asyncio.Task[Any], str] = {}
         self._openings = Openings(self._cookies, sessions, clock)
+        self._returns = Returns(clock)
 
     async def start(self, order: StartLogin, cookies: Mapping[str, str], trace: Trace) -> Departure:
         """Begin an attempt.
@@ -173,7 +175,8 @@ class SignIn:
         attempt = self._cookies.attempt(application.name, name, cookies.get(name))
         if attempt is None:
             if present is not None:
-                return _back(application, None, name, present.session.portal)
+                wanted = self._returns.page_of(application.name, name, present.session.identity.person)
+                return _back(application, wanted, name, present.session.portal)
             error = LoginError(Reason.STATE_MISSING, "the browser brought no attempt for this state")
             raise self._teller.unknown(application, self._named(provider), error, trace)
         back = _Return(
@@ -228,6 +231,7 @@ class SignIn:
                 attempt, LoginError(Reason.STATE_SPENT, "this sign-in was finished before"), trace
             )
         if present is not None and _is_overtaken(attempt, present):
+            self._returns.note(attempt, present.session.identity.person)
             return back.back()
         try:
             tokens = await self._tokens(back)
@@ -242,6 +246,7 @@ class SignIn:
             # Signed out in another tab meanwhile: a renewal must not undo that.
             return back.back()
         cookie, began = await self._openings.cookie_for(opening, attempt, back.cookies, present, trace)
+        self._returns.note(attempt, opening.identity.person)
         if began is not None:
             self._teller.succeeded(attempt, began, trace)
         return Arrival(

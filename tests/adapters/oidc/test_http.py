@@ -15,6 +15,7 @@ from sidecar.adapters.oidc.http import CONNECTIONS, Outbound, open_session, pars
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
 from tests.adapters.oidc.stand_in import HandClock, Reply, StandIn
+from tests.upstream.scripted import until
 
 LIMIT = 1000
 
@@ -45,8 +46,7 @@ async def test_a_provider_that_holds_all_its_connections_holds_up_no_other(
     port = silent.sockets[0].getsockname()[1]
     outbound = Outbound(session)
     waiting = [asyncio.create_task(outbound.get(f"http://127.0.0.1:{port}/", LIMIT)) for _ in range(CONNECTIONS + 20)]
-    while len(held) < CONNECTIONS:
-        await asyncio.sleep(0.01)
+    await until(lambda: len(held) >= CONNECTIONS)
     assert 200 == (await outbound.get(server.issuer + "/x", LIMIT)).status
     # Nor does it get more than so many, however many wait.
     assert CONNECTIONS == len(held)
