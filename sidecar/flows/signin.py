@@ -8,7 +8,7 @@ tab does not leave a code half-used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +143,9 @@ class SignIn:
                 return Departure(location=application.origin + safe_return(attempt.back_to, application), cookies=())
             raise failed from error
         self._teller.started(attempt, trace)
-        return Departure(location=location, cookies=self._cookies.begin(application, attempt, cookies))
+        changes = self._cookies.begin(application, attempt, cookies)
+        self._note_dropped(application, changes, cookies)
+        return Departure(location=location, cookies=changes)
 
     async def finish(
         self,
@@ -178,6 +180,7 @@ class SignIn:
                 wanted = self._returns.page_of(application.name, name, present.session.identity.person)
                 return _back(application, wanted, name, present.session.portal)
             error = LoginError(Reason.STATE_MISSING, "the browser brought no attempt for this state")
+            error.back_to = self._returns.page_of(application.name, name, None) or ""
             raise self._teller.unknown(application, self._named(provider), error, trace)
         back = _Return(
             application=application,
@@ -206,6 +209,15 @@ class SignIn:
         """Let what was begun come to its end."""
         while self._tasks:
             _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _note_dropped(
+        self, application: Application, changes: Iterable[CookieChange], cookies: Mapping[str, str]
+    ) -> None:
+        for change in changes:
+            text = cookies.get(change.name) if change.value is None else None
+            dropped = self._cookies.attempt(application.name, change.name, text)
+            if dropped is not None:
+                self._returns.note(dropped, None)
 
     async def _location(self, application: Application, attempt: Attempt) -> str:
         provider = self._providers.get(attempt.provider)

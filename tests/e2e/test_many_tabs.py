@@ -145,6 +145,23 @@ async def test_ten_tabs_of_somebody_whom_the_provider_knows(scene: Scene) -> Non
     await _fine(*tabs)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_ten_tabs_with_long_addresses(scene: Scene, backwards: bool) -> None:
+    """There is no room for ten such notes. Whose note was dropped loses nothing but a click."""
+    context = await scene.open()
+    tabs = [await scene.tab(context) for _ in range(TABS)]
+    paths = [f"/browse/KEY-1?tab={number}&jql={'x' * 600}" for number in range(TABS)]
+    for tab, path in zip(tabs, paths, strict=True):
+        await tab.go(path)
+    pairs = list(zip(tabs, paths, strict=True))
+    for tab, path in pairs[::-1] if backwards else pairs:
+        await tab.press(NINA)
+        if await tab.code():
+            await _next_step(scene, tab, "state_missing", path)
+    assert paths == [tab.path for tab in tabs]
+    assert [] == [trouble for tab in tabs for trouble in await tab.troubles()]
+
+
 async def test_back_and_forward_across_the_sign_in(scene: Scene) -> None:
     context = await scene.open()
     tab = await scene.signed_in(context)

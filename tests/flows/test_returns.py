@@ -35,6 +35,16 @@ def test_the_page_is_for_the_same_person_and_application() -> None:
     assert None is returns.page_of("jira", attempt_name("t"), ALICE)
 
 
+def test_the_page_of_an_attempt_that_nobody_finished_is_for_whoever_brings_its_state() -> None:
+    returns = Returns(FakeClock())
+    returns.note(_attempt("s"), None)
+    pages = [returns.page_of("jira", attempt_name("s"), who) for who in (None, ALICE, MALLORY)]
+    assert ["/browse/ABC-1"] * 3 == pages
+    # Once somebody has, it is theirs.
+    returns.note(_attempt("s"), ALICE)
+    assert None is returns.page_of("jira", attempt_name("s"), None)
+
+
 def test_it_is_forgotten_after_a_while() -> None:
     clock = FakeClock()
     returns = Returns(clock)
