@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 
+from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
 from sidecar.adapters.oidc.config import ProviderConfig, UserInfo
 from sidecar.adapters.oidc.discovery import Discovery
@@ -42,7 +43,7 @@ class OidcProvider:
     def __init__(self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._outbound = Outbound(session)
+        self._outbound = Outbound(session, breaker=Breaker(clock))
         self._client = CodeClient(config, self._outbound)
         self._discovery = Discovery(config, self._outbound, clock)
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
