@@ -16,7 +16,13 @@ class LoginError(Exception):
     Attributes:
         reason: Stable word for the page, the audit event and the metric.
         detail: A sentence for the log and the administrator: truncated, never with tokens, codes or claims' values.
+        back_to: The judged return path of the attempt that failed, so that a new one leads there; "" if unknown.
+        refresh_token: What the provider gave for the next time before something else failed, or None. The old one may
+            be spent by then.
     """
+
+    back_to: str = ""
+    refresh_token: str | None = None
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

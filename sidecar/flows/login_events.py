@@ -26,7 +26,8 @@ class LoginTeller:
         self._tell(Code.LOGIN_SUCCEEDED, attempt, trace, session=session)
 
     def failed(self, attempt: Attempt, error: LoginError, trace: Trace) -> LoginError:
-        """It cannot go on; hands *error* back, to be raised."""
+        """It cannot go on; hands *error* back, to be raised, with the page that the attempt was for."""
+        error.back_to = attempt.back_to
         self._tell(Code.LOGIN_FAILED, attempt, trace, error=error)
         return error
 

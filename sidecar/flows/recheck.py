@@ -168,10 +168,18 @@ class Recheck:
         if error.reason in _NO_ANSWER and self.age(entry, now) is not ClaimsAge.STALE:
             entry.recheck_after = now + PAUSE
             LOG.warning("the claims of a session could not be confirmed: %s", error.detail)
-            return True
+            return await self._kept(entry, error.refresh_token)
         self._tell(session, error.reason, error.detail, trace)
         _ = await self._sessions.end(session.key, "recheck", trace)
         return False
+
+    async def _kept(self, entry: Entry, refresh_token: str | None) -> bool:
+        """The session goes on, with the refresh token of the next time if the provider gave one before it failed."""
+        if refresh_token is None:
+            return True
+        key = entry.session.key
+        self._unsaved[key] = entry, lambda stored: replace(stored, refresh_token=refresh_token)
+        return await self._save(key)
 
     def _tell(self, session: Session, reason: Reason, detail: str, trace: Trace) -> None:
         facts = {"detail": detail} if detail else None

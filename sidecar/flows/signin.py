@@ -8,7 +8,7 @@ tab does not leave a code half-used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,14 @@ from sidecar.flows.attempts import LOOP, AttemptCookies, AttemptSealer, CookieCh
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Provider, SpentStates, Tokens
 from sidecar.flows.login_events import LoginTeller
 from sidecar.flows.openings import Openings
+from sidecar.flows.returns import Returns
 from sidecar.flows.sessions import Entry, Opening, Sessions
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
 __all__ = ["LOOP", "Arrival", "AttemptSealer", "CookieChange", "Departure", "SignIn", "redirect_uri"]
 
 REDEEMING = 256
-"""Most sign-ins that wait for a provider's answer at once."""
+"""Most sign-ins that wait for the answers of one provider at once: a slow one costs the others nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,9 @@ class SignIn:
         self._teller = LoginTeller(audit)
         self._clock = clock
         self._chance = chance
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], str] = {}
         self._openings = Openings(self._cookies, sessions, clock)
+        self._returns = Returns(clock)
 
     async def start(self, order: StartLogin, cookies: Mapping[str, str], trace: Trace) -> Departure:
         """Begin an attempt.
@@ -153,7 +155,9 @@ class SignIn:
                 return Departure(location=application.origin + safe_return(attempt.back_to, application), cookies=())
             raise failed from error
         self._teller.started(attempt, trace)
-        return Departure(location=location, cookies=self._cookies.begin(application, attempt, cookies))
+        changes = self._cookies.begin(application, attempt, cookies)
+        self._note_dropped(application, changes, cookies)
+        return Departure(location=location, cookies=changes)
 
     async def finish(
         self,
@@ -185,8 +189,10 @@ class SignIn:
         attempt = self._cookies.attempt(application.name, name, cookies.get(name))
         if attempt is None:
             if present is not None:
-                return _back(application, None, name, present.session.portal)
+                wanted = self._returns.page_of(application.name, name, present.session.identity.person)
+                return _back(application, wanted, name, present.session.portal)
             error = LoginError(Reason.STATE_MISSING, "the browser brought no attempt for this state")
+            error.back_to = self._returns.page_of(application.name, name, None) or ""
             raise self._teller.unknown(application, self._named(provider), error, trace)
         back = _Return(
             application=application,
@@ -201,13 +207,13 @@ class SignIn:
             return back.back()
         if reason is not Reason.OK:
             raise self._teller.failed(attempt, LoginError(reason, "the attempt does not fit the callback"), trace)
-        if len(self._tasks) >= REDEEMING:
+        if list(self._tasks.values()).count(attempt.provider) >= REDEEMING:
             # Codes can be made up by anybody; a provider that is slow must not gather them without end. The state is
             # not spent: the same callback works a moment later.
             full = LoginError(Reason.PROVIDER_UNREACHABLE, "too many sign-ins wait for the provider at once")
             raise self._teller.failed(attempt, full, trace)
         task = asyncio.create_task(self._redeemed(back))
-        self._tasks.add(task)
+        self._tasks[task] = attempt.provider
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
@@ -215,6 +221,15 @@ class SignIn:
         """Let what was begun come to its end."""
         while self._tasks:
             _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _note_dropped(
+        self, application: Application, changes: Iterable[CookieChange], cookies: Mapping[str, str]
+    ) -> None:
+        for change in changes:
+            text = cookies.get(change.name) if change.value is None else None
+            dropped = self._cookies.attempt(application.name, change.name, text)
+            if dropped is not None:
+                self._returns.note(dropped, None)
 
     async def _location(self, application: Application, attempt: Attempt, prompt: str | None) -> str:
         provider = self._providers.get(attempt.provider)
@@ -241,6 +256,7 @@ class SignIn:
                 attempt, LoginError(Reason.STATE_SPENT, "this sign-in was finished before"), trace
             )
         if present is not None and _is_overtaken(attempt, present):
+            self._returns.note(attempt, present.session.identity.person)
             return back.back()
         try:
             tokens = await self._tokens(back)
@@ -262,6 +278,7 @@ class SignIn:
             if attempt.silent:
                 return back.back()
             raise failed from error
+        self._returns.note(attempt, opening.identity.person)
         if began is not None:
             self._teller.succeeded(attempt, began, trace)
         return Arrival(
@@ -326,7 +343,7 @@ class SignIn:
         return provider if provider in self._providers else ""
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled():
             # Whoever waited may be gone: then nobody else would look at the error.
             _ = task.exception()

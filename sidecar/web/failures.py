@@ -88,8 +88,11 @@ def from_error(error: OutsideError, visit: Visit) -> Refusal:
     match error:
         case LoginError(reason=Reason.SESSION_REVOKED):
             # The provider may remember the very authentication that was revoked.
-            return _refusal(visit, error.reason, (_again(visit, "Sign in again", "&prompt=login"),))
-        case LoginError() | AccountError():
+            again = _again(visit, "Sign in again", back_to=error.back_to, more="&prompt=login")
+            return _refusal(visit, error.reason, (again,))
+        case LoginError():
+            return _refusal(visit, error.reason, (_again(visit, back_to=error.back_to),))
+        case AccountError():
             return _refusal(visit, error.reason, (_again(visit),) if _passes(error) else ())
         case LandingError():
             return _refusal(visit, Reason.LANDING_FAILED, (_again(visit),))
@@ -114,9 +117,9 @@ def reason_of(error: OutsideError) -> Reason:
             return _UPSTREAM.get(error.stage, Reason.UPSTREAM_BROKEN)
 
 
-def _passes(error: LoginError | AccountError) -> bool:
-    """Whether trying again can help: a sign-in always can be begun again; an account only if the fault may pass."""
-    return isinstance(error, LoginError) or error.retry or error.reason in _PASSING
+def _passes(error: AccountError) -> bool:
+    """Whether trying again can help: only if the fault may pass. A sign-in can always be begun again."""
+    return error.retry or error.reason in _PASSING
 
 
 def unexpected(visit: Visit) -> Refusal:
@@ -163,14 +166,14 @@ def form_targets(visit: Visit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origin for known in visit.policy.providers.values() for origin in known.origins))
 
 
-def _again(visit: Visit, label: str = "Try again", more: str = "") -> Action | None:
-    """Back to the page that was asked for; for a broken sign-in, to its beginning."""
+def _again(visit: Visit, label: str = "Try again", back_to: str = "", more: str = "") -> Action | None:
+    """Back to the page that was asked for; for a broken sign-in, to its beginning, on the way to *back_to*."""
     application = visit.application
     if application is None or visit.facts.kind not in {Kind.NAVIGATION, Kind.FRAME} or visit.facts.method != "GET":
         return None
     if visit.place is not None:
         return Action(label=label, href=visit.facts.target, primary=True)
-    start = application.context + _start(application, visit.facts.target)
+    start = back_to or application.context + _start(application, visit.facts.target)
     return Action(label=label, href=f"{application.context}/.lychgate/login?to={quote(start)}{more}", primary=True)
 
 

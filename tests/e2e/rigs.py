@@ -69,8 +69,8 @@ class NodeProvider:
     `people` maps a login name to its claims; `sub` is `sub-<login>` unless the claims say otherwise.
     `options` may hold `host` ("localhost" or "127.0.0.1"), `conformIdTokenClaims` (default false:
     profile, email and groups are in the ID token too), `alwaysRefresh` (a refresh token without
-    `prompt=consent`), `openidClaims` (names given with the bare `openid` scope) and `ttl`
-    (seconds by kind: AccessToken, IdToken, RefreshToken, Session).
+    `prompt=consent`), `issuer` (of a proxy in front of it), `openidClaims` (names given with the
+    bare `openid` scope) and `ttl` (seconds by kind: AccessToken, IdToken, RefreshToken, Session).
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class NodeProvider:
         self._process: asyncio.subprocess.Process | None = None
         self._listener: asyncio.Task[None] | None = None
         self.issuer = ""
+        self.address = ""
         self.events: list[dict[str, Any]] = []
         self.stderr: list[str] = []
 
@@ -98,7 +99,8 @@ class NodeProvider:
         )
         self._listener = asyncio.create_task(self._listen())
         try:
-            self.issuer = (await self._ask(self._configuration, START_SECONDS))["issuer"]
+            started = await self._ask(self._configuration, START_SECONDS)
+            self.issuer, self.address = started["issuer"], started["address"]
         except BaseException:
             await self._end()
             raise

@@ -338,6 +338,11 @@ async def test_only_so_many_wait_for_a_provider_at_once(gate: Gate, monkeypatch:
     with pytest.raises(LoginError) as caught:
         await browsers[2].come_back(tabs[2])
     assert caught.value.reason is Reason.PROVIDER_UNREACHABLE
+    # The other providers are not slow.
+    customer = Browser(gate)
+    tab = await customer.at_provider("/servicedesk/customer/portals", "support")
+    assert tab.provider is not tabs[0].provider
+    assert (await customer.come_back(tab)).session_cookie is not None
     holding.set()
     await asyncio.gather(*waiting)
     assert (await browsers[2].come_back(tabs[2])).session_cookie is not None

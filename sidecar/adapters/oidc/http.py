@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
 
@@ -26,11 +27,15 @@ ANSWER_LIMIT = 1024 * 1024
 
 LONGEST_DETAIL = 300
 
+CONNECTIONS = 100
+"""To one host of a provider at once. There is no bound over all, or a slow provider would hold up the others."""
+
 
 def open_session() -> aiohttp.ClientSession:
     """A session fit for `Outbound`: no cookies kept between people, no proxy from the environment. The caller
     closes it."""
-    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+    connector = aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
 def failure(reason: Reason, detail: str) -> LoginError:
@@ -39,19 +44,26 @@ def failure(reason: Reason, detail: str) -> LoginError:
     return LoginError(reason, printable if len(printable) <= LONGEST_DETAIL else printable[: LONGEST_DETAIL - 1] + "…")
 
 
-def parse_object(body: bytes | str) -> Mapping[str, object]:
-    """The JSON object in *body*.
+def parse_object(body: bytes | str, *, names_once: bool = False) -> Mapping[str, object]:
+    """The JSON object in *body*; with *names_once* no name may stand twice in an object of it.
 
     Raises:
         ValueError: There is none. Never another exception, whatever the bytes (deep nesting, huge numbers).
     """
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_named_once if names_once else None)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
+
+
+def _named_once(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name stands there twice")
+    return found
 
 
 def _refuse_constant(_: str) -> NoReturn:
@@ -79,18 +91,31 @@ class Answer:
             raise failure(Reason.PROVIDER_MISCONFIGURED, detail) from None
 
 
+class SilenceError(Exception):
+    """There was no answer, or not a whole one in time. The text names the host and the kind of failure only."""
+
+
 class Outbound:
-    """The only way out to a provider. *connect* and *total* are seconds, per request.
+    """The only way out to a provider. *connect* and *total* are seconds, per request; a host that stays silent is left
+    alone for a while by the *breaker*.
 
     Raises:
         ValueError: The session keeps cookies or believes proxy variables; see `open_session`.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, *, connect: float = 5.0, total: float = 10.0) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        connect: float = 5.0,
+        total: float = 10.0,
+        breaker: Breaker | None = None,
+    ) -> None:
         if session.trust_env or not isinstance(session.cookie_jar, aiohttp.DummyCookieJar):
             raise ValueError("the session must keep no cookies and ignore proxy variables")
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=total, connect=connect)
+        self._breaker = breaker
 
     async def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> Answer:
         """GET *url*; at most *limit* bytes.
@@ -107,6 +132,26 @@ class Outbound:
     async def _request(
         self, method: str, url: str, limit: int, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
+        host, breaker = urlsplit(url).netloc, self._breaker
+        if breaker is not None and not breaker.may_call(host):
+            raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} did not answer several times; it is left alone a while")
+        try:
+            status, answer = await self._exchange(method, url, limit, headers, body)
+        except SilenceError as error:
+            if breaker is not None:
+                breaker.was_silent(host)
+            raise failure(Reason.PROVIDER_UNREACHABLE, str(error)) from None
+        if breaker is not None:
+            breaker.answered(host)
+        _refuse_status(host, status)
+        if answer is None:
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with more than {limit} bytes")
+        return Answer(host=host, status=status, body=answer)
+
+    async def _exchange(
+        self, method: str, url: str, limit: int, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, bytes | None]:
+        """Status and body, None for one beyond *limit*. Raises `SilenceError`."""
         host = urlsplit(url).netloc
         try:
             async with self._session.request(
@@ -117,15 +162,14 @@ class Outbound:
                 allow_redirects=False,
                 timeout=self._timeout,
             ) as response:
-                _refuse_status(host, response.status)
-                return Answer(host=host, status=response.status, body=await _read(response, limit, host))
+                return response.status, await _read(response, limit)
         except TimeoutError:
-            raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} did not answer in time") from None
+            raise SilenceError(f"{host} did not answer in time") from None
         except aiohttp.ClientConnectorError as error:
             # Its text has the address and the cause (refused, name unknown, certificate), and nothing of the request.
-            raise failure(Reason.PROVIDER_UNREACHABLE, f"no connection to {host}: {error}") from None
+            raise SilenceError(f"no connection to {host}: {error}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise failure(Reason.PROVIDER_UNREACHABLE, f"talking to {host} failed: {type(error).__name__}") from None
+            raise SilenceError(f"talking to {host} failed: {type(error).__name__}") from None
 
 
 def _refuse_status(host: str, status: int) -> None:
@@ -136,11 +180,11 @@ def _refuse_status(host: str, status: int) -> None:
         raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with a redirect ({status})")
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int, host: str) -> bytes:
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     # Counted after decompression, so that a small answer cannot unfold into a large one.
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > limit:
-            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with more than {limit} bytes")
+            return None
     return bytes(body)

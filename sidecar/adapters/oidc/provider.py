@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 
+from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
 from sidecar.adapters.oidc.config import ProviderConfig, UserInfo
 from sidecar.adapters.oidc.discovery import Discovery
@@ -31,7 +32,7 @@ from sidecar.core.tokens import (
 )
 from sidecar.domain.identity import Claim, Person, UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.flows.login import AuthorizationRequest, CodeGrant, Tokens
+from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Tokens
 from sidecar.flows.telling import Clock
 
 LONGEST_HINT = 6_000
@@ -48,7 +49,7 @@ class OidcProvider:
     def __init__(self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._outbound = Outbound(session)
+        self._outbound = Outbound(session, breaker=Breaker(clock))
         self._client = CodeClient(config, self._outbound)
         self._discovery = Discovery(config, self._outbound, clock)
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
@@ -120,7 +121,8 @@ class OidcProvider:
         empty, and the claims say nothing of the act of signing in (`auth_time`, `acr`, `sid`): the old ones hold on.
 
         Raises:
-            LoginError: `code_refused` when the provider says `invalid_grant`; otherwise as `redeem`.
+            LoginError: `code_refused` when the provider says `invalid_grant`; otherwise as `redeem`. It carries the
+                next refresh token if there was one before something else failed.
         """
         metadata = await self._discovery.get()
         answer = await self._client.refresh(metadata.token_endpoint, refresh_token)
@@ -130,9 +132,13 @@ class OidcProvider:
             header, claims = await self._signatures.verified(answer.id_token, "answer")
             check_refreshed(header, claims, self._expected_again(person, answer), self._clock.now())
             frozen = freeze_claims(claims)
+            return await self._tokens(frozen, answer.id_token, answer, refresh_token)
         except TokenFault as fault:
             raise failure(Reason.TOKEN_INVALID, fault.detail) from None
-        return await self._tokens(frozen, answer.id_token, answer, refresh_token)
+        except LoginError as error:
+            # Keys or userinfo could not be had. With rotation the token that was used is spent.
+            error.refresh_token = answer.refresh_token
+            raise
 
     async def end_session_url(self, id_token: str | None, back_to: str, state: str) -> str | None:
         """Where to send the browser to sign out there too (OIDC RP-Initiated Logout 1.0), or None.

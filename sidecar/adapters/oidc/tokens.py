@@ -82,6 +82,7 @@ def verify(token: UnverifiedToken, keys: Iterable[SigningKey]) -> Mapping[str, o
 def _decode(part: str, what: str) -> Mapping[str, object]:
     try:
         raw = base64.b64decode(part.encode("ascii") + b"=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        return parse_object(raw)
+        # Two readers of a name that stands twice may see two values (RFC 7519, section 4; RFC 7515, section 4).
+        return parse_object(raw, names_once=True)
     except (ValueError, binascii.Error):
-        raise TokenFault(f"the {what} of the token are not a JSON object in base64url") from None
+        raise TokenFault(f"the {what} of the token are not one JSON object in base64url, each name once") from None

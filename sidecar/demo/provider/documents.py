@@ -8,8 +8,8 @@ from sidecar.demo.provider import faults
 from sidecar.demo.provider.answers import error_answer, json_answer
 from sidecar.demo.provider.asking import PROMPTS
 from sidecar.demo.provider.faults import Fault
+from sidecar.demo.provider.forging import ALGORITHM
 from sidecar.demo.provider.instance import Instance
-from sidecar.demo.provider.keys import ALGORITHM
 from sidecar.demo.provider.memory import Ticket
 
 
@@ -47,9 +47,10 @@ async def discovery(instance: Instance, request: web.BaseRequest) -> web.StreamR
 
 async def jwks(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:
     """The public keys (RFC 7517, section 5)."""
-    if instance.provider.fault is Fault.JWKS_500:
+    fault = instance.provider.fault
+    if fault is Fault.JWKS_500:
         return web.Response(status=500, text="broken on purpose")
-    return json_answer({"keys": faults.jwks(instance.provider.fault, instance.keys.public())})
+    return json_answer({"keys": faults.jwks(fault, instance.keys.public(fault))})
 
 
 async def userinfo(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:
@@ -59,11 +60,16 @@ async def userinfo(instance: Instance, request: web.BaseRequest) -> web.StreamRe
         return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
     ticket = instance.memory.access_tokens.peek(shown.strip())
     person = None if ticket is None else instance.person_of(ticket.grant.sign_in)
-    if ticket is None or person is None or not _alive(instance, ticket):
+    fault = instance.provider.fault
+    if ticket is None or person is None or not _alive(instance, ticket) or fault is Fault.USERINFO_401:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         return error_answer("invalid_token", "unknown, revoked or expired", 401, challenge)
     claims = {**person.claims_for(ticket.scope), "sub": person.sub}
-    return json_answer(faults.userinfo_claims(instance.provider.fault, claims))
+    if fault is Fault.USERINFO_SIGNED:
+        # Section 5.3.2: for clients that registered for it, which ours did not.
+        text = instance.keys.sign({**claims, "iss": instance.issuer, "aud": ticket.grant.client_id}, "JWT")
+        return web.Response(body=text.encode(), content_type="application/jwt")
+    return json_answer(faults.userinfo_claims(fault, claims))
 
 
 def _alive(instance: Instance, ticket: Ticket) -> bool:

@@ -7,6 +7,8 @@ catch it. With no fault every function here gives back what it was given.
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
@@ -22,7 +24,9 @@ Claims = dict[str, Any]
 class Fault(Enum):
     """The faults. Those of tokens spoil the ID token and, where it has the claim, the logout token.
 
-    `NO_KID`, `JWKS_ONE_BAD_KEY` and the `GROUPS_*` ones are lawful; real providers do them.
+    `NO_KID`, `NO_KID_MANY_KEYS`, `KEY_CHANGED_BEFORE_SIGNING`, `JWKS_ONE_BAD_KEY`, `MISSING_AT_HASH`,
+    `DISCOVERY_MTLS_ALIASES`, `USERINFO_SIGNED`, `KEEPS_REFRESH_TOKEN` and the `GROUPS_*` ones are lawful; so is
+    `NO_ID_TOKEN`, in a refresh. Real providers do them.
     """
 
     ALG_NONE = auto()
@@ -32,6 +36,16 @@ class Fault(Enum):
     UNKNOWN_KID = auto()
     JWK_HEADER = auto()
     ACCESS_TOKEN_TYP = auto()
+    NO_KID_MANY_KEYS = auto()
+    KEY_CHANGED_BEFORE_SIGNING = auto()
+    HS256_BAD_SIGNATURE = auto()
+    ES256_BAD_SIGNATURE = auto()
+    CRIT_HEADER = auto()
+    JKU_HEADER = auto()
+    X5U_HEADER = auto()
+    X5C_HEADER = auto()
+    ENCRYPTED = auto()
+    DUPLICATE_CLAIM = auto()
 
     WRONG_AUD = auto()
     WRONG_ISSUER = auto()
@@ -44,15 +58,30 @@ class Fault(Enum):
     WRONG_AT_HASH = auto()
     MULTIPLE_AUD_NO_AZP = auto()
     OTHER_AZP = auto()
+    MISSING_AUD = auto()
+    EMPTY_AUD = auto()
+    MISSING_ISSUER = auto()
+    MISSING_EXP = auto()
+    EXP_BEYOND_TIME = auto()
+    OTHER_SUB = auto()
+    EMPTY_SUB = auto()
+    MISSING_AT_HASH = auto()
 
     GROUPS_ONLY_IN_USERINFO = auto()
     GROUPS_MISSING = auto()
     GROUPS_STRING = auto()
     GROUPS_OVERAGE_ENTRA = auto()
+    GROUPS_AGGREGATED = auto()
     USERINFO_OTHER_SUB = auto()
+    USERINFO_MISSING_SUB = auto()
+    USERINFO_SIGNED = auto()
+    USERINFO_401 = auto()
 
     DISCOVERY_OTHER_ISSUER = auto()
     DISCOVERY_FOREIGN_ENDPOINT = auto()
+    DISCOVERY_WITHOUT_JWKS_URI = auto()
+    DISCOVERY_MTLS_ALIASES = auto()
+    JWKS_EMPTY = auto()
     JWKS_500 = auto()
     JWKS_ONE_BAD_KEY = auto()
 
@@ -60,7 +89,10 @@ class Fault(Enum):
     TOKEN_SLOW = auto()
     TOKEN_NOT_JSON = auto()
     TOKEN_HUGE = auto()
+    TOKEN_REFLECTS = auto()
     EMPTY_ID_TOKEN = auto()
+    NO_ID_TOKEN = auto()
+    KEEPS_REFRESH_TOKEN = auto()
 
     RESPONSE_WITHOUT_ISS = auto()
     RESPONSE_OTHER_ISS = auto()
@@ -97,6 +129,14 @@ _CLAIMS: dict[Fault, Callable[[Claims], Claims]] = {
         **_without("azp")(claims),
         "aud": [claims["aud"], OTHER_CLIENT],
     },
+    Fault.MISSING_AUD: _without("aud"),
+    Fault.EMPTY_AUD: _setting(aud=[]),
+    Fault.MISSING_ISSUER: _without("iss"),
+    Fault.MISSING_EXP: _without("exp"),
+    # Right JSON, and no number of seconds: `int()` of it is a number with 300 digits.
+    Fault.EXP_BEYOND_TIME: _setting(exp=1e300),
+    Fault.OTHER_SUB: _setting(sub=OTHER_SUB),
+    Fault.EMPTY_SUB: _setting(sub=""),
 }
 
 _ID_TOKEN_ONLY: dict[Fault, Callable[[Claims], Claims]] = {
@@ -105,6 +145,7 @@ _ID_TOKEN_ONLY: dict[Fault, Callable[[Claims], Claims]] = {
     # Well formed and of the right length, but the hash of another token.
     Fault.WRONG_AT_HASH: _setting(at_hash="A" * 22),
     Fault.OTHER_AZP: _setting(azp=OTHER_CLIENT),
+    Fault.MISSING_AT_HASH: _without("at_hash"),
 }
 
 _LOGOUT_TOKEN_ONLY: dict[Fault, Callable[[Claims], Claims]] = {
@@ -138,13 +179,33 @@ def id_token_groups(fault: Fault | None, claims: Claims) -> Claims:
             "_claim_names": {"groups": "src1"},
             "_claim_sources": {"src1": {"endpoint": f"{ELSEWHERE}/users/1/getMemberObjects"}},
         }
+    if fault is Fault.GROUPS_AGGREGATED:
+        return _aggregated(claims)
     return _groups_anywhere(fault, claims)
+
+
+def _aggregated(claims: Claims) -> Claims:
+    """The groups in a token of somebody else's (OpenID Connect Core 1.0, section 5.6.2), which nobody vouches for."""
+    token = f"{_base64url({'alg': 'none'})}.{_base64url({'groups': claims.get('groups', [])})}."
+    return {
+        **_without("groups")(claims),
+        "_claim_names": {"groups": "src1"},
+        "_claim_sources": {"src1": {"JWT": token}},
+    }
+
+
+def _base64url(part: Claims) -> str:
+    return urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode("ascii")
 
 
 def userinfo_claims(fault: Fault | None, claims: Claims) -> Claims:
     """The answer of the userinfo endpoint. Entra's one knows no groups at all."""
     if fault is Fault.USERINFO_OTHER_SUB:
         return {**claims, "sub": OTHER_SUB}
+    if fault is Fault.USERINFO_MISSING_SUB:
+        return _without("sub")(claims)
+    if fault is Fault.GROUPS_AGGREGATED:
+        return _aggregated(claims)
     if fault is Fault.GROUPS_OVERAGE_ENTRA:
         return _without("groups")(claims)
     return _groups_anywhere(fault, claims)
@@ -159,7 +220,18 @@ def _groups_anywhere(fault: Fault | None, claims: Claims) -> Claims:
 
 
 def discovery(fault: Fault | None, document: Claims) -> Claims:
-    """The discovery document, perhaps with another issuer or a token endpoint elsewhere."""
+    """The discovery document, perhaps with another issuer, endpoints elsewhere, or without what must be there."""
+    if fault is Fault.ALG_NONE:
+        # What makes libraries that follow the provider's own list accept such a token.
+        return {
+            **document,
+            "id_token_signing_alg_values_supported": [*document["id_token_signing_alg_values_supported"], "none"],
+        }
+    if fault is Fault.DISCOVERY_WITHOUT_JWKS_URI:
+        return _without("jwks_uri")(document)
+    if fault is Fault.DISCOVERY_MTLS_ALIASES:
+        # For clients with a certificate of their own (RFC 8705, section 5); others go on to the ordinary ones.
+        return {**document, "mtls_endpoint_aliases": {"token_endpoint": f"{ELSEWHERE}/token"}}
     if fault is Fault.DISCOVERY_OTHER_ISSUER:
         return {**document, "issuer": ELSEWHERE}
     if fault is Fault.DISCOVERY_FOREIGN_ENDPOINT:
@@ -168,7 +240,9 @@ def discovery(fault: Fault | None, document: Claims) -> Claims:
 
 
 def jwks(fault: Fault | None, keys: list[Claims]) -> list[Claims]:
-    """The published keys, perhaps with one in front that no library can read."""
+    """The published keys: perhaps none, or with one in front that no library can read."""
+    if fault is Fault.JWKS_EMPTY:
+        return []
     if fault is not Fault.JWKS_ONE_BAD_KEY:
         return keys
     bad = {"kty": "EC", "crv": "P-000", "x": "AA", "y": "AA", "kid": "bad", "use": "sig"}
@@ -188,6 +262,10 @@ def token_answer(fault: Fault | None, answer: Claims) -> Claims:
     """The JSON of the token endpoint, perhaps without a token or with far too much in it."""
     if fault is Fault.EMPTY_ID_TOKEN:
         return {**answer, "id_token": ""}
+    if fault is Fault.NO_ID_TOKEN:
+        return _without("id_token")(answer)
+    if fault is Fault.KEEPS_REFRESH_TOKEN:
+        return _without("refresh_token")(answer)
     if fault is Fault.TOKEN_HUGE:
         return {**answer, "padding": "x" * HUGE_BYTES}
     return answer

@@ -1,33 +1,30 @@
 """The signing keys of one run and the tokens that are signed with them.
 
 `RSA` keys are made when the provider starts and are gone when it stops.
-Faults of the signature and of the header are made here, since they need the keys.
+Faults of the signature and of the header are made by `forging`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
-import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
+from sidecar.demo.provider import forging
 from sidecar.demo.provider.faults import Fault
-
-ALGORITHM = "RS256"
+from sidecar.demo.provider.forging import ALGORITHM
 
 
 class SigningKeys:
     """One key that signs, and the ones that signed before."""
 
     def __init__(self) -> None:
-        self._current = _new_key()
+        self._current = forging.rsa_key()
         self._published = [self._current]
         self._retired: list[RSAKey] = []
 
@@ -42,34 +39,19 @@ class SigningKeys:
         The old keys stay published unless `keep_old` is false, as after a key was lost.
         """
         self._retired.append(self._current)
-        self._current = _new_key()
+        self._current = forging.rsa_key()
         self._published = [self._current, *(self._published if keep_old else ())]
         return self.kid
 
-    def public(self) -> list[dict[str, Any]]:
-        """The published keys as JSON objects (RFC 7517)."""
-        return [dict(key.as_dict(private=False)) for key in self._published]
+    def public(self, fault: Fault | None = None) -> list[dict[str, Any]]:
+        """The published keys as JSON objects (RFC 7517), perhaps with more than there should be."""
+        return [*(dict(key.as_dict(private=False)) for key in self._published), *forging.more_keys(fault)]
 
     def sign(self, claims: Mapping[str, Any], typ: str, fault: Fault | None = None) -> str:
         """A compact JWS over the claims, perhaps spoiled."""
-        header = {"alg": ALGORITHM, "kid": self.kid, "typ": typ}
-        match fault:
-            case Fault.ALG_NONE:
-                return _signing_input({**header, "alg": "none"}, claims) + "."
-            case Fault.HS256_WITH_PUBLIC_KEY:
-                return self._hmac_with_public_key({**header, "alg": "HS256"}, claims)
-            case Fault.BAD_SIGNATURE:
-                return _encode(header, claims, _new_key())
-            case Fault.JWK_HEADER:
-                return _with_own_key(header, claims)
-            case Fault.NO_KID:
-                return _encode({"alg": ALGORITHM, "typ": typ}, claims, self._current)
-            case Fault.UNKNOWN_KID:
-                return _encode({**header, "kid": "never-published"}, claims, self._current)
-            case Fault.ACCESS_TOKEN_TYP:
-                return _encode({**header, "typ": "at+jwt"}, claims, self._current)
-            case _:
-                return _encode(header, claims, self._current)
+        if fault is Fault.KEY_CHANGED_BEFORE_SIGNING:
+            self.rotate()
+        return forging.token({"alg": ALGORITHM, "kid": self.kid, "typ": typ}, claims, self._current, fault)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """The claims of a token that this run signed, expired or not; else `None`."""
@@ -78,11 +60,6 @@ class SigningKeys:
             return dict(jwt.decode(token, keys, algorithms=[ALGORITHM]).claims)
         except (JoseError, ValueError):
             return None
-
-    def _hmac_with_public_key(self, header: dict[str, Any], claims: Mapping[str, Any]) -> str:
-        text = _signing_input(header, claims)
-        secret = self._current.as_pem(private=False)
-        return f"{text}.{_base64url(hmac.digest(secret, text.encode(), hashlib.sha256))}"
 
 
 def at_hash(access_token: str) -> str:
@@ -93,29 +70,6 @@ def at_hash(access_token: str) -> str:
 def s256(verifier: str) -> str:
     """The PKCE challenge of a verifier (RFC 7636, section 4.2)."""
     return _base64url(hashlib.sha256(verifier.encode("utf-8")).digest())
-
-
-def _new_key() -> RSAKey:
-    parameters = {"kid": secrets.token_urlsafe(9), "use": "sig", "alg": ALGORITHM}
-    return RSAKey.generate_key(2048, parameters)  # type: ignore[arg-type]
-
-
-def _with_own_key(header: dict[str, Any], claims: Mapping[str, Any]) -> str:
-    """Signed by a key that comes along in the header.
-
-    It is an EC key: with an RSA one the header would be refused for its mere length.
-    """
-    key = ECKey.generate_key("P-256")
-    embedded = {**header, "alg": "ES256", "jwk": key.as_dict(private=False)}
-    return jwt.encode(embedded, dict(claims), key, algorithms=["ES256"])
-
-
-def _encode(header: dict[str, Any], claims: Mapping[str, Any], key: RSAKey) -> str:
-    return jwt.encode(header, dict(claims), key, algorithms=[ALGORITHM])
-
-
-def _signing_input(header: dict[str, Any], claims: Mapping[str, Any]) -> str:
-    return ".".join(_base64url(json.dumps(part).encode()) for part in (header, dict(claims)))
 
 
 def _base64url(data: bytes) -> str:

@@ -47,6 +47,9 @@ async def token(instance: Instance, request: web.BaseRequest) -> web.StreamRespo
             return web.Response(status=500, text="broken on purpose")
         case Fault.TOKEN_NOT_JSON:
             return web.Response(text="<p>This is no JSON.</p>", content_type="text/html")
+        case Fault.TOKEN_REFLECTS:
+            said = f"{await request.text()} {request.headers.get('Authorization', '')}"
+            return error_answer("invalid_grant", said)
         case _:
             return await _answer(instance, request)
 
@@ -166,6 +169,9 @@ def _tokens(instance: Instance, ticket: Ticket, scope: tuple[str, ...], nonce: s
         "scope": " ".join(scope),
         "id_token": id_token(instance, grant, person, access_token, nonce),
     }
+    if instance.provider.fault is Fault.KEEPS_REFRESH_TOKEN:
+        # The one that was shown stays good: nobody gets another.
+        ticket.spent = False
     if "offline_access" in ticket.scope:
         kept = Ticket(grant, ticket.scope, now + REFRESH_TOKEN_SECONDS)
         answer["refresh_token"] = memory.refresh_tokens.put(kept)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.adapters.oidc.http import Outbound, open_session, parse_object
+from sidecar.adapters.oidc.http import CONNECTIONS, Outbound, open_session, parse_object
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
 from tests.adapters.oidc.stand_in import HandClock, Reply, StandIn
+from tests.upstream.scripted import until
 
 LIMIT = 1000
 
@@ -30,6 +31,32 @@ async def test_an_object_comes_back(server: StandIn, session: aiohttp.ClientSess
     answer = await Outbound(session).get(server.issuer + "/x", LIMIT, {"Authorization": "Bearer b"})
     assert (answer.status, answer.json()) == (200, {"a": 1})
     assert server.last("/x").headers["Authorization"] == "Bearer b"
+
+
+async def test_a_provider_that_holds_all_its_connections_holds_up_no_other(
+    server: StandIn, session: aiohttp.ClientSession
+) -> None:
+    server.replies["/x"] = Reply({"a": 1})
+    held: list[asyncio.StreamWriter] = []
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    silent = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    outbound = Outbound(session)
+    waiting = [asyncio.create_task(outbound.get(f"http://127.0.0.1:{port}/", LIMIT)) for _ in range(CONNECTIONS + 20)]
+    await until(lambda: len(held) >= CONNECTIONS)
+    assert 200 == (await outbound.get(server.issuer + "/x", LIMIT)).status
+    # Nor does it get more than so many, however many wait.
+    assert CONNECTIONS == len(held)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    silent.close()
+    for writer in held:
+        writer.close()
+    await asyncio.gather(silent.wait_closed(), *(writer.wait_closed() for writer in held))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -177,7 +177,7 @@ async def test_an_access_token_is_no_id_token(server: StandIn, build: Build) -> 
 async def test_max_age_is_checked(server: StandIn, build: Build) -> None:
     server.gives(signed(server.claims(auth_time=NOW - 100)))
     await build().redeem(grant(max_age=50))
-    await refused(build().redeem(grant(max_age=30)), Reason.TOKEN_INVALID)
+    await refused(build().redeem(grant(max_age=30)), Reason.STEP_UP_FAILED)
 
 
 async def test_an_answer_without_id_token_is_refused(server: StandIn, build: Build) -> None:

@@ -239,8 +239,9 @@ async function start(options) {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
   });
-  // The issuer holds the port, so the provider is made after the port is known.
-  const issuer = `http://${options.host ?? 'localhost'}:${server.address().port}`;
+  // The issuer holds the port, so the provider is made after the port is known; behind a proxy it holds the proxy's.
+  const address = `http://${options.host ?? 'localhost'}:${server.address().port}`;
+  const issuer = options.issuer ?? address;
   const provider = new Provider(issuer, configuration(options));
   report(provider);
   const callback = provider.callback();
@@ -251,7 +252,7 @@ async function start(options) {
       sendPage(response, error.statusCode ?? 500, page('Error', escape(error.message)));
     });
   });
-  return { issuer };
+  return { issuer, address };
 }
 
 function obey(command) {

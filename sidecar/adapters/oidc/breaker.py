@@ -1,0 +1,43 @@
+"""Leaves a host of the provider alone for a moment after it did not answer several times in a row (rule 69).
+
+`http.Outbound` asks it. Without it a provider that hangs would hold every request whose claims are due for the whole
+time limit, again and again. Only silence counts: an answer, whatever it says, is one.
+"""
+
+from __future__ import annotations
+
+from sidecar.flows.telling import Clock
+
+FAILURES = 3
+"""Calls in a row without an answer."""
+
+PAUSE = 10
+"""Seconds for which the host is left alone; then one call tries."""
+
+
+class Breaker:
+    """Counts by host. A configuration names few, so nothing is ever forgotten."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._silent: dict[str, tuple[int, float]] = {}
+
+    def may_call(self, host: str) -> bool:
+        """Whether to try. Who is let through when the pause is over tries for all: the next pause begins with it."""
+        failures, since = self._silent.get(host, (0, 0.0))
+        now = self._clock.monotonic()
+        if failures < FAILURES:
+            return True
+        if now - since < PAUSE:
+            return False
+        self._silent[host] = failures, now
+        return True
+
+    def answered(self, host: str) -> None:
+        """It spoke."""
+        self._silent.pop(host, None)
+
+    def was_silent(self, host: str) -> None:
+        """It did not, in time or at all."""
+        failures, _ = self._silent.get(host, (0, 0.0))
+        self._silent[host] = failures + 1, self._clock.monotonic()
