@@ -60,11 +60,12 @@ def _refuse_constant(_: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a provider answered, whole. *host* is for details."""
+    """What a provider answered, whole. *host* is for details; *challenge* is its `WWW-Authenticate`."""
 
     host: str
     status: int
     body: bytes = field(repr=False)
+    challenge: str = field(default="", repr=False)
 
     def json(self) -> Mapping[str, object]:
         """The JSON object in it.
@@ -118,7 +119,9 @@ class Outbound:
                 timeout=self._timeout,
             ) as response:
                 _refuse_status(host, response.status)
-                return Answer(host=host, status=response.status, body=await _read(response, limit, host))
+                challenge = response.headers.get("WWW-Authenticate", "")
+                whole = await _read(response, limit, host)
+                return Answer(host=host, status=response.status, body=whole, challenge=challenge)
         except TimeoutError:
             raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} did not answer in time") from None
         except aiohttp.ClientConnectorError as error:
