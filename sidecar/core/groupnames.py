@@ -10,7 +10,8 @@ import re
 
 from sidecar.domain.shape import GroupFormat, GroupReading
 
-_COMMON_NAME = re.compile(r"[Cc][Nn]\s*=\s*((?:[^\\,+\"<>;=]|\\[0-9A-Fa-f]{2}|\\[ ,+\"\\<>;=#])+)(?:,.*)?", re.DOTALL)
+_VALUE = r"(?:[^\\,+\"<>;=]|\\[0-9A-Fa-f]{2}|\\[ ,+\"\\<>;=#])+"
+_COMMON_NAME = re.compile(rf"[Cc][Nn]\s*=\s*({_VALUE})(?:,(?:[^\\;]|\\.)*)?", re.DOTALL)
 _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 
 

@@ -100,9 +100,12 @@ Sources = Annotated[
 
 
 def _named_sources(value: dict[str, tuple[tuple[str, ...], ...]]) -> dict[str, tuple[tuple[str, ...], ...]]:
-    for name in value:
+    for name, places in value.items():
         if name in _NOT_ELSEWHERE:
             raise fault(f"gives {name} another place", "remove it: what proves a person stands where the standard says")
+        if name != "email" and ("email",) in places:
+            # Under another name nobody would ask whether it was verified (rule 45).
+            raise fault(f"reads {name} from email", "write username: {from: email} at the application")
     return value
 
 

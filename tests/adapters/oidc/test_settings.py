@@ -119,6 +119,8 @@ def test_fence_joins_all_kinds() -> None:
         {"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"},
         {"claims": {"sub": "upn"}},
         {"claims": {"tid": "x"}},
+        {"claims": {"preferred_username": "email"}},
+        {"claims": {"preferred_username": [["upn"], ["email"]]}},
         {"claims": {"email": []}},
         {"claims": {"email": [[]]}},
         {"claims": {"email": [["a", ""]]}},
