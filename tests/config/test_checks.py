@@ -188,6 +188,10 @@ WARNINGS: list[tuple[str, Edit, str, str]] = [
     ("wide proxies of IPv6", ("state:", "trusted_proxies: ['fd00::/47']\nstate:"), "trusted_proxies[0]", "wide"),
     ("memory", ("file:///var/lib/lychgate", "memory"), "state", "forgotten"),
     ("off", ("    default: true\n", "    default: true\n    mode: off\n"), "portals.agents.mode", "protects nothing"),
+    ("many tenants' administrators", (
+        "preset: okta\n    issuer: https://id.example.com",
+        f"preset: entra\n    tenants: {TENANT}\n    issuer: https://login.microsoftonline.com/organizations/v2.0"),
+     "providers.okta.usernames", "every tenant"),
     ("unused provider", CUSTOMERS, "providers.customers", "no portal"),
     ("needed but never given", groups("{needed: [jira-users]}"),
      "applications.jira.accounts.groups.needed[0]", "no line"),

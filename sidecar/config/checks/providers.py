@@ -21,6 +21,7 @@ def within(config: Config) -> Iterator[Finding]:
         yield from _credentials(at, provider)
         yield from _fence(at, provider)
         yield from _tenants(at, provider)
+        yield from _names(at, provider)
 
 
 def between(config: Config) -> Iterator[Finding]:
@@ -86,6 +87,16 @@ def _tenants(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Findin
     elif not provider.tenants and (provider.fence or fence_wanted(provider.issuer) is None):
         # Without any fence `_fence` says the same of Microsoft's own addresses.
         yield Finding((*at, "tenants"), "is missing, and many tenants sign in at one address", "add your tenant's id")
+
+
+def _names(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    if provider.preset == "entra" and is_shared(provider.issuer) and provider.usernames == "authoritative":
+        yield Finding(
+            (*at, "usernames"),
+            "believes the administrators of every tenant that is let in",
+            "remove the line, unless all these tenants are yours",
+            Severity.WARNING,
+        )
 
 
 def _issuers(config: Config) -> Iterator[Finding]:
