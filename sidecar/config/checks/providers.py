@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sidecar.adapters.oidc.presets import PERSONAL_TENANT, fence_wanted, is_shared
+from sidecar.adapters.oidc.presets import PERSONAL_TENANT, fence_wanted, is_shared, issuer_pattern
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.urls import is_plain_outside_loopback
 from sidecar.config.faults import Finding, Severity
@@ -102,7 +102,7 @@ def _names(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]
 def _issuers(config: Config) -> Iterator[Finding]:
     seen: dict[tuple[str, str], str] = {}
     for name, provider in config.providers.items():
-        first = seen.setdefault((provider.issuer, provider.client_id), name)
+        first = seen.setdefault((issuer_pattern(provider.preset, provider.issuer), provider.client_id), name)
         if first != name:
             yield Finding(
                 ("providers", name),
