@@ -68,6 +68,13 @@ FAULTS: list[tuple[str, tuple[Edit, ...], str, str]] = [
         ("preset: okta", "preset: entra\n    only: {oid: a}")), "providers.okta.issuer", "all name one tenant"),
     ("Graph without Entra", (("    client_id", "    overage: graph\n    client_id"),),
      "providers.okta.overage", "Entra ID only"),
+    ("two shared addresses of one client", (
+        ("preset: okta\n    issuer: https://id.example.com",
+         f"preset: entra\n    tenants: {TENANT}\n    issuer: https://login.microsoftonline.com/common/v2.0"),
+        CUSTOMERS, ("preset: auth0, issuer: https://c.eu.auth0.com/",
+                    f"preset: entra, tenants: {TENANT}, issuer: https://login.microsoftonline.com/organizations/v2.0"),
+        ("client_id: x", "client_id: lychgate"), support("username: {prefix: cust-}")),
+     "providers.customers", "tell their tokens apart"),
     ("two providers alike", (CUSTOMERS, ("https://c.eu.auth0.com/", "https://id.example.com"),
                              ("client_id: x", "client_id: lychgate"),
                              support("username: {prefix: cust-}")), "providers.customers", "tell their tokens apart"),

@@ -128,7 +128,8 @@ async def test_a_slow_graph_is_not_waited_for(
     server.gate = asyncio.Event()
     graph = Graph(server.config(graph=f"{server.issuer}/graph"), session, total=0.2)
     claims = freeze_claims(overage(server))
-    assert claims == await graph.completed(claims, "CANARY-access")
+    async with asyncio.timeout(5):
+        assert claims == await graph.completed(claims, "CANARY-access")
     assert "did not answer in time" in caplog.text
     server.gate.set()
 
