@@ -19,6 +19,7 @@ from sidecar.commands import initialise_ledger, link_account, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
 from sidecar.config.schema import json_schema
+from sidecar.core.issuers import issuers_of
 from sidecar.domain.identity import Person
 from sidecar.domain.policy import Application
 from sidecar.flows.accounts import PinConflictError
@@ -103,7 +104,8 @@ def accounts_link(config: Path, application: str, username: str, issuer: str, su
     """Tie an account to a person: the only way to reserved and protected accounts. The gate must not run."""
     loaded = _loaded(config)
     known = _application(loaded, application)
-    issuers = {loaded.policy.providers[name].issuer for portal in known.portals for name in portal.providers}
+    names = {name for portal in known.portals for name in portal.providers}
+    issuers = {issuer for name in names for issuer in issuers_of(loaded.policy.providers[name])}
     if issuer not in issuers:
         raise click.ClickException(f"no provider of {application} is {issuer}; there is {', '.join(sorted(issuers))}")
     _run(_link(loaded, application, username, Person(issuer, subject)))

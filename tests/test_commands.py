@@ -95,6 +95,24 @@ def test_a_reserved_account_is_tied_to_a_person_by_hand_only(site: Site) -> None
     assert ["user.linked"] == [event["code"] for event in events(done)]
 
 
+def test_a_link_names_a_tenant_that_is_let_in(site: Site) -> None:
+    base, tenant = "https://login.microsoftonline.com", "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+    text = site.path.read_text("utf-8").replace(
+        "issuer: https://id.example.com",
+        f"preset: entra\n    tenants: {tenant}\n    issuer: {base}/organizations/v2.0",
+    )
+    site.path.write_text(text, "utf-8")
+    site.run("ledger", "init")
+
+    def link(issuer: str) -> int:
+        words = ("--application", "jira", "--username", "admin", "--issuer", issuer, "--subject", "o-1")
+        return site.run("accounts", "link", *words).exit_code
+
+    strangers = [f"{base}/organizations/v2.0", f"{base}/{{tenantid}}/v2.0", f"{base}/{tenant.replace('3', '4')}/v2.0"]
+    assert [1, 1, 1, 0] == [link(issuer) for issuer in (*strangers, f"{base}/{tenant}/v2.0")]
+    assert Person(f"{base}/{tenant}/v2.0", "o-1") == site.pinned("admin")
+
+
 def test_a_link_takes_nobody_s_account_away(site: Site) -> None:
     site.run("ledger", "init")
     site.link("admin")

@@ -17,12 +17,13 @@ import aiohttp
 import click
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from sidecar.adapters.accounts.settings import GroupSettings, HookSettings
 from sidecar.adapters.accounts.webhook import sign
 from sidecar.adapters.landing.header import AssertionProof, signing_keys
 from sidecar.adapters.landing.settings import LandingSettings
+from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.app import Running, running
 from sidecar.cli import main
 from sidecar.config.load import load
@@ -101,6 +102,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "groups": GroupSettings,
     "hooks": HookSettings,
     "upstream": UpstreamSettings,
+    "providers": RootModel[dict[str, ProviderSettings]],
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sidecar.adapters.accounts.settings import GroupSettings
+from sidecar.adapters.oidc.presets import issuer_pattern
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.urls import host_port, origin
 from sidecar.config.checks.rules import patterns_of
@@ -34,6 +35,7 @@ from sidecar.domain.policy import (
     UsernameMapping,
 )
 from sidecar.domain.product import Product
+from sidecar.domain.shape import GroupReading
 
 ALWAYS_STRIPPED = (
     "Remote-User", "X-Remote-User", "X-Remote-Groups", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups",
@@ -199,10 +201,17 @@ def _provider(name: str, settings: ProviderSettings) -> ProviderPolicy:
     return ProviderPolicy(
         name=name,
         label=settings.label or name,
-        issuer=settings.issuer,
+        issuer=issuer_pattern(settings.preset, settings.issuer),
         authoritative=settings.usernames == "authoritative",
         fence={claim: frozenset(values) for claim, values in settings.fence.items()},
-        groups_claim=settings.groups_claim,
+        groups=GroupReading(
+            path=settings.groups_claim,
+            format=settings.group_format,
+            single=settings.single_group,
+            names=settings.group_names,
+            cut_at=settings.groups_cut_at,
+        ),
+        claims=settings.claims,
         subject_claim=settings.subject_claim,
         userinfo=settings.userinfo != "never",
         sign_out=settings.sign_out == "provider",

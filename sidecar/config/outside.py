@@ -7,7 +7,8 @@ import ssl
 from joserfc.jwk import OKPKey
 
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
-from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, UserInfo
+from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, SignOutWay, UserInfo
+from sidecar.adapters.oidc.presets import TOKEN_HINTS, graph_of
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import Secret, SecretError, read_secret
 from sidecar.config.checks.rules import patterns_of
@@ -37,6 +38,7 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
     return ProviderConfig(
         name=name,
         issuer=settings.issuer,
+        pattern=None if known.issuer == settings.issuer else known.issuer,
         # Google's older tokens leave the scheme out; no other provider may (idp facts, Google).
         issuers=("accounts.google.com",) if settings.preset == "google" else (),
         client_id=settings.client_id,
@@ -50,10 +52,15 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         end_session_endpoint=endpoints.end_session,
         endpoint_hosts=frozenset(settings.endpoint_hosts or ()),
         skew=settings.clock_skew,
-        groups_claim=known.groups_claim,
+        groups=known.groups,
+        claims=known.claims,
         subject_claim=known.subject_claim,
-        needed=_needed(served, known.groups_claim),
+        needed=_needed(served, known.groups.path),
         userinfo=UserInfo(settings.userinfo),
+        graph=graph_of(settings.issuer, endpoints.graph) if settings.overage == "graph" else None,
+        graph_security=settings.overage_groups == "security",
+        sign_out_way=SignOutWay.COGNITO if settings.preset == "cognito" else SignOutWay.OIDC,
+        hint=TOKEN_HINTS.get(settings.preset, ""),
         prompt=settings.prompt,
         allow_http=settings.allow_http,
     )

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from sidecar.core.groupnames import group_name
+from sidecar.core.issuers import named_issuer
 from sidecar.core.tokens import TokenFault, check_subject
 from sidecar.domain.identity import Claim, Groups, Identity, Person, UnixSeconds
 from sidecar.domain.policy import ProviderPolicy
+from sidecar.domain.shape import PLAIN, ClaimSources, GroupReading
 
 DEEPEST = 32
 """Levels of nesting in claims. Real tokens have four."""
@@ -78,29 +81,52 @@ def read_claim(claims: Mapping[str, Claim], path: tuple[str, ...]) -> Claim:
     return value
 
 
-def groups_from(claims: Mapping[str, Claim], path: tuple[str, ...], *, single_string_ok: bool = False) -> Groups:
-    """The groups claim as sorted names, or None where it is unknown.
+def has_claim(claims: Mapping[str, Claim], sources: ClaimSources, name: str) -> bool:
+    """Whether the claim *name* is there, under its own name or where *sources* say."""
+    if name not in sources:
+        return name in claims
+    return any(read_claim(claims, path) is not None for path in sources[name])
 
-    Arguments:
-        single_string_ok: Whether a plain string means one group (PingFederate and ADFS send a single value so).
+
+def named_claims(claims: Mapping[str, Claim], sources: ClaimSources, names: Iterable[str]) -> Mapping[str, Claim]:
+    """The claims *names*, as far as they are there.
+
+    One that *sources* name is read there only: the first path at which something stands counts, and what the provider
+    sends under the name itself counts for nothing.
     """
-    if not path or _is_overage(claims, path[0]):
+    found: dict[str, Claim] = {}
+    for name in sorted(names):
+        if name not in sources:
+            if name in claims:
+                found[name] = claims[name]
+            continue
+        values = (read_claim(claims, path) for path in sources[name])
+        value = next((value for value in values if value is not None), None)
+        if value is not None:
+            found[name] = value
+    return MappingProxyType(found)
+
+
+def groups_from(claims: Mapping[str, Claim], reading: GroupReading = PLAIN) -> Groups:
+    """The groups claim as sorted names, or None where it is unknown."""
+    if not reading.path or is_overage(claims, reading.path[0]):
         return None
-    value = read_claim(claims, path)
-    names = (value,) if single_string_ok and isinstance(value, str) else value
-    if not isinstance(names, tuple):
+    value = read_claim(claims, reading.path)
+    values = (value,) if reading.single and isinstance(value, str) else value
+    if not isinstance(values, tuple) or len(values) == reading.cut_at > 0:
         return None
     found: set[str] = set()
-    for name in names:
-        if not isinstance(name, str) or not name or name == PING_OVERAGE:
+    for one in values:
+        name = group_name(one, reading) if isinstance(one, str) and one != PING_OVERAGE else None
+        if name is None:
             return None
         # One person's groups are another's too: five thousand sessions share the strings.
         found.add(sys.intern(name))
     return tuple(sorted(found))
 
 
-def _is_overage(claims: Mapping[str, Claim], name: str) -> bool:
-    # Entra ID leaves the groups out and names a source instead (OIDC Core 1.0, section 5.6.2).
+def is_overage(claims: Mapping[str, Claim], name: str) -> bool:
+    """Whether Entra ID left the claim *name* out and names a source instead (OIDC Core 1.0, section 5.6.2)."""
     elsewhere = claims.get("_claim_names")
     if elsewhere is not None and (not isinstance(elsewhere, Mapping) or name in elsewhere):
         return True
@@ -108,11 +134,7 @@ def _is_overage(claims: Mapping[str, Claim], name: str) -> bool:
 
 
 def with_userinfo(
-    claims: Mapping[str, Claim],
-    userinfo: Mapping[str, Claim],
-    path: tuple[str, ...],
-    *,
-    single_string_ok: bool = False,
+    claims: Mapping[str, Claim], userinfo: Mapping[str, Claim], reading: GroupReading = PLAIN
 ) -> Mapping[str, Claim]:
     """The ID token's claims, with those of userinfo where they were missing.
 
@@ -122,34 +144,33 @@ def with_userinfo(
     """
     merged = {name: value for name, value in userinfo.items() if name not in _OF_THE_TOKEN}
     merged |= {name: value for name, value in claims.items() if value != PING_OVERAGE or name not in merged}
-    if not path or groups_from(claims, path, single_string_ok=single_string_ok) is not None:
+    if not reading.path or groups_from(claims, reading) is not None:
         return merged
-    if groups_from(userinfo, path, single_string_ok=single_string_ok) is not None:
-        merged[path[0]] = userinfo[path[0]]
-        merged.pop("_claim_names", None)
-        merged.pop("hasgroups", None)
+    if groups_from(userinfo, reading) is not None:
+        return with_groups(merged, reading.path[0], userinfo[reading.path[0]])
     return merged
 
 
-def identity_from(
-    claims: Mapping[str, Claim],
-    provider: ProviderPolicy,
-    needed: frozenset[str],
-    *,
-    single_string_ok: bool = False,
-) -> Identity:
+def with_groups(claims: Mapping[str, Claim], name: str, value: Claim) -> Mapping[str, Claim]:
+    """*claims* with the groups that were left out; the word that they were is taken back."""
+    left_out = ("_claim_names", "_claim_sources", "hasgroups")
+    return {**{key: held for key, held in claims.items() if key not in left_out}, name: value}
+
+
+def identity_from(claims: Mapping[str, Claim], provider: ProviderPolicy, needed: frozenset[str]) -> Identity:
     """Who signed in, cut to what the policy reads. *claims* have passed all checks of `core.tokens`.
 
     Raises:
         TokenFault: The claim that names the person is missing, or the issuer is not this provider's.
     """
-    if claims.get("iss") != provider.issuer:
+    issuer = named_issuer(provider.issuer, claims)
+    if issuer is None or claims.get("iss") != issuer:
         raise TokenFault(f"iss is not {provider.issuer}")
     return Identity(
-        person=Person(issuer=provider.issuer, subject=check_subject(claims, provider.subject_claim)),
+        person=Person(issuer=issuer, subject=check_subject(claims, provider.subject_claim)),
         provider=provider.name,
-        claims=MappingProxyType({name: claims[name] for name in sorted(needed) if name in claims}),
-        groups=groups_from(claims, provider.groups_claim, single_string_ok=single_string_ok),
+        claims=named_claims(claims, provider.claims, needed),
+        groups=groups_from(claims, provider.groups),
         sid=_text_or_none(claims, "sid"),
         auth_time=_seconds_or_none(claims, "auth_time"),
         acr=_text_or_none(claims, "acr"),

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote
 
 from sidecar.core.ages import ClaimsAge, is_stepped_up
 from sidecar.core.credentials import credential_kind
+from sidecar.core.issuers import issuers_of
 from sidecar.core.passwords import query_has
 from sidecar.core.redirects import safe_return
 from sidecar.core.routing import OWN_PREFIX
@@ -154,7 +155,7 @@ def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decisio
 def _issuers(policy: Policy) -> set[str]:
     """Whose tokens are no keys to an application: the providers', and our own proofs of a landing (rule 44)."""
     ours = {f"{known.origin}{known.context}{OWN_PREFIX}" for known in policy.applications.values()}
-    return ours | {provider.issuer for provider in policy.providers.values()}
+    return ours.union(*(issuers_of(provider) for provider in policy.providers.values()))
 
 
 def _at_log_in(facts: RequestFacts, place: Place, visitor: Visitor | None) -> Decision | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sidecar.core.issuers import fits, named_issuer
 from sidecar.core.revocations import folded_email
 from sidecar.core.tokens import TokenFault, check_audience, check_header, check_issuer, check_subject, time_of
 from sidecar.domain.identity import UnixSeconds
@@ -39,11 +40,13 @@ class Notice:
     """What a verified token says.
 
     Attributes:
+        issuer: As persons of this issuer are kept.
         by, value: Whose sessions end; None for a token that only vouches for its sender.
         token: Its id, to be used once.
         issued_at: By the provider's clock.
     """
 
+    issuer: str
     by: By | None
     value: str
     token: str
@@ -61,7 +64,7 @@ def check_logout_token(
         TokenFault: It is not acceptable.
     """
     check_header(header, terms.algorithms, ("logout+jwt", "JWT"))
-    check_issuer(claims, terms.issuers)
+    issuer = _issuer(claims, terms)
     check_audience(claims, terms.client_id)
     issued_at = _fresh(claims, terms.skew, now)
     events = claims.get("events")
@@ -73,10 +76,10 @@ def check_logout_token(
     token = _text(claims, "jti")
     subject = check_subject(claims, "sub") if "sub" in claims else None
     if "sid" in claims:
-        return Notice(by=By.SID, value=_text(claims, "sid"), token=token, issued_at=issued_at)
+        return Notice(issuer=issuer, by=By.SID, value=_text(claims, "sid"), token=token, issued_at=issued_at)
     if subject is None:
         raise TokenFault("neither sid nor sub is there")
-    return Notice(by=By.SUBJECT, value=subject, token=token, issued_at=issued_at)
+    return Notice(issuer=issuer, by=By.SUBJECT, value=subject, token=token, issued_at=issued_at)
 
 
 def check_revocation_token(
@@ -91,14 +94,19 @@ def check_revocation_token(
         TokenFault: It is not acceptable.
     """
     check_header(header, terms.algorithms, ("global-token-revocation+jwt",), named=True)
-    check_issuer(claims, terms.issuers)
     given = claims.get("aud")
     if audience not in ([given] if isinstance(given, str) else given if isinstance(given, (list, tuple)) else ()):
         raise TokenFault("aud is not the address that was called")
     if claims.get("sub") != terms.client_id:
         raise TokenFault("sub is not our client")
     time_of(claims, "exp")
-    return Notice(by=None, value="", token=_text(claims, "jti"), issued_at=_fresh(claims, terms.skew, now))
+    return Notice(
+        issuer=_issuer(claims, terms),
+        by=None,
+        value="",
+        token=_text(claims, "jti"),
+        issued_at=_fresh(claims, terms.skew, now),
+    )
 
 
 def subject_of(document: Mapping[str, object], issuers: tuple[str, ...]) -> tuple[By, str]:
@@ -117,10 +125,18 @@ def subject_of(document: Mapping[str, object], issuers: tuple[str, ...]) -> tupl
                 raise TokenFault("email is no address")
             return By.EMAIL, folded_email(email)
         case "iss_sub":
-            check_issuer(subject, issuers)
+            issuer = subject.get("iss")
+            if not isinstance(issuer, str) or not any(fits(known, issuer) for known in issuers):
+                raise TokenFault("iss of sub_id is not the provider's")
             return By.SUBJECT, check_subject(subject, "sub")
         case _:
             raise TokenFault("the format of sub_id is neither email nor iss_sub")
+
+
+def _issuer(claims: Mapping[str, object], terms: NoticeTerms) -> str:
+    """The issuer as persons are kept under it: one spelling, and for many tenants the token's own."""
+    check_issuer(claims, terms.issuers)
+    return named_issuer(terms.issuers[0], claims) or terms.issuers[0]
 
 
 def _fresh(claims: Mapping[str, object], skew: int, now: UnixSeconds) -> UnixSeconds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.core.accounts import order_for
 from sidecar.core.conditions import meets
+from sidecar.core.issuers import issuers_of
 from sidecar.core.traits import is_unconditional
 from sidecar.core.usernames import resolve_username
 from sidecar.domain.identity import Identity
@@ -22,7 +23,7 @@ def standing_of(session: Session, policy: Policy) -> Standing | None:
         return None
     identity = session.identity
     provider = policy.providers.get(identity.provider)
-    if provider is None or provider.issuer != identity.person.issuer:
+    if provider is None or identity.person.issuer not in issuers_of(provider):
         return None
     username = resolve_username(identity, home.username, trusted=provider.authoritative)
     refused = username if isinstance(username, Reason) else Reason.OK

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sidecar.core.issuers import named_issuers
 from sidecar.domain.identity import Person, UnixSeconds
 
 SIGNATURE_HASHES: Mapping[str, str] = {
@@ -63,7 +64,8 @@ class Terms:
     """What every ID token of one provider must satisfy.
 
     Attributes:
-        issuers: Allowed spellings of the issuer, compared byte for byte.
+        issuers: Allowed spellings of the issuer, compared byte for byte; `{tenantid}` is the token's own `tid`
+            (`core.issuers`).
         client_id: Ours; must be in `aud`.
         algorithms: Our own list, never the provider's.
         access_token: What came beside the token, for `at_hash`, or None.
@@ -163,7 +165,7 @@ def check_same_person(
     subject = claims.get(subject_claim)
     if not (isinstance(subject, str) and _same(subject, person.subject)):
         raise TokenFault(f"{subject_claim} is not that of the person who signed in")
-    if person.issuer not in issuers:
+    if person.issuer not in named_issuers(issuers, claims):
         raise TokenFault("the person who signed in came from another issuer")
 
 
@@ -222,7 +224,7 @@ def check_issuer(claims: Mapping[str, object], issuers: tuple[str, ...]) -> None
         TokenFault: It is.
     """
     issuer = claims.get("iss")
-    if not (isinstance(issuer, str) and issuer in issuers):
+    if not (isinstance(issuer, str) and issuer in named_issuers(issuers, claims)):
         raise TokenFault(f"iss is not {issuers[0]}")
 
 

@@ -13,6 +13,7 @@ from sidecar.domain.account import Adopt, Reactivation, Removal
 from sidecar.domain.identity import Claim
 from sidecar.domain.paths import NO_PATHS, PathSet
 from sidecar.domain.product import Product
+from sidecar.domain.shape import PLAIN, ClaimSources, GroupReading
 
 
 class Mode(StrEnum):
@@ -165,10 +166,11 @@ class ProviderPolicy:
     """What decisions need to know of a provider.
 
     Attributes:
-        issuer: Compared byte for byte.
+        issuer: Compared byte for byte; with `{tenantid}`, for the tenant of each token (`core.issuers`).
         authoritative: Whether its usernames may be believed for existing accounts (D4).
         fence: Claim name to values of which one must be there, for issuers that serve strangers.
-        groups_claim: Path of keys to the groups claim.
+        groups: How the groups claim is read.
+        claims: Where claims are looked for instead of under their own names.
         subject_claim: `sub`, or `oid` for Entra ID.
         origins: Where its pages may lie; browsers hold the redirects behind our forms against this list.
     """
@@ -178,7 +180,8 @@ class ProviderPolicy:
     issuer: str
     authoritative: bool = False
     fence: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
-    groups_claim: tuple[str, ...] = ("groups",)
+    groups: GroupReading = PLAIN
+    claims: ClaimSources = field(default_factory=dict)
     subject_claim: str = "sub"
     userinfo: bool = False
     sign_out: bool = False

@@ -90,7 +90,9 @@ class SignOuts:
             return Farewell()
         state = self._chance.token(16)
         try:
-            return Farewell(await provider.end_session_url(hint, signed_out_url(application), state), state)
+            location = await provider.end_session_url(hint, signed_out_url(application), state)
+            # Cognito's own way knows no state, and gives none back.
+            return Farewell(location, state if location is not None and state in location else "")
         except LoginError as error:
             LOG.warning("the provider %s could not be told of a sign-out: %s", known.name, error.detail)
             return Farewell()

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from sidecar.core.issuers import issuers_of
+from sidecar.core.logout_tokens import Notice
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, ProviderPolicy
 from sidecar.domain.reason import Reason
@@ -64,7 +66,7 @@ class Doors:
             if notice.by is None:
                 raise _invalid("the token names nobody")
             await self._revocations.once(provider.name, notice)
-            await self._revoke(visit, provider, BACK, notice.by, notice.value, notice.issued_at)
+            await self._revoke(visit, provider, BACK, notice, notice.by, notice.value)
         except LoginError as error:
             return self._fail(visit, provider, BACK, error)
         except StateError:
@@ -88,7 +90,7 @@ class Doors:
                 raise _invalid("the body is too large")
             by, value = notices.subject(body)
             await self._revocations.once(provider.name, notice)
-            await self._revoke(visit, provider, GLOBAL, by, value, notice.issued_at)
+            await self._revoke(visit, provider, GLOBAL, notice, by, value)
         except LoginError as error:
             return self._fail(visit, provider, GLOBAL, error)
         except StateError:
@@ -101,9 +103,9 @@ class Doors:
         try:
             pairs = parse_qsl(visit.facts.query, keep_blank_values=True, max_num_fields=10, errors="strict")
             given = dict(pairs)
-            if len(given) != len(pairs) or given.get("iss") != provider.issuer or not given.get("sid"):
+            if len(given) != len(pairs) or not given.get("sid") or given.get("iss") not in issuers_of(provider):
                 raise _invalid("iss and sid are needed, once each, and iss is the provider's")
-            name = Name(provider.issuer, By.SID, given["sid"][:512])
+            name = Name(given["iss"], By.SID, given["sid"][:512])
             ended = await self._revocations.end_known(name, provider.name, FRONT, visit.trace)
             if not ended:
                 self._count(visit)
@@ -116,9 +118,9 @@ class Doors:
         return self._replies.page(page, visit.record)
 
     async def _revoke(
-        self, visit: Visit, provider: ProviderPolicy, door: str, by: By, value: str, issued_at: UnixSeconds
+        self, visit: Visit, provider: ProviderPolicy, door: str, notice: Notice, by: By, value: str
     ) -> None:
-        revocation = Revocation(issuer=provider.issuer, by=by, value=value, at=visit.now, issued_at=issued_at)
+        revocation = Revocation(issuer=notice.issuer, by=by, value=value, at=visit.now, issued_at=notice.issued_at)
         _ = await self._revocations.revoke(revocation, provider.name, door, visit.trace)
 
     def _fail(

@@ -37,6 +37,8 @@ def groups(text: str) -> Edit:
     return ACCOUNTS, f"    accounts: {{token: env://JIRA_PAT, groups: {text}}}\n"
 
 
+TENANT = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+
 FAULTS: list[tuple[str, tuple[Edit, ...], str, str]] = [
     ("same public and operations port", (("state:", "listen: {operations: '0.0.0.0:8080'}\nstate:"),),
      "listen.operations", "public address"),
@@ -52,6 +54,27 @@ FAULTS: list[tuple[str, tuple[Edit, ...], str, str]] = [
     ("fence that keeps nobody out", (("https://id.example.com", "https://accounts.google.com"),
                                      ("    client_id", "    only: {email_verified: true}\n    client_id")),
      "providers.okta.issuer", "serves strangers"),
+    ("many tenants, and another fence", (
+        ("https://id.example.com", "https://login.microsoftonline.com/common/v2.0"),
+        ("preset: okta", "preset: entra\n    only: {oid: a}")), "providers.okta.tenants", "many tenants"),
+    ("many tenants elsewhere", (
+        ("https://id.example.com", "https://login.example.com/organizations/v2.0"), ("preset: okta", "preset: entra")),
+     "providers.okta.tenants", "many tenants"),
+    ("many tenants without the preset", (
+        ("https://id.example.com", "https://login.microsoftonline.com/common/v2.0"),
+        ("preset: okta", f"tenants: {TENANT}")), "providers.okta.preset", "another issuer"),
+    ("personal accounts by the shared address", (
+        ("https://id.example.com", "https://login.microsoftonline.com/consumers/v2.0"),
+        ("preset: okta", "preset: entra\n    only: {oid: a}")), "providers.okta.issuer", "all name one tenant"),
+    ("Graph without Entra", (("    client_id", "    overage: graph\n    client_id"),),
+     "providers.okta.overage", "Entra ID only"),
+    ("two shared addresses of one client", (
+        ("preset: okta\n    issuer: https://id.example.com",
+         f"preset: entra\n    tenants: {TENANT}\n    issuer: https://login.microsoftonline.com/common/v2.0"),
+        CUSTOMERS, ("preset: auth0, issuer: https://c.eu.auth0.com/",
+                    f"preset: entra, tenants: {TENANT}, issuer: https://login.microsoftonline.com/organizations/v2.0"),
+        ("client_id: x", "client_id: lychgate"), support("username: {prefix: cust-}")),
+     "providers.customers", "tell their tokens apart"),
     ("two providers alike", (CUSTOMERS, ("https://c.eu.auth0.com/", "https://id.example.com"),
                              ("client_id: x", "client_id: lychgate"),
                              support("username: {prefix: cust-}")), "providers.customers", "tell their tokens apart"),
@@ -172,6 +195,10 @@ WARNINGS: list[tuple[str, Edit, str, str]] = [
     ("wide proxies of IPv6", ("state:", "trusted_proxies: ['fd00::/47']\nstate:"), "trusted_proxies[0]", "wide"),
     ("memory", ("file:///var/lib/lychgate", "memory"), "state", "forgotten"),
     ("off", ("    default: true\n", "    default: true\n    mode: off\n"), "portals.agents.mode", "protects nothing"),
+    ("many tenants' administrators", (
+        "preset: okta\n    issuer: https://id.example.com",
+        f"preset: entra\n    tenants: {TENANT}\n    issuer: https://login.microsoftonline.com/organizations/v2.0"),
+     "providers.okta.usernames", "every tenant"),
     ("unused provider", CUSTOMERS, "providers.customers", "no portal"),
     ("needed but never given", groups("{needed: [jira-users]}"),
      "applications.jira.accounts.groups.needed[0]", "no line"),

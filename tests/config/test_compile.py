@@ -96,7 +96,7 @@ def test_every_identity_header_of_every_application_is_stripped(loading: Load) -
 def test_provider() -> None:
     entra = example("context-path.yaml").policy.providers["entra"]
     assert ("oid", ("roles",), False, "Microsoft") == (
-        entra.subject_claim, entra.groups_claim, entra.userinfo, entra.label,
+        entra.subject_claim, entra.groups.path, entra.userinfo, entra.label,
     )  # fmt: skip
     assert example("customer-portal.yaml").policy.providers["customers"].sign_out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,14 +14,17 @@ from sidecar.core.claims import (
     freeze,
     freeze_claims,
     groups_from,
+    has_claim,
     identity_from,
     is_stranger,
+    named_claims,
     read_claim,
     with_userinfo,
 )
 from sidecar.core.tokens import TokenFault
 from sidecar.domain.identity import Claim, Person
 from sidecar.domain.policy import ProviderPolicy
+from sidecar.domain.shape import GroupReading
 
 ISSUER = "https://id.example.com"
 PROVIDER = ProviderPolicy(name="okta", label="Okta", issuer=ISSUER)
@@ -81,7 +85,7 @@ KNOWN: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("claims", "expected"), KNOWN)
 def test_known_groups_are_sorted_and_single(claims: dict[str, Any], expected: tuple[str, ...]) -> None:
-    assert groups_from(freeze_claims(claims), ("groups",)) == expected
+    assert groups_from(freeze_claims(claims)) == expected
 
 
 UNKNOWN: list[dict[str, Any]] = [
@@ -110,24 +114,24 @@ UNKNOWN: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("claims", UNKNOWN)
 def test_missing_cut_or_malformed_groups_are_unknown(claims: dict[str, Any]) -> None:
-    assert groups_from(freeze_claims(claims), ("groups",)) is None
+    assert groups_from(freeze_claims(claims)) is None
 
 
 def test_a_single_string_is_one_group_only_where_the_site_says_so() -> None:
     claims = freeze_claims({"memberOf": "CN=staff,DC=example"})
-    assert groups_from(claims, ("memberOf",)) is None
-    assert groups_from(claims, ("memberOf",), single_string_ok=True) == ("CN=staff,DC=example",)
+    assert groups_from(claims, GroupReading(path=("memberOf",))) is None
+    assert groups_from(claims, GroupReading(path=("memberOf",), single=True)) == ("CN=staff,DC=example",)
     for bad in ("", "[SIZE_LIMIT_EXCEEDED]"):
-        assert groups_from({"memberOf": bad}, ("memberOf",), single_string_ok=True) is None
+        assert groups_from({"memberOf": bad}, GroupReading(path=("memberOf",), single=True)) is None
 
 
 def test_no_path_means_unknown() -> None:
-    assert groups_from({"groups": ("a",)}, ()) is None
+    assert groups_from({"groups": ("a",)}, GroupReading(path=())) is None
 
 
 def test_groups_share_their_strings() -> None:
-    one = groups_from(freeze_claims(json.loads('{"groups": ["jira-users-x"]}')), ("groups",))
-    two = groups_from(freeze_claims(json.loads('{"groups": ["jira-users-x"]}')), ("groups",))
+    one = groups_from(freeze_claims(json.loads('{"groups": ["jira-users-x"]}')))
+    two = groups_from(freeze_claims(json.loads('{"groups": ["jira-users-x"]}')))
     assert one is not None
     assert two is not None
     assert one[0] is two[0]
@@ -135,13 +139,13 @@ def test_groups_share_their_strings() -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), st.lists, max_leaves=6))
 def test_groups_are_sorted_strings_or_unknown(value: Any) -> None:
-    groups = groups_from(freeze_claims({"groups": value}), ("groups",))
+    groups = groups_from(freeze_claims({"groups": value}))
     wellformed = isinstance(value, list) and all(isinstance(item, str) and item for item in value)
     assert groups == (tuple(sorted(set(value))) if wellformed else None)
 
 
 def test_userinfo_fills_gaps_and_the_id_token_wins() -> None:
-    merged = with_userinfo({"sub": "1", "email": "a@x"}, {"sub": "1", "email": "b@x", "name": "Ann"}, ("groups",))
+    merged = with_userinfo({"sub": "1", "email": "a@x"}, {"sub": "1", "email": "b@x", "name": "Ann"})
     assert merged == {"sub": "1", "email": "a@x", "name": "Ann"}
 
 
@@ -155,27 +159,27 @@ def test_userinfo_cannot_speak_of_the_token() -> None:
         "aud": "x",
         "iss": "y",
     }
-    assert with_userinfo({"sub": "1"}, userinfo, ("groups",)) == {"sub": "1"}
+    assert with_userinfo({"sub": "1"}, userinfo) == {"sub": "1"}
 
 
 @pytest.mark.parametrize("cut", [OVERAGE, {"hasgroups": True}, {"groups": "[SIZE_LIMIT_EXCEEDED]"}, {}])
 def test_groups_that_the_id_token_cuts_come_from_userinfo(cut: dict[str, Any]) -> None:
-    merged = with_userinfo(freeze_claims(cut), {"groups": ("a",)}, ("groups",))
-    assert groups_from(merged, ("groups",)) == ("a",)
+    merged = with_userinfo(freeze_claims(cut), {"groups": ("a",)})
+    assert groups_from(merged) == ("a",)
 
 
 def test_groups_that_both_cut_stay_unknown() -> None:
-    merged = with_userinfo(freeze_claims(OVERAGE), {"groups": "[SIZE_LIMIT_EXCEEDED]"}, ("groups",))
-    assert groups_from(merged, ("groups",)) is None
+    merged = with_userinfo(freeze_claims(OVERAGE), {"groups": "[SIZE_LIMIT_EXCEEDED]"})
+    assert groups_from(merged) is None
 
 
 def test_known_groups_of_the_id_token_stay() -> None:
-    merged = with_userinfo({"groups": ()}, {"groups": ("admins",)}, ("groups",))
-    assert groups_from(merged, ("groups",)) == ()
+    merged = with_userinfo({"groups": ()}, {"groups": ("admins",)})
+    assert groups_from(merged) == ()
 
 
 def test_another_claim_that_ping_cut_comes_from_userinfo() -> None:
-    merged = with_userinfo({"teams": "[SIZE_LIMIT_EXCEEDED]"}, {"teams": ("a",)}, ("groups",))
+    merged = with_userinfo({"teams": "[SIZE_LIMIT_EXCEEDED]"}, {"teams": ("a",)})
     assert merged["teams"] == ("a",)
 
 
@@ -243,3 +247,48 @@ def test_every_part_of_the_fence_must_hold_and_true_is_not_one() -> None:
     assert is_stranger({"tid": "t1", "staff": True}, both) is False
     assert is_stranger({"tid": "t1", "staff": 1}, both) is True
     assert is_stranger({"tid": "t2", "staff": True}, both) is True
+
+
+SOURCES = {"preferred_username": (("upn",), ("unique_name",)), "department": (("https://example.com/app", "unit"),)}
+
+
+def test_a_claim_that_stands_elsewhere_is_read_there_only() -> None:
+    claims = freeze_claims({"preferred_username": "chosen", "unique_name": "ann", "name": "Ann"})
+    assert {"preferred_username": "ann", "name": "Ann"} == named_claims(claims, SOURCES, {"preferred_username", "name"})
+    assert {} == named_claims({"preferred_username": "chosen"}, SOURCES, {"preferred_username"})
+
+
+def test_the_first_place_at_which_something_stands_counts() -> None:
+    assert {"preferred_username": "a@x"} == named_claims(
+        {"upn": "a@x", "unique_name": "b"}, SOURCES, {"preferred_username"}
+    )
+    assert {"preferred_username": ""} == named_claims({"upn": "", "unique_name": "b"}, SOURCES, {"preferred_username"})
+
+
+def test_keys_lead_inwards_and_a_dot_is_part_of_a_name() -> None:
+    claims = freeze_claims({"https://example.com/app": {"unit": "IT"}})
+    assert {"department": "IT"} == named_claims(claims, SOURCES, {"department"})
+
+
+def test_whether_a_claim_is_there() -> None:
+    assert has_claim({"name": None}, {}, "name")
+    assert not has_claim({}, {}, "name")
+    assert has_claim({"unique_name": "b"}, SOURCES, "preferred_username")
+    assert not has_claim({"preferred_username": "b"}, SOURCES, "preferred_username")
+
+
+TENANT = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+SHARED = replace(PROVIDER, issuer="https://login.example/{tenantid}/v2.0", subject_claim="oid")
+
+
+def test_the_person_belongs_to_the_issuer_of_the_own_tenant() -> None:
+    issuer = f"https://login.example/{TENANT}/v2.0"
+    identity = identity_from({"iss": issuer, "tid": TENANT, "sub": "pairwise", "oid": "o-1"}, SHARED, frozenset())
+    assert Person(issuer, "o-1") == identity.person
+
+
+@pytest.mark.parametrize("tid", [None, "common", TENANT.replace("3", "4")])
+def test_another_tenant_than_the_issuers_names_nobody(tid: str | None) -> None:
+    claims: dict[str, Claim] = {"iss": f"https://login.example/{TENANT}/v2.0", "tid": tid, "oid": "o-1"}
+    with pytest.raises(TokenFault):
+        identity_from(claims, SHARED, frozenset())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,8 @@ from sidecar.core.decide import Visitor, decide
 from sidecar.core.routing import locate
 from sidecar.core.traits import traits_of
 from sidecar.domain.decision import Deny, Forward, Kind, PassThrough, Place, RequestFacts, StartLogin
-from sidecar.domain.policy import Answer, Condition, Mode
+from sidecar.domain.policy import Answer, Condition, Mode, ProviderPolicy
+from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from tests.core.worlds import ADMINS, NOW, STAFF, Jira, call, get, handshake, rule, session, told, visitor_of
 
@@ -353,3 +356,20 @@ def test_a_decision_names_its_rule(request_: RequestFacts, who: Session | None, 
     decision = JIRA.ask(request_, who)
     assert isinstance(decision, (Deny, Forward))
     assert rule_id == decision.rule
+
+
+def test_a_token_of_a_tenant_that_is_let_in_is_one_of_our_providers() -> None:
+    tenant = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+    shared = ProviderPolicy(
+        name="okta", label="", issuer="https://login.example/{tenantid}/v2.0", fence={"tid": frozenset({tenant})}
+    )
+    world = Jira()
+    policy = replace(world.policy, providers={"okta": shared})
+    claims = json.dumps({"iss": f"https://login.example/{tenant}/v2.0"}).encode()
+    token = f"Bearer e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
+    request = call("/rest/api/2/search", authorization=token)
+    place = locate(request, policy)
+    assert isinstance(place, Place)
+    made = decide(request, place, None, policy, NOW)
+    assert isinstance(made, Deny)
+    assert Reason.TOKEN_NOT_ACCEPTED == made.reason

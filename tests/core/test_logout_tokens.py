@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -148,6 +149,18 @@ def test_whom_a_good_one_names(heads: dict[str, Any], claims: dict[str, Any], na
     assert claims.get("iat", NOW) == notice.issued_at
 
 
+def test_for_many_tenants_it_is_the_tenant_s_own_issuer() -> None:
+    tenant = "00000000-0000-4000-8000-000000000001"
+    pattern, own = (f"https://login.example.com/{name}/v2.0" for name in ("{tenantid}", tenant))
+    terms = replace(TERMS, issuers=(pattern,))
+    claims = changed(LOGOUT, {"iss": own, "tid": tenant})
+    assert own == check_logout_token(header({}), claims, terms, NOW).issuer
+    with pytest.raises(TokenFault):
+        check_logout_token(header({}), changed(claims, {"tid": tenant.replace("1", "2")}), terms, NOW)
+    pair = {"sub_id": {"format": "iss_sub", "iss": own, "sub": "s-1"}}
+    assert (By.SUBJECT, "s-1") == subject_of(pair, (pattern,))
+
+
 @pytest.mark.parametrize("changes", [row[1] for row in BAD_GLOBALS], ids=[row[0] for row in BAD_GLOBALS])
 def test_a_revocation_token_that_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(TokenFault):
@@ -164,7 +177,7 @@ def test_a_revocation_token_says_what_it_is(kind: Any) -> None:
 def test_a_good_revocation_token(audience: Any) -> None:
     kind = header({}, "global-token-revocation+jwt")
     notice = check_revocation_token(kind, changed(GLOBAL, {"aud": audience}), TERMS, ADDRESS, NOW)
-    assert Notice(by=None, value="", token="t-2", issued_at=NOW) == notice
+    assert Notice(issuer=ISSUER, by=None, value="", token="t-2", issued_at=NOW) == notice
 
 
 @pytest.mark.parametrize("subject", [row[1] for row in BAD_SUBJECTS], ids=[row[0] for row in BAD_SUBJECTS])

@@ -154,3 +154,21 @@ def test_needed_claims_are_those_that_anything_reads() -> None:
     jira = Jira().policy.applications["jira"]
     portals = tuple(replace(portal, username=UsernameMapping(claims=("upn",))) for portal in jira.portals)
     assert base | {"upn"} == needed_claims(replace(jira, portals=portals))
+
+
+def test_a_session_of_a_tenant_that_is_no_longer_let_in_stands_nowhere() -> None:
+    one, two = "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
+    who = session("agents")
+    person = replace(who.identity.person, issuer=f"https://login.example/{one}/v2.0")
+    who = replace(who, identity=replace(who.identity, person=person))
+
+    def under(*tenants: str) -> Policy:
+        shared = replace(
+            PROVIDERS["okta"], issuer="https://login.example/{tenantid}/v2.0", fence={"tid": frozenset(tenants)}
+        )
+        return replace(JIRA.policy, providers={**PROVIDERS, "okta": shared})
+
+    assert standing_of(who, under(one, two)) is not None
+    assert standing_of(who, under(two)) is None
+    assert standing_of(who, under()) is None
+    assert standing_of(who, JIRA.policy) is None

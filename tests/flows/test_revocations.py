@@ -225,7 +225,7 @@ async def test_without_markers_nobody_signs_in() -> None:
 
 async def test_a_notice_counts_once_and_where_nobody_can_say_it_counts() -> None:
     gate = Gate()
-    notice = Notice(by=By.SUBJECT, value="alice", token="t-1", issued_at=gate.clock.now())
+    notice = Notice(issuer=STAFF, by=By.SUBJECT, value="alice", token="t-1", issued_at=gate.clock.now())
     await gate.revocations.once("staff", notice)
     with pytest.raises(LoginError, match="used before"):
         await gate.revocations.once("staff", notice)

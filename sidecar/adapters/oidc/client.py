@@ -128,7 +128,7 @@ class CodeClient:
     def _read(self, answer: Answer, secrets: Iterable[str]) -> TokenAnswer:
         known = [*secrets, self._config.client_secret or ""]
         if answer.status not in (200, 201):
-            raise _refusal(answer, known)
+            raise _refusal(answer, known, self._config.hint)
         document = answer.json()
         # GitHub-like servers answer 200 with an error inside.
         if "error" in document:
@@ -163,8 +163,8 @@ _OUR_FAULT = frozenset({"invalid_client", "unauthorized_client", "unsupported_gr
 """Errors of the token endpoint that no person can cause: the secret expired, or the client is set up otherwise."""
 
 
-def _refusal(answer: Answer, secrets: list[str]) -> LoginError:
-    """The error that the answer tells (RFC 6749, section 5.2)."""
+def _refusal(answer: Answer, secrets: list[str], hint: str = "") -> LoginError:
+    """The error that the answer tells (RFC 6749, section 5.2). *hint* is what else a 400 of this product may mean."""
     try:
         document = answer.json()
     except LoginError:
@@ -174,7 +174,8 @@ def _refusal(answer: Answer, secrets: list[str]) -> LoginError:
     word = code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else f"status {answer.status}"
     said = document.get("error_description")
     description = masked(said, secrets) if isinstance(said, str) else ""
-    detail = f"{answer.host} answered {masked(word, secrets)}" + (f": {description}" if description else "")
+    meaning = f" ({hint})" if hint and answer.status == 400 and word != "invalid_client" else ""
+    detail = f"{answer.host} answered {masked(word, secrets)}{meaning}" + (f": {description}" if description else "")
     if word in _OUR_FAULT:
         return failure(Reason.PROVIDER_MISCONFIGURED, detail)
     return failure(Reason.CODE_REFUSED if word == "invalid_grant" else Reason.PROVIDER_REFUSED, detail)

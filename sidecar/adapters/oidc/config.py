@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from sidecar.core.issuers import TENANT
 from sidecar.core.tokens import DEFAULT_ALGORITHMS, SIGNATURE_HASHES
+from sidecar.domain.shape import PLAIN, ClaimSources, GroupReading
 
 _OURS = frozenset(
     {"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge"}
@@ -31,6 +33,13 @@ class UserInfo(StrEnum):
     NEVER = "never"
 
 
+class SignOutWay(StrEnum):
+    """What the provider's sign-out endpoint understands."""
+
+    OIDC = "oidc"
+    COGNITO = "cognito"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderConfig:
     """One provider, as the operator wrote it.
@@ -38,6 +47,8 @@ class ProviderConfig:
     Attributes:
         name: The provider's name in the configuration.
         issuer: As discovery and the tokens spell it, byte for byte.
+        pattern: The issuer that metadata and tokens name where it is not *issuer*: with `{tenantid}`, for Entra ID's
+            shared addresses. `Tokens.claims` then has the tenant's own.
         issuers: Other spellings allowed in tokens (Google's without `https://`); `Tokens.claims` has *issuer*.
         client_secret: None for a public client.
         encode_credentials: Form-encode id and secret for Basic (RFC 6749, section 2.3.1); some servers do not decode.
@@ -48,12 +59,16 @@ class ProviderConfig:
         skew: Seconds by which clocks may differ.
         prompt: Of every sign-in that asks for none itself.
         authorize_params: Sent along with every authorization request (`access_type=offline`, `hd=…`).
-        groups_claim: Path of keys.
-        single_group: Whether a plain string in the groups claim means one group.
+        groups: How the groups claim is read.
+        claims: Where claims are looked for instead of under their own names.
         subject_claim: `sub`, or `oid` for Entra ID.
-        needed: Names of claims that the policy reads; with the first key of *groups_claim* if it asks for groups.
+        needed: Names of claims that the policy reads; with the first key of the groups' path if it asks for groups.
             If one is missing in the ID token, userinfo is asked.
         userinfo: Whether it is asked always or never instead.
+        graph: Microsoft Graph's address, asked for groups that Entra ID leaves out; None: they stay unknown.
+        graph_security: Whether Graph is asked for security groups only.
+        sign_out_way: What the sign-out endpoint understands.
+        hint: What a refusal of the token endpoint may mean with this product, for the log.
         allow_http: Permit URLs without encryption outside loopback, for tests of a site.
 
     Raises:
@@ -64,6 +79,7 @@ class ProviderConfig:
     issuer: str
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
+    pattern: str | None = None
     issuers: tuple[str, ...] = ()
     authentication: ClientAuthentication = ClientAuthentication.BASIC
     encode_credentials: bool = True
@@ -77,11 +93,15 @@ class ProviderConfig:
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     skew: int = 60
     authorize_params: tuple[tuple[str, str], ...] = ()
-    groups_claim: tuple[str, ...] = ("groups",)
-    single_group: bool = False
+    groups: GroupReading = PLAIN
+    claims: ClaimSources = field(default_factory=dict)
     subject_claim: str = "sub"
     needed: frozenset[str] = frozenset()
     userinfo: UserInfo = UserInfo.AUTO
+    graph: str | None = None
+    graph_security: bool = True
+    sign_out_way: SignOutWay = SignOutWay.OIDC
+    hint: str = ""
     prompt: str | None = None
     allow_http: bool = False
 
@@ -99,7 +119,9 @@ class ProviderConfig:
         for name, _ in self.authorize_params:
             if name in _OURS:
                 raise ValueError(f"the authorization parameter {name} is not for the configuration to set")
-        for url in self.endpoints.values():
+        if TENANT in self.issuer:
+            raise ValueError("the place of a tenant is for `pattern`")
+        for url in (*self.endpoints.values(), self.graph):
             if url is not None and not self.allows(url):
                 raise ValueError("an endpoint must be an https URL without fragment (http for loopback only)")
 
@@ -119,9 +141,14 @@ class ProviderConfig:
         return is_safe_url(url, allow_http=self.allow_http)
 
     @property
+    def wants_groups(self) -> bool:
+        """Whether the policy asks for groups."""
+        return bool(self.groups.path) and self.groups.path[0] in self.needed
+
+    @property
     def allowed_issuers(self) -> tuple[str, ...]:
-        """Every spelling that a token may use."""
-        return (self.issuer, *self.issuers)
+        """Every spelling that a token may use (`core.issuers`), the one that `Tokens.claims` has first."""
+        return (self.pattern or self.issuer, *self.issuers)
 
 
 def is_safe_url(url: str, *, allow_http: bool = False) -> bool:

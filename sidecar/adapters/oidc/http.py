@@ -72,11 +72,12 @@ def _refuse_constant(_: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a provider answered, whole. *host* is for details."""
+    """What a provider answered, whole. *host* is for details; *challenge* is its `WWW-Authenticate`."""
 
     host: str
     status: int
     body: bytes = field(repr=False)
+    challenge: str = field(default="", repr=False)
 
     def json(self) -> Mapping[str, object]:
         """The JSON object in it.
@@ -136,7 +137,7 @@ class Outbound:
         if breaker is not None and not breaker.may_call(host):
             raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} did not answer several times; it is left alone a while")
         try:
-            status, answer = await self._exchange(method, url, limit, headers, body)
+            status, whole, challenge = await self._exchange(method, url, limit, headers, body)
         except SilenceError as error:
             if breaker is not None:
                 breaker.was_silent(host)
@@ -144,14 +145,14 @@ class Outbound:
         if breaker is not None:
             breaker.answered(host)
         _refuse_status(host, status)
-        if answer is None:
+        if whole is None:
             raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with more than {limit} bytes")
-        return Answer(host=host, status=status, body=answer)
+        return Answer(host=host, status=status, body=whole, challenge=challenge)
 
     async def _exchange(
         self, method: str, url: str, limit: int, headers: Mapping[str, str], body: bytes | None
-    ) -> tuple[int, bytes | None]:
-        """Status and body, None for one beyond *limit*. Raises `SilenceError`."""
+    ) -> tuple[int, bytes | None, str]:
+        """Status, body (None for one beyond *limit*) and challenge. Raises `SilenceError`."""
         host = urlsplit(url).netloc
         try:
             async with self._session.request(
@@ -162,7 +163,8 @@ class Outbound:
                 allow_redirects=False,
                 timeout=self._timeout,
             ) as response:
-                return response.status, await _read(response, limit)
+                challenge = response.headers.get("WWW-Authenticate", "")
+                return response.status, await _read(response, limit), challenge
         except TimeoutError:
             raise SilenceError(f"{host} did not answer in time") from None
         except aiohttp.ClientConnectorError as error:

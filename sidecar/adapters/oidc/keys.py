@@ -37,11 +37,13 @@ class SigningKey:
     Attributes:
         kid: Its id, or None.
         algorithms: What it may be used for.
+        issuer: Whose tokens alone it signs (a member that Entra ID adds; `core.issuers`), or None: any of the set's.
     """
 
     kid: str | None
     algorithms: frozenset[str]
     key: Key
+    issuer: str | None = None
 
 
 class UnusableKeyError(ValueError):
@@ -132,10 +134,13 @@ def import_key(member: object, allowed: frozenset[str]) -> SigningKey:
     kid = member.get("kid")
     if not (kid is None or isinstance(kid, str)):
         raise UnusableKeyError("its id is not text")
+    issuer = member.get("issuer")
+    if not (issuer is None or isinstance(issuer, str)):
+        raise UnusableKeyError("its issuer is not text")
     algorithms = _algorithms_of(member) & allowed
     if not algorithms:
         raise UnusableKeyError("its kind or algorithm is not among ours")
-    return SigningKey(kid=kid, algorithms=algorithms, key=_import_public(member))
+    return SigningKey(kid=kid, algorithms=algorithms, key=_import_public(member), issuer=issuer)
 
 
 def _algorithms_of(member: Mapping[str, object]) -> frozenset[str]:

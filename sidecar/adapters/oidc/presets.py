@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from sidecar.core.issuers import TENANT
+
 _BASE = ("openid", "profile", "email")
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -16,9 +18,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # A groups scope exists on the org server only; custom servers (below /oauth2/) answer invalid_scope.
     "okta": {"label": "Okta", "scopes": (*_BASE, "groups", "offline_access")},
     # `sub` differs per registered app and the e-mail is unverified: oid with tid is the key. Userinfo knows no groups.
+    # User.Read lets Graph be asked for the groups that do not fit into a token.
     "entra": {
         "label": "Microsoft",
-        "scopes": (*_BASE, "offline_access"),
+        "scopes": (*_BASE, "offline_access", "User.Read"),
+        "overage": "graph",
         "client_authentication": "post",
         "subject_claim": "oid",
         "userinfo": "never",
@@ -35,9 +39,23 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "auth0": {"label": "Auth0", "scopes": (*_BASE, "offline_access")},
     # A claim of more than 25 values is cut in the ID token, not in userinfo.
     "pingone": {"label": "PingOne", "scopes": _BASE, "userinfo": "always"},
-    # userinfo knows `sub` only.
-    "adfs": {"label": "AD FS", "scopes": _BASE, "userinfo": "never"},
-    "cognito": {"label": "Amazon Cognito", "scopes": _BASE, "groups_claim": ("cognito:groups",)},
+    # Attributes are set up by hand, and one value comes without a list around it.
+    "pingfederate": {"label": "Ping", "scopes": _BASE, "single_group": True},
+    # userinfo knows `sub` only. A claim rule that gives one group sends it without a list around it.
+    "adfs": {
+        "label": "AD FS",
+        "scopes": _BASE,
+        "userinfo": "never",
+        "single_group": True,
+        "claims": {"preferred_username": (("upn",), ("unique_name",))},
+    },
+    # People may change their `preferred_username` there; the name that they sign in with stands elsewhere.
+    "cognito": {
+        "label": "Amazon Cognito",
+        "scopes": _BASE,
+        "groups_claim": ("cognito:groups",),
+        "claims": {"preferred_username": (("cognito:username",),)},
+    },
     # The ID token holds direct groups under another name; inherited ones come by userinfo only.
     "gitlab": {"label": "GitLab", "scopes": _BASE, "userinfo": "always"},
 }
@@ -48,12 +66,45 @@ def preset_values(preset: str, issuer: object) -> dict[str, Any]:
     values = dict(PRESETS.get(preset, {}))
     if preset == "okta" and isinstance(issuer, str) and "/oauth2/" in issuer:
         values["scopes"] = (*_BASE, "offline_access")
+        # Okta says that it refuses where more groups match; others saw lists end here.
+        values["groups_cut_at"] = 100
     return values
+
+
+TOKEN_HINTS: Mapping[str, str] = {
+    "okta": "Okta also answers so when more groups match the groups claim than it can send: narrow the claim's filter",
+}
+"""What a 400 of the token endpoint may mean besides what it says."""
+
+_GRAPHS: Mapping[str, str] = {
+    "login.microsoftonline.us": "https://graph.microsoft.us",
+    "login.partner.microsoftonline.cn": "https://microsoftgraph.chinacloudapi.cn",
+}
+
+
+def graph_of(issuer: str, given: str | None) -> str:
+    """Microsoft Graph's address: *given*, or that of the cloud in which *issuer* is."""
+    return given or _GRAPHS.get(urlsplit(issuer).hostname or "", "https://graph.microsoft.com")
+
+
+def issuer_pattern(preset: str, issuer: str) -> str:
+    """What the provider's tokens and metadata call the issuer (`core.issuers`): for Entra ID's addresses that serve
+    many tenants, that of each token's own tenant."""
+    if preset != "entra" or not is_shared(issuer):
+        return issuer
+    parts = urlsplit(issuer)
+    _, *rest = parts.path.removeprefix("/").split("/")
+    return parts._replace(path="/".join(("", TENANT, *rest))).geturl()
+
+
+def is_shared(issuer: str) -> bool:
+    """Whether *issuer* is an address of Entra ID's at which people of many tenants sign in."""
+    return urlsplit(issuer).path.removeprefix("/").split("/")[0].lower() in _ENTRA_SHARED
 
 
 _ENTRA_HOSTS = ("login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn",
                 "login.windows.net", "sts.windows.net")  # fmt: skip
-_ENTRA_SHARED = ("common", "organizations", "consumers", "{tenantid}")
+_ENTRA_SHARED = ("common", "organizations", "consumers", TENANT)
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """Entra's tenant of everybody's personal Microsoft accounts."""
 

@@ -15,11 +15,14 @@ from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
 from sidecar.adapters.oidc.config import ProviderConfig, UserInfo
 from sidecar.adapters.oidc.discovery import Discovery
+from sidecar.adapters.oidc.graph import Graph
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
 from sidecar.adapters.oidc.keys import Keys
 from sidecar.adapters.oidc.notices import Notices
 from sidecar.adapters.oidc.signatures import Signatures
-from sidecar.core.claims import freeze_claims, groups_from, with_userinfo
+from sidecar.adapters.oidc.signing_out import sign_out_parameters
+from sidecar.core.claims import freeze_claims, groups_from, has_claim, with_userinfo
+from sidecar.core.issuers import fits, named_issuer, named_issuers
 from sidecar.core.tokens import (
     Expected,
     ExpectedAgain,
@@ -52,6 +55,7 @@ class OidcProvider:
         self._outbound = Outbound(session, breaker=Breaker(clock))
         self._client = CodeClient(config, self._outbound)
         self._discovery = Discovery(config, self._outbound, clock)
+        self._graph = Graph(config, session) if config.graph is not None and config.wants_groups else None
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
         self._signatures = Signatures(self._keys, config.algorithms)
         self.notices = Notices(config, self._signatures, clock)
@@ -79,7 +83,7 @@ class OidcProvider:
         metadata = await self._discovery.get()
         if issuer is None and metadata.promises_issuer:
             raise failure(Reason.ISSUER_MISMATCH, f"{self._config.issuer} promises iss, and the callback has none")
-        if issuer is not None and issuer not in self._config.allowed_issuers:
+        if issuer is not None and not any(fits(pattern, issuer) for pattern in self._config.allowed_issuers):
             raise failure(Reason.ISSUER_MISMATCH, f"iss of the callback is not {self._config.issuer}")
 
     async def redeem(self, grant: CodeGrant) -> Tokens:
@@ -111,6 +115,8 @@ class OidcProvider:
             raise failure(Reason.STEP_UP_FAILED, fault.detail) from None
         except TokenFault as fault:
             raise failure(Reason.TOKEN_INVALID, fault.detail) from None
+        if grant.issuer is not None and grant.issuer not in named_issuers(self._config.allowed_issuers, claims):
+            raise failure(Reason.ISSUER_MISMATCH, "iss of the callback is not that of the token's tenant")
         return await self._tokens(frozen, answer.id_token, answer)
 
     async def refresh(self, refresh_token: str, person: Person, now: UnixSeconds) -> Tokens:
@@ -149,8 +155,8 @@ class OidcProvider:
         endpoint = (await self._discovery.get()).end_session_endpoint
         if endpoint is None:
             return None
-        hint = {"id_token_hint": id_token} if id_token and len(id_token) <= LONGEST_HINT else {}
-        ours = {**hint, "client_id": self._config.client_id, "post_logout_redirect_uri": back_to, "state": state}
+        hint = id_token if id_token and len(id_token) <= LONGEST_HINT else None
+        ours = sign_out_parameters(self._config, hint, back_to, state)
         parts = urlsplit(endpoint)
         query = [*parse_qsl(parts.query, keep_blank_values=True), *ours.items()]
         return parts._replace(query=urlencode(query)).geturl()
@@ -174,10 +180,14 @@ class OidcProvider:
     ) -> Tokens:
         complete = dict(await self._completed(claims, answer.access_token))
         # One person has one key, whichever spelling of the issuer the token used.
-        complete["iss"] = self._config.issuer
+        complete["iss"] = named_issuer(self._config.allowed_issuers[0], claims)
         return Tokens(claims=complete, id_token=id_token, refresh_token=answer.refresh_token or old_refresh_token)
 
     async def _completed(self, claims: Mapping[str, Claim], access_token: str | None) -> Mapping[str, Claim]:
+        complete = await self._with_userinfo(claims, access_token)
+        return complete if self._graph is None else await self._graph.completed(complete, access_token)
+
+    async def _with_userinfo(self, claims: Mapping[str, Claim], access_token: str | None) -> Mapping[str, Claim]:
         endpoint = (await self._discovery.get()).userinfo_endpoint
         if endpoint is None or access_token is None or not self._wants_userinfo(claims):
             return claims
@@ -186,16 +196,14 @@ class OidcProvider:
             check_userinfo_subject(claims, userinfo)
         except TokenFault as fault:
             raise failure(Reason.USERINFO_INVALID, fault.detail) from None
-        return with_userinfo(claims, userinfo, self._config.groups_claim, single_string_ok=self._config.single_group)
+        return with_userinfo(claims, userinfo, self._config.groups)
 
     def _wants_userinfo(self, claims: Mapping[str, Claim]) -> bool:
         if self._config.userinfo is not UserInfo.AUTO:
             return self._config.userinfo is UserInfo.ALWAYS
-        path = self._config.groups_claim
-        wants_groups = bool(path) and path[0] in self._config.needed
-        if wants_groups and groups_from(claims, path, single_string_ok=self._config.single_group) is None:
+        if self._config.wants_groups and groups_from(claims, self._config.groups) is None:
             return True
-        return not self._config.needed <= claims.keys()
+        return not all(has_claim(claims, self._config.claims, name) for name in self._config.needed)
 
     async def _confirmed(self, person: Person, answer: TokenAnswer, old_refresh_token: str) -> Tokens:
         """The claims of a refresh without an ID token."""
@@ -204,8 +212,8 @@ class OidcProvider:
             raise TokenFault("the refresh gave no ID token, and there is no userinfo to ask")
         userinfo = await self._userinfo(endpoint, answer.access_token)
         check_same_person(userinfo, person, self._config.allowed_issuers, self._config.subject_claim)
-        claims = with_userinfo({}, userinfo, self._config.groups_claim, single_string_ok=self._config.single_group)
-        claims = {**claims, "iss": self._config.issuer}
+        claims = with_userinfo({}, userinfo, self._config.groups)
+        claims = {**claims, "iss": named_issuer(self._config.allowed_issuers[0], claims)}
         return Tokens(claims=claims, id_token="", refresh_token=answer.refresh_token or old_refresh_token)
 
     async def _userinfo(self, endpoint: str, access_token: str) -> Mapping[str, Claim]:

@@ -12,6 +12,7 @@ from sidecar.adapters.oidc.presets import PERSONAL_TENANT, preset_values
 from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, between, fault, one_or_many
 from sidecar.adapters.urls import http_url
+from sidecar.domain.shape import GroupFormat
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
@@ -74,6 +75,47 @@ ClaimKeys = Annotated[
 ]
 """Keys from the outside in; a dot is part of a name."""
 
+
+def _sources(value: object) -> object:
+    """A name or a list of keys means one place."""
+    if isinstance(value, str):
+        return ((value,),)
+    if isinstance(value, list | tuple) and all(isinstance(key, str) for key in value):
+        return (tuple(value),)
+    return value
+
+
+def _places(value: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    if not value or not all(value):
+        raise fault("names no key", "write the name that the provider uses, or its keys from the outside in")
+    return value
+
+
+Sources = Annotated[
+    tuple[tuple[Word, ...], ...],
+    BeforeValidator(_sources),
+    AfterValidator(_places),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1}]}),
+]
+
+
+def _named_sources(value: dict[str, tuple[tuple[str, ...], ...]]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    for name, places in value.items():
+        if name in _NOT_ELSEWHERE:
+            raise fault(f"gives {name} another place", "remove it: what proves a person stands where the standard says")
+        if name != "email" and ("email",) in places:
+            # Under another name nobody would ask whether it was verified (rule 45).
+            raise fault(f"reads {name} from email", "write username: {from: email} at the application")
+    return value
+
+
+_NOT_ELSEWHERE = frozenset(
+    {"iss", "sub", "aud", "azp", "exp", "iat", "nbf", "nonce", "sid", "acr", "amr", "auth_time", "tid", "oid", "hd"}
+)
+
+NamedSources = Annotated[dict[Word, Sources], AfterValidator(_named_sources)]
+"""Claim name to the places where it is looked for."""
+
 Endpoint = Annotated[str | None, AfterValidator(lambda value: value if value is None else _endpoint(value))]
 
 
@@ -85,13 +127,27 @@ class EndpointSettings(Settings):
     userinfo: Endpoint = Field(default=None, description="Where missing claims are asked for.")
     jwks: Endpoint = Field(default=None, description="Where the provider's public keys are.")
     end_session: Endpoint = Field(default=None, description="Where browsers are sent to sign out.")
+    graph: Endpoint = Field(
+        default=None,
+        description="Microsoft Graph, such as `https://graph.microsoft.com`; without it, that of the issuer's cloud.",
+    )
 
 
 class ProviderSettings(Settings):
     """One OpenID provider."""
 
     preset: Literal[
-        "generic", "okta", "entra", "keycloak", "google", "auth0", "pingone", "adfs", "cognito", "gitlab"
+        "generic",
+        "okta",
+        "entra",
+        "keycloak",
+        "google",
+        "auth0",
+        "pingone",
+        "pingfederate",
+        "adfs",
+        "cognito",
+        "gitlab",
     ] = Field(default="generic", description="The provider's product; fills in the defaults marked *by preset*.")
     issuer: Annotated[str, AfterValidator(_issuer)] = Field(
         description="The issuer exactly as the provider writes it, with or without a slash at the end. "
@@ -108,7 +164,7 @@ class ProviderSettings(Settings):
     scopes: Annotated[SomeWords, AfterValidator(_scopes)] = Field(
         default=("openid", "profile", "email"),
         description="Scopes to ask for. *By preset*: `okta` adds `groups` (org server) and `offline_access`; "
-        "`entra` and `auth0` add `offline_access`.",
+        "`entra` and `auth0` add `offline_access`, `entra` also `User.Read`.",
     )
     label: Word | None = Field(
         default=None, description="Name for people, on pages. Without it the preset's name, or the provider's key."
@@ -126,6 +182,41 @@ class ProviderSettings(Settings):
         default=("groups",),
         description="The claim that holds the groups: a name, or a list of keys from the outside in, such as "
         "`[realm_access, roles]`. *By preset*: `cognito:groups` for `cognito`.",
+    )
+    group_format: GroupFormat = Field(
+        default=GroupFormat.AS_IS,
+        description="What of a value is the group's name: all of it; the `last_segment` of a path (`/staff/jira` is "
+        "`jira`); the `common_name` of a distinguished name (`CN=jira,OU=staff` is `jira`). Two groups with the same "
+        "end become one.",
+    )
+    single_group: bool = Field(
+        default=False,
+        description="Whether a plain text in the groups claim means one group; without it the groups are then unknown. "
+        "*By preset*: on for `adfs` and `pingfederate`.",
+    )
+    group_names: dict[Word, Word] = Field(
+        default={}, description="Names for groups that come as ids; all others keep what they are."
+    )
+    groups_cut_at: int = Field(
+        default=0,
+        ge=0,
+        description="A list of exactly so many groups is taken to be cut, and then the groups are unknown; 0: never. "
+        "*By preset*: 100 for `okta` with a custom server.",
+    )
+    overage: Literal["graph", "unknown"] = Field(
+        default="unknown",
+        description="When Entra ID leaves the groups out of a token (more than 200): ask Microsoft Graph, or let them "
+        "be unknown. *By preset*: `graph` for `entra`.",
+    )
+    overage_groups: Literal["security", "all"] = Field(
+        default="security",
+        description="Which groups Graph is asked for; the same as the app's groups claim holds.",
+    )
+    claims: NamedSources = Field(
+        default={},
+        description="Claims that stand elsewhere: a name, a list of keys from the outside in, or a list of such lists, "
+        "of which the first that is there counts. What the provider sends under the claim's own name is then not read. "
+        "*By preset*: `preferred_username` for `adfs` and `cognito`.",
     )
     subject_claim: Word = Field(
         default="sub", description="The claim that is the key of a person. *By preset*: `oid` for `entra`."
@@ -167,7 +258,9 @@ class ProviderSettings(Settings):
             return values
         preset = values.get("preset", "generic")
         known = preset_values(preset, values.get("issuer")) if isinstance(preset, str) else {}
-        return {**known, **values}
+        own = values.get("claims", {})
+        merged = {"claims": {**known.get("claims", {}), **own}} if isinstance(own, Mapping) else {}
+        return {**known, **values, **merged}
 
     @property
     def fence(self) -> dict[str, tuple[str | int | bool, ...]]:

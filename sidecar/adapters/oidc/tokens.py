@@ -17,6 +17,7 @@ from joserfc.jws import JWSRegistry
 
 from sidecar.adapters.oidc.http import parse_object
 from sidecar.adapters.oidc.keys import SigningKey
+from sidecar.core.issuers import named_issuer
 from sidecar.core.tokens import TokenFault
 
 LONGEST_TOKEN = 256 * 1024
@@ -75,7 +76,10 @@ def verify(token: UnverifiedToken, keys: Iterable[SigningKey]) -> Mapping[str, o
             jws.deserialize_compact(token.text, candidate.key, registry=registry)
         except (JoseError, ValueError, TypeError):
             continue
-        return _decode(token.text.split(".")[1], "claims")
+        claims = _decode(token.text.split(".")[1], "claims")
+        if candidate.issuer is not None and claims.get("iss") != named_issuer(candidate.issuer, claims):
+            raise TokenFault("the key that made the signature is another issuer's")
+        return claims
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sidecar.adapters.oidc.presets import fence_wanted
+from sidecar.adapters.oidc.presets import PERSONAL_TENANT, fence_wanted, is_shared, issuer_pattern
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.urls import is_plain_outside_loopback
 from sidecar.config.faults import Finding, Severity
@@ -20,6 +20,8 @@ def within(config: Config) -> Iterator[Finding]:
         yield from _addresses(at, provider)
         yield from _credentials(at, provider)
         yield from _fence(at, provider)
+        yield from _tenants(at, provider)
+        yield from _names(at, provider)
 
 
 def between(config: Config) -> Iterator[Finding]:
@@ -68,10 +70,39 @@ def _fence(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]
         )
 
 
+def _tenants(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    """What only Entra ID can do, and what it needs where many tenants sign in at one address."""
+    if provider.preset != "entra":
+        if provider.overage == "graph":
+            yield Finding((*at, "overage"), "asks Microsoft Graph, which knows people of Entra ID only", "remove it")
+        if is_shared(provider.issuer) and fence_wanted(provider.issuer):
+            cure = "write preset: entra, or the issuer of your own tenant"
+            yield Finding((*at, "preset"), "does not know that every tenant's tokens name another issuer", cure)
+        return
+    if not is_shared(provider.issuer):
+        return
+    if "/consumers" in provider.issuer.lower():
+        cure = f"write the issuer with /{PERSONAL_TENANT}/ in the place of /consumers/"
+        yield Finding((*at, "issuer"), "is an address whose tokens all name one tenant", cure)
+    elif not provider.tenants and (provider.fence or fence_wanted(provider.issuer) is None):
+        # Without any fence `_fence` says the same of Microsoft's own addresses.
+        yield Finding((*at, "tenants"), "is missing, and many tenants sign in at one address", "add your tenant's id")
+
+
+def _names(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    if provider.preset == "entra" and is_shared(provider.issuer) and provider.usernames == "authoritative":
+        yield Finding(
+            (*at, "usernames"),
+            "believes the administrators of every tenant that is let in",
+            "remove the line, unless all these tenants are yours",
+            Severity.WARNING,
+        )
+
+
 def _issuers(config: Config) -> Iterator[Finding]:
     seen: dict[tuple[str, str], str] = {}
     for name, provider in config.providers.items():
-        first = seen.setdefault((provider.issuer, provider.client_id), name)
+        first = seen.setdefault((issuer_pattern(provider.preset, provider.issuer), provider.client_id), name)
         if first != name:
             yield Finding(
                 ("providers", name),

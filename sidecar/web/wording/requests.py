@@ -157,7 +157,8 @@ RULES: Mapping[Reason, Text] = {
         "The sign-in service did not say which groups you belong to, and this page is for certain groups only.",
         "Sign out and sign in again; if it happens again, ask your administrator.",
         "The groups claim is missing, cut short or malformed. Unknown is never taken for empty. Check "
-        "`groups_claim` and the scopes; Entra ID leaves groups out of the token when there are too many.",
+        "`groups_claim`, `group_format`, `single_group` and the scopes; the log says why Microsoft Graph did not give "
+        "groups that Entra ID left out, and the provider's page under docs/providers/ what is usual there.",
     ),
     Reason.CLAIM_MISSING: Text(
         403,

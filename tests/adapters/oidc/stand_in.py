@@ -56,6 +56,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     form: dict[str, str]
+    text: str = ""
 
 
 class StandIn:
@@ -114,7 +115,7 @@ class StandIn:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         form = {name: str(value) for name, value in (await request.post()).items()}
-        self.asked.append(Asked(request.path, dict(request.headers), form))
+        self.asked.append(Asked(request.path, dict(request.headers), form, await request.text()))
         self.came.set()
         if self.gate is not None:
             await self.gate.wait()

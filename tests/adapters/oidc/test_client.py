@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sidecar.adapters.oidc.client import CodeClient, masked
 from sidecar.adapters.oidc.config import ClientAuthentication
 from sidecar.adapters.oidc.http import Outbound
+from sidecar.adapters.oidc.presets import TOKEN_HINTS
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import CodeGrant, LoginError
 from tests.adapters.oidc.stand_in import NOW, Reply, StandIn
@@ -123,6 +124,23 @@ async def test_an_error_says_what_the_provider_said(server: StandIn, make: Any) 
     host = server.issuer.removeprefix("http://")
     expected = f"{host} answered access_denied: Policy evaluation failed for this request, [31m check the policy"
     assert caught.value.detail == expected
+
+
+@pytest.mark.parametrize(
+    ("reply", "hinted"),
+    [
+        (Reply({"error": "invalid_request"}, status=400), True),
+        (Reply({"error": "invalid_grant"}, status=400), True),
+        (Reply({}, status=400), True),
+        (Reply({"error": "invalid_client"}, status=400), False),
+        (Reply({"error": "access_denied"}, status=403), False),
+    ],
+)
+async def test_an_error_says_what_else_it_may_mean(server: StandIn, make: Any, reply: Reply, hinted: bool) -> None:
+    server.replies["/token"] = reply
+    with pytest.raises(LoginError) as caught:
+        await make(hint=TOKEN_HINTS["okta"]).redeem(server.issuer + "/token", GRANT)
+    assert hinted is ("more groups match" in caught.value.detail)
 
 
 async def test_tokens_of_the_wrong_type_count_as_absent(server: StandIn, make: Any) -> None:
