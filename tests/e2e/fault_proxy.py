@@ -44,8 +44,9 @@ class Ailment(StrEnum):
 class FaultProxy:
     """One proxy. `ill` says what is wrong where; `counts` how often each endpoint was asked."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, runner: web.ServerRunner) -> None:
         self.origin = origin
+        self._runner = runner
         self.address = ""
         self.ill: dict[Endpoint, Ailment] = {}
         self.counts: Counter[str] = Counter()
@@ -54,6 +55,17 @@ class FaultProxy:
         """Nothing is wrong any more, and nothing has been asked."""
         self.ill.clear()
         self.counts.clear()
+
+    async def close_door(self) -> None:
+        """Refuse every connection from now on, and end those that are open."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        if isinstance(self._runner.server, web.Server):
+            await self._runner.server.shutdown(0)
+
+    async def open_door(self) -> None:
+        """Listen again, where it did before."""
+        await web.TCPSite(self._runner, "127.0.0.1", URL(self.origin).port, reuse_address=True).start()
 
     async def answer(self, request: web.BaseRequest, http: aiohttp.ClientSession) -> web.StreamResponse:
         """One request."""
@@ -107,7 +119,7 @@ async def fault_proxy() -> AsyncIterator[FaultProxy]:
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
-            proxy = FaultProxy(f"http://127.0.0.1:{runner.addresses[0][1]}")
+            proxy = FaultProxy(f"http://127.0.0.1:{runner.addresses[0][1]}", runner)
             yield proxy
         finally:
             await runner.cleanup()

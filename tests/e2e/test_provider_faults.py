@@ -232,6 +232,23 @@ async def test_beyond_the_grace_the_session_ends_and_a_new_one_begins(scene: Sce
     await _signs_in(scene)
 
 
+async def test_a_provider_that_refuses_every_connection(scene: Scene) -> None:
+    """Nobody new gets in, who is in stays in, and all is well as soon as it is back."""
+    await _signs_in(scene)
+    async with walking(scene.place.url) as other:
+        callback = await other.to_callback(PAGE, "nina")
+        await scene.proxy.close_door()
+        status, _, text = await other.ask(callback)
+        assert (*GONE[::-1], 1) == (status, code_on(text), scene.sessions)
+        scene.clock.skipped += RECHECK
+        assert [200, 200, 200] == [await scene.page() for _ in range(3)]
+        await scene.proxy.open_door()
+        scene.clock.skipped += PAUSE
+        assert 200 == await scene.page()
+        assert "session.refreshed" == codes(scene.story)[-1]
+        assert PAGE == await other.sign_in(PAGE, "nina")
+
+
 @_rows(("authorize",))
 async def test_what_fails_in_the_browser_leaves_nothing_behind(
     scene: Scene, endpoint: Endpoint, ailment: Ailment
