@@ -44,6 +44,7 @@ from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
+from sidecar.web.bounce import Bounce
 from sidecar.web.doors import Doors
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
@@ -138,15 +139,13 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         applications = build_applications(config, policy, keys, accounts, clients)
         landings = {name: serving.landing for name, serving in applications.items()}
         products = ProductSessions(ends_sessions(config, connectors), log)
-        stack.push_async_callback(products.close)
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
-        stack.push_async_callback(sign_outs.close)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time)
-        stack.push_async_callback(revocations.close)
+        _ = [stack.push_async_callback(one.close) for one in (products, sign_outs, revocations)]
         tunnels, readings, teller = Tunnels(), Readings(current), Teller(log, metrics, time, chance)
         replies = Replies(Pages(nonce=lambda: chance.token(16)))
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
-        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors)
+        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, Bounce(sealer, replies))
         forwarding = Forwarding(applications, sessions, tunnels, log, time)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)

@@ -18,6 +18,7 @@ from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.audit import AuditLog, Line, json_line, text_line
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc import http as oidc_http
+from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.secrets import Secret, read_secret
@@ -82,8 +83,9 @@ async def build_providers(
 ) -> Mapping[str, OidcProvider]:
     session = await stack.enter_async_context(oidc_http.open_session())
     found: dict[str, OidcProvider] = {}
+    budget = PushBudget(clock)
     for name, settings in config.providers.items():
-        found[name] = OidcProvider(provider_config(name, settings, policy), session, clock)
+        found[name] = OidcProvider(provider_config(name, settings, policy), session, clock, budget)
         stack.push_async_callback(found[name].close)
     return found
 

@@ -273,10 +273,10 @@ def test_every_event_code_is_in_operations_as_told_or_as_kept_for_later() -> Non
 
 def test_own_endpoints_are_in_operations() -> None:
     doors = Doors(*[cast("Any", None)] * 3)
-    handlers = OwnEndpoints(*[cast("Any", None)] * 6, doors)._handlers
+    handlers = OwnEndpoints(*[cast("Any", None)] * 6, doors, cast("Any", None))._handlers
     expected = {(method, f"/.lychgate/{name}") for method, name in handlers}
     expected |= {(method, f"/.lychgate/{name}/<provider>") for method, name in doors._doors}
-    expected |= {("GET", "/.lychgate/callback/<provider>")}
+    expected |= {(method, "/.lychgate/callback/<provider>") for method in ("GET", "POST")}
     rows = _rows(_section(OPERATIONS, "## Own public paths"))
 
     assert expected == {(cells[1], _code(cells[0])[0]) for cells in rows}

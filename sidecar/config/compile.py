@@ -215,6 +215,7 @@ def _provider(name: str, settings: ProviderSettings) -> ProviderPolicy:
         subject_claim=settings.subject_claim,
         userinfo=settings.userinfo != "never",
         sign_out=settings.sign_out == "provider",
+        form_post=settings.response_mode == "form_post",
         origins=_origins(settings),
     )
 

@@ -7,7 +7,8 @@ import ssl
 from joserfc.jwk import OKPKey
 
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
-from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, SignOutWay, UserInfo
+from sidecar.adapters.oidc.assertion import ClientKey, read_client_key
+from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, Push, SignOutWay, UserInfo
 from sidecar.adapters.oidc.presets import TOKEN_HINTS, graph_of
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import Secret, SecretError, read_secret
@@ -43,13 +44,22 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         issuers=("accounts.google.com",) if settings.preset == "google" else (),
         client_id=settings.client_id,
         client_secret=_optional(settings.client_secret),
+        client_key=_client_key(settings),
+        assertion_for_issuer=settings.assertion_audience == "issuer",
         authentication=ClientAuthentication(settings.client_authentication),
+        encode_credentials=settings.encode_credentials,
+        algorithms=settings.algorithms,
+        push=Push(settings.par),
+        form_post=settings.response_mode == "form_post",
+        max_age=settings.max_age,
+        authorize_params=_authorize_params(settings),
         scopes=settings.scopes,
         authorization_endpoint=endpoints.authorization,
         token_endpoint=endpoints.token,
         jwks_uri=endpoints.jwks,
         userinfo_endpoint=endpoints.userinfo,
         end_session_endpoint=endpoints.end_session,
+        push_endpoint=endpoints.push,
         endpoint_hosts=frozenset(settings.endpoint_hosts or ()),
         skew=settings.clock_skew,
         groups=known.groups,
@@ -64,6 +74,16 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         prompt=settings.prompt,
         allow_http=settings.allow_http,
     )
+
+
+def _client_key(settings: ProviderSettings) -> ClientKey | None:
+    pem = _optional(settings.client_key)
+    return None if pem is None else read_client_key(pem, settings.client_key_id, settings.client_key_thumbprint)
+
+
+def _authorize_params(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
+    lists = {"acr_values": settings.acr_values, "ui_locales": settings.ui_locales}
+    return (*settings.authorize.items(), *((name, " ".join(values)) for name, values in lists.items() if values))
 
 
 def header_landing(application: Application, config: Config, keys: tuple[str, ...]) -> HeaderLanding:

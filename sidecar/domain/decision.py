@@ -137,6 +137,7 @@ class StartLogin:
         silent: Renew without asking the person (`prompt=none`); failing that, an ordinary sign-in.
         max_age: Greatest age in seconds of the authentication (step-up), or None.
         acr: Ways of signing in of which one must be used (step-up); empty: any.
+        login_hint: Whom the provider should expect, or None.
         prompt: `login` where the provider shall ask who it is, whatever it remembers.
     """
 
@@ -149,6 +150,7 @@ class StartLogin:
     max_age: int | None = None
     acr: tuple[str, ...] = ()
     prompt: str | None = None
+    login_hint: str | None = None
     framed: bool = False
     preview: bool = False
 

@@ -172,6 +172,7 @@ class ProviderPolicy:
         groups: How the groups claim is read.
         claims: Where claims are looked for instead of under their own names.
         subject_claim: `sub`, or `oid` for Entra ID.
+        form_post: Whether browsers bring its answers in a form.
         origins: Where its pages may lie; browsers hold the redirects behind our forms against this list.
     """
 
@@ -185,6 +186,7 @@ class ProviderPolicy:
     subject_claim: str = "sub"
     userinfo: bool = False
     sign_out: bool = False
+    form_post: bool = False
     origins: tuple[str, ...] = ()
 
 

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     LOGOUT_TOKEN_INVALID = "logout_token_invalid"
     TOO_MANY_FAILURES = "too_many_failures"
     LOGIN_LOOP = "login_loop"
+    TOO_MANY_SIGN_INS = "too_many_sign_ins"
 
     # The person has no usable account name.
     USERNAME_MISSING = "username_missing"

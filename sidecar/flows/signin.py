@@ -148,7 +148,7 @@ class SignIn:
         try:
             if attempt.circles >= LOOP_BOUND:
                 raise LoginError(Reason.LOGIN_LOOP, f"{attempt.circles} sign-ins in a row did not last")
-            location = await self._location(application, attempt, order.prompt)
+            location = await self._location(order, attempt)
         except LoginError as error:
             failed = self._teller.failed(attempt, error, trace)
             if attempt.silent:
@@ -231,7 +231,7 @@ class SignIn:
             if dropped is not None:
                 self._returns.note(dropped, None)
 
-    async def _location(self, application: Application, attempt: Attempt, prompt: str | None) -> str:
+    async def _location(self, order: StartLogin, attempt: Attempt) -> str:
         provider = self._providers.get(attempt.provider)
         if provider is None:
             raise LoginError(Reason.PROVIDER_MISCONFIGURED, "the provider is not there")
@@ -240,8 +240,9 @@ class SignIn:
                 state=attempt.state,
                 nonce=attempt.nonce,
                 verifier=attempt.verifier,
-                redirect_uri=redirect_uri(application, attempt.provider),
-                prompt="none" if attempt.silent else prompt,
+                redirect_uri=redirect_uri(order.place.application, attempt.provider),
+                login_hint=order.login_hint,
+                prompt="none" if attempt.silent else order.prompt,
                 max_age=attempt.max_age,
                 acr=attempt.acr,
             )

@@ -23,6 +23,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.sessions import Entry, Sessions, Signer
 from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
+from sidecar.web.bounce import Bounce
 from sidecar.web.doors import Doors
 from sidecar.web.failures import form_targets, from_decision
 from sidecar.web.forms import form_of
@@ -32,6 +33,9 @@ from sidecar.web.visit import Serving, Visit
 
 MAX_FORM = 8192
 TRY_LIFE = 8 * 3600
+LONGEST_HINT = 320
+"""Characters of an e-mail address (RFC 5321, section 4.5.3.1)."""
+
 NEXT_LIFE = 600
 """Seconds for which the browser remembers, across a sign-out at the provider, where to go on."""
 Handler = Callable[[Visit, Application, str], Awaitable[web.StreamResponse]]
@@ -49,8 +53,10 @@ class OwnEndpoints:
         applications: Mapping[str, Serving],
         replies: Replies,
         doors: Doors,
+        bounce: Bounce,
     ) -> None:
         self._doors = doors
+        self._bounce = bounce
         self._sessions = sessions
         self._sign_in = sign_in
         self._sign_outs = sign_outs
@@ -75,6 +81,11 @@ class OwnEndpoints:
         name, _, provider = own.endpoint.partition("/")
         if name == "callback" and provider and method == "GET":
             return await self._callback(visit, own.application, provider)
+        if name == "callback" and provider and visit.facts.method == "POST":
+            known = visit.policy.providers.get(provider)
+            if known is None or not known.form_post:
+                return self._nothing(visit)
+            return await self._bounce.receive(visit, own.application, provider)
         if provider and (door := self._doors.find(visit.facts.method, name)) is not None:
             used = any(provider in portal.providers for portal in own.application.portals)
             known = visit.policy.providers.get(provider) if used else None
@@ -153,6 +164,7 @@ class OwnEndpoints:
             back_to=back_to,
             rule="own/login",
             prompt="login" if given.get("prompt") == ["login"] else None,
+            login_hint=_hint(given.get("login_hint", [""])[0]),
         )
         return await self.start_login(visit, order)
 
@@ -180,12 +192,13 @@ class OwnEndpoints:
     async def _callback(self, visit: Visit, application: Application, provider: str) -> web.StreamResponse:
         visit.entry = await self.session_of(visit, application)
         cookies = flow_cookies(visit.head.cookies, application)
-        arrival = await self._sign_in.finish(
-            application, provider, urlsplit(visit.facts.target).query, cookies, visit.entry, visit.trace
-        )
+        query, posted = self._bounce.query_of(visit, application, provider, urlsplit(visit.facts.target).query)
+        arrival = await self._sign_in.finish(application, provider, query, cookies, visit.entry, visit.trace)
         visit.record.portal = arrival.portal
         response = self._replies.redirect(arrival.location, visit.record)
         put_cookies(response, application, arrival.cookies)
+        if posted is not None:
+            put_cookies(response, application, [CookieChange(posted, None)])
         if arrival.session_cookie is not None:
             put_session(response, application, arrival.session_cookie)
         return response
@@ -270,6 +283,11 @@ class OwnEndpoints:
     def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.Response:
         visit.record.outcome = "denied"
         return self._replies.refuse(from_decision(Deny(status=status, reason=reason), visit), visit.record)
+
+
+def _hint(text: str) -> str | None:
+    """Whom the provider should expect, if that is something that one can expect."""
+    return text if 0 < len(text) <= LONGEST_HINT and text.isprintable() else None
 
 
 def _next(application: Application, state: str) -> str:

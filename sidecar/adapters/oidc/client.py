@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from authlib.oauth2.client import OAuth2Client
 
+from sidecar.adapters.oidc.assertion import KIND
+from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, failure
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError
+from sidecar.flows.telling import Clock
 
 _METHODS = {
     ClientAuthentication.BASIC: "client_secret_basic",
     ClientAuthentication.POST: "client_secret_post",
+    ClientAuthentication.KEY: "private_key_jwt",
     ClientAuthentication.NONE: "none",
 }
 _ERROR_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
@@ -57,23 +61,25 @@ class _Exchange(OAuth2Client):  # type: ignore[misc] # Authlib has no types
 class CodeClient:
     """Authorization requests and token requests of one provider."""
 
-    def __init__(self, config: ProviderConfig, outbound: Outbound) -> None:
+    def __init__(self, config: ProviderConfig, outbound: Outbound, clock: Clock, budget: PushBudget) -> None:
         self._config = config
         self._outbound = outbound
+        self._clock = clock
+        self._budget = budget
 
     def authorization_url(self, endpoint: str, request: AuthorizationRequest) -> str:
         """Where the browser goes (RFC 6749, section 4.1.1; RFC 7636). A query of *endpoint* is kept."""
-        prompt = request.prompt or self._config.prompt
-        acr = " ".join(request.acr) or None
-        optional = {
-            "prompt": prompt,
-            "max_age": request.max_age,
+        config = self._config
+        asked = {
+            "prompt": request.prompt or config.prompt,
+            "max_age": request.max_age if request.max_age is not None else config.max_age,
             "login_hint": request.login_hint,
-            "acr_values": acr,
+            "acr_values": " ".join(request.acr),
+            "response_mode": "form_post" if config.form_post else None,
         }
-        extra = dict(self._config.authorize_params)
-        extra |= {name: str(value) for name, value in optional.items() if value is not None}
-        url, _ = self._exchange().create_authorization_url(
+        extra = dict(config.authorize_params)
+        extra |= {name: str(value) for name, value in asked.items() if value not in (None, "")}
+        url, _ = self._exchange(endpoint).create_authorization_url(
             endpoint,
             state=request.state,
             code_verifier=request.verifier,
@@ -83,6 +89,28 @@ class CodeClient:
         )
         return str(url)
 
+    async def pushed_url(self, endpoint: str, push_endpoint: str, request: AuthorizationRequest) -> str:
+        """The same, with all of the request sent ahead from here (RFC 9126): the browser carries a reference only.
+
+        Raises:
+            LoginError: `too_many_sign_ins`; otherwise as `redeem`.
+        """
+        query = urlsplit(self.authorization_url("https://push.invalid/", request)).query
+        exchange = self._exchange(push_endpoint)
+        auth = exchange.client_auth(exchange.token_endpoint_auth_method)
+        with self._budget.one():
+            url, headers, body = auth.prepare("POST", push_endpoint, _headers(), query)
+            answer = await self._outbound.post(url, ANSWER_LIMIT, headers, body)
+        known = [request.state, request.nonce, request.verifier, self._config.client_secret or ""]
+        if answer.status not in (200, 201):
+            raise _refusal(answer, known, self._config.hint)
+        reference = _text(answer.json(), "request_uri")
+        if reference is None:
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave no request_uri")
+        parts = urlsplit(endpoint)
+        ours = [("client_id", self._config.client_id), ("request_uri", reference)]
+        return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *ours])).geturl()
+
     async def redeem(self, endpoint: str, grant: CodeGrant) -> TokenAnswer:
         """Redeem a code (RFC 6749, section 4.1.3).
 
@@ -90,7 +118,7 @@ class CodeClient:
             LoginError: `code_refused`, `provider_refused`, `provider_unreachable`, `provider_misconfigured`.
         """
         try:
-            sent = self._exchange().fetch_token(
+            sent = self._exchange(endpoint).fetch_token(
                 endpoint,
                 headers=_headers(),
                 grant_type="authorization_code",
@@ -107,12 +135,12 @@ class CodeClient:
     async def refresh(self, endpoint: str, refresh_token: str) -> TokenAnswer:
         """Use a refresh token (RFC 6749, section 6). No scope is sent: the granted one stays, and asking for more
         than was granted would be an error."""
-        exchange = self._exchange()
+        exchange = self._exchange(endpoint)
         exchange.scope = None
         answer = await exchange.refresh_token(endpoint, refresh_token=refresh_token, headers=_headers())
         return self._read(answer, (refresh_token,))
 
-    def _exchange(self) -> _Exchange:
+    def _exchange(self, endpoint: str) -> _Exchange:
         exchange = _Exchange(
             self._outbound,
             client_id=self._config.client_id,
@@ -123,6 +151,10 @@ class CodeClient:
         )
         if self._config.authentication is ClientAuthentication.BASIC and self._config.encode_credentials:
             exchange.register_client_auth_method((_METHODS[ClientAuthentication.BASIC], _encoded_basic))
+        if self._config.client_key is not None:
+            audience = self._config.issuer if self._config.assertion_for_issuer else endpoint
+            assertion = self._config.client_key.assertion(self._config.client_id, audience, self._clock.now())
+            exchange.register_client_auth_method((_METHODS[ClientAuthentication.KEY], _asserting(assertion)))
         return exchange
 
     def _read(self, answer: Answer, secrets: Iterable[str]) -> TokenAnswer:
@@ -152,6 +184,17 @@ def _encoded_basic(client: Any, _method: str, uri: str, headers: dict[str, str],
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
     return uri, headers, body
+
+
+def _asserting(assertion: str) -> Callable[..., tuple[str, Any, str]]:
+    """RFC 7523, section 2.2: the assertion goes with the form."""
+
+    def prepare(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, Any, str]:
+        proof = {"client_id": client.client_id, "client_assertion_type": KIND, "client_assertion": assertion}
+        kept = [(name, value) for name, value in parse_qsl(body, keep_blank_values=True) if name != "client_id"]
+        return uri, headers, urlencode([*kept, *proof.items()])
+
+    return prepare
 
 
 def _text(document: Mapping[str, object], name: str) -> str | None:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from sidecar.adapters.oidc.assertion import ClientKey
 from sidecar.core.issuers import TENANT
 from sidecar.core.tokens import DEFAULT_ALGORITHMS, SIGNATURE_HASHES
 from sidecar.domain.shape import PLAIN, ClaimSources, GroupReading
 
-_OURS = frozenset(
+OURS = frozenset(
     {"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge"}
     | {"code_challenge_method", "max_age", "prompt", "login_hint", "request", "request_uri", "client_secret"}
+    | {"acr_values", "ui_locales", "client_assertion", "client_assertion_type"}
 )
+"""Parameters of an authorization request that have a setting of their own, or are not for a site to set."""
 
 
 class ClientAuthentication(StrEnum):
@@ -22,7 +25,16 @@ class ClientAuthentication(StrEnum):
 
     BASIC = "basic"
     POST = "post"
+    KEY = "private_key_jwt"
     NONE = "none"
+
+
+class Push(StrEnum):
+    """When authorization requests are pushed (RFC 9126): `auto` means where the provider demands it."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 class UserInfo(StrEnum):
@@ -50,14 +62,18 @@ class ProviderConfig:
         pattern: The issuer that metadata and tokens name where it is not *issuer*: with `{tenantid}`, for Entra ID's
             shared addresses. `Tokens.claims` then has the tenant's own.
         issuers: Other spellings allowed in tokens (Google's without `https://`); `Tokens.claims` has *issuer*.
-        client_secret: None for a public client.
+        client_secret: None for a public client, or one with a key.
+        client_key: For `private_key_jwt`.
+        assertion_for_issuer: Its assertions name the issuer as audience, not the endpoint that is called.
         encode_credentials: Form-encode id and secret for Basic (RFC 6749, section 2.3.1); some servers do not decode.
         authorization_endpoint: Overrides discovery, as the four below do. With this one, the token and the JWKS
             endpoint given, discovery is not asked at all.
         endpoint_hosts: `host` or `host:port` on which endpoints may lie besides the issuer's own.
         algorithms: Signature algorithms that are accepted.
         skew: Seconds by which clocks may differ.
-        prompt: Of every sign-in that asks for none itself.
+        prompt, max_age: Of every sign-in that asks for none itself.
+        push: Whether authorization requests are pushed.
+        form_post: Whether the browser brings the answer in a form (OAuth 2.0 Form Post Response Mode).
         authorize_params: Sent along with every authorization request (`access_type=offline`, `hd=…`).
         groups: How the groups claim is read.
         claims: Where claims are looked for instead of under their own names.
@@ -79,6 +95,8 @@ class ProviderConfig:
     issuer: str
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
+    client_key: ClientKey | None = field(default=None, repr=False)
+    assertion_for_issuer: bool = False
     pattern: str | None = None
     issuers: tuple[str, ...] = ()
     authentication: ClientAuthentication = ClientAuthentication.BASIC
@@ -89,6 +107,9 @@ class ProviderConfig:
     jwks_uri: str | None = None
     userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    push_endpoint: str | None = None
+    push: Push = Push.AUTO
+    form_post: bool = False
     endpoint_hosts: frozenset[str] = frozenset()
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     skew: int = 60
@@ -103,6 +124,7 @@ class ProviderConfig:
     sign_out_way: SignOutWay = SignOutWay.OIDC
     hint: str = ""
     prompt: str | None = None
+    max_age: int | None = None
     allow_http: bool = False
 
     def __post_init__(self) -> None:
@@ -110,14 +132,17 @@ class ProviderConfig:
             raise ValueError("the issuer must be an https URL without query and fragment (http for loopback only)")
         if not self.client_id:
             raise ValueError("a client needs a client_id")
-        if (self.client_secret is None) != (self.authentication is ClientAuthentication.NONE):
-            raise ValueError("a client secret is needed, unless the authentication is `none`")
+        with_secret = self.authentication in {ClientAuthentication.BASIC, ClientAuthentication.POST}
+        if (self.client_secret is not None) != with_secret:
+            raise ValueError("a client secret is needed for the authentications `basic` and `post`, and for no other")
+        if (self.client_key is not None) != (self.authentication is ClientAuthentication.KEY):
+            raise ValueError("a client key is needed for the authentication `private_key_jwt`, and for no other")
         if not self.algorithms or not SIGNATURE_HASHES.keys() >= set(self.algorithms):
             raise ValueError(f"algorithms must be some of {', '.join(SIGNATURE_HASHES)}")
         if "openid" not in self.scopes:
             raise ValueError("without the scope `openid` there is no ID token")
         for name, _ in self.authorize_params:
-            if name in _OURS:
+            if name in OURS - {"max_age", "acr_values", "ui_locales"}:
                 raise ValueError(f"the authorization parameter {name} is not for the configuration to set")
         if TENANT in self.issuer:
             raise ValueError("the place of a tenant is for `pattern`")
@@ -134,6 +159,7 @@ class ProviderConfig:
             "jwks_uri": self.jwks_uri,
             "userinfo_endpoint": self.userinfo_endpoint,
             "end_session_endpoint": self.end_session_endpoint,
+            "pushed_authorization_request_endpoint": self.push_endpoint,
         }
 
     def allows(self, url: str) -> bool:

@@ -19,7 +19,8 @@ from sidecar.flows.login import LoginError
 from sidecar.flows.telling import Clock
 
 REQUIRED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-OPTIONAL = ("userinfo_endpoint", "end_session_endpoint")
+PUSH = "pushed_authorization_request_endpoint"
+OPTIONAL = ("userinfo_endpoint", "end_session_endpoint", PUSH)
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class Metadata:
     """What we use of a provider's metadata.
 
     Attributes:
+        push_endpoint: For pushed authorization requests (RFC 9126), or None.
+        demands_push: Whether the provider takes no others.
         promises_issuer: Whether every callback carries `iss` (RFC 9207, section 3).
     """
 
@@ -37,6 +40,8 @@ class Metadata:
     jwks_uri: str
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    push_endpoint: str | None
+    demands_push: bool
     promises_issuer: bool
 
 
@@ -90,6 +95,8 @@ def read_metadata(document: Mapping[str, object], config: ProviderConfig) -> Met
         jwks_uri=required["jwks_uri"],
         userinfo_endpoint=optional["userinfo_endpoint"],
         end_session_endpoint=optional["end_session_endpoint"],
+        push_endpoint=optional[PUSH],
+        demands_push=document.get("require_pushed_authorization_requests") is True,
         promises_issuer=document.get("authorization_response_iss_parameter_supported") is True,
     )
 

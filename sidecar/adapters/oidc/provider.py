@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 
 from sidecar.adapters.oidc.breaker import Breaker
+from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
-from sidecar.adapters.oidc.config import ProviderConfig, UserInfo
+from sidecar.adapters.oidc.config import ProviderConfig, Push, UserInfo
 from sidecar.adapters.oidc.discovery import Discovery
 from sidecar.adapters.oidc.graph import Graph
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
@@ -49,11 +50,13 @@ class OidcProvider:
         notices: Reads what the provider posts to us to end sessions.
     """
 
-    def __init__(self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(
+        self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock, budget: PushBudget | None = None
+    ) -> None:
         self._config = config
         self._clock = clock
         self._outbound = Outbound(session, breaker=Breaker(clock))
-        self._client = CodeClient(config, self._outbound)
+        self._client = CodeClient(config, self._outbound, clock, budget or PushBudget(clock))
         self._discovery = Discovery(config, self._outbound, clock)
         self._graph = Graph(config, session) if config.graph is not None and config.wants_groups else None
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
@@ -69,10 +72,15 @@ class OidcProvider:
         """Where to send the browser.
 
         Raises:
-            LoginError: The metadata cannot be had.
+            LoginError: The metadata cannot be had, or the request could not be pushed.
         """
-        metadata = await self._discovery.get()
-        return self._client.authorization_url(metadata.authorization_endpoint, request)
+        metadata, push = await self._discovery.get(), self._config.push
+        demanded = push is Push.ALWAYS or (push is Push.AUTO and metadata.demands_push)
+        if not demanded:
+            return self._client.authorization_url(metadata.authorization_endpoint, request)
+        if metadata.push_endpoint is None:
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{self._config.name} has no address for pushed requests")
+        return await self._client.pushed_url(metadata.authorization_endpoint, metadata.push_endpoint, request)
 
     async def check_response_issuer(self, issuer: str | None) -> None:
         """Refuse a callback that is another provider's (RFC 9207, section 2.4).
@@ -105,7 +113,7 @@ class OidcProvider:
             access_token=answer.access_token,
             skew=self._config.skew,
             nonce=grant.nonce,
-            max_age=grant.max_age,
+            max_age=grant.max_age if grant.max_age is not None else self._config.max_age,
         )
         try:
             header, claims = await self._signatures.verified(answer.id_token, "answer")

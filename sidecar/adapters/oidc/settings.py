@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from sidecar.adapters.oidc.config import OURS
 from sidecar.adapters.oidc.presets import PERSONAL_TENANT, preset_values
 from sidecar.adapters.secrets import AtLeast, Secret
-from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, between, fault, one_or_many
+from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, Words, between, fault, one_or_many
 from sidecar.adapters.urls import http_url
+from sidecar.core.tokens import DEFAULT_ALGORITHMS, SIGNATURE_HASHES
 from sidecar.domain.shape import GroupFormat
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -58,6 +60,20 @@ def _scopes(value: tuple[str, ...]) -> tuple[str, ...]:
         raise fault("lacks openid, without which there is no sign-in", "add openid")
     if not all(_SCOPE.fullmatch(scope) for scope in value):
         raise fault("holds a scope with blanks or quotes", "write one scope per entry")
+    return value
+
+
+def _algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if name not in SIGNATURE_HASHES:
+            raise fault(f"{name} is no algorithm that is ever accepted", f"name some of {', '.join(SIGNATURE_HASHES)}")
+    return value
+
+
+def _extra(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name in OURS:
+            raise fault(f"{name} is not for this table", "use its own setting, or leave it out")
     return value
 
 
@@ -126,6 +142,7 @@ class EndpointSettings(Settings):
     token: Endpoint = Field(default=None, description="Where codes are redeemed.")
     userinfo: Endpoint = Field(default=None, description="Where missing claims are asked for.")
     jwks: Endpoint = Field(default=None, description="Where the provider's public keys are.")
+    push: Endpoint = Field(default=None, description="Where authorization requests are pushed (RFC 9126).")
     end_session: Endpoint = Field(default=None, description="Where browsers are sent to sign out.")
     graph: Endpoint = Field(
         default=None,
@@ -157,9 +174,40 @@ class ProviderSettings(Settings):
     client_secret: Annotated[Secret | None, AtLeast(16)] = Field(
         default=None, description="The client's secret; left out only with `client_authentication: none`."
     )
-    client_authentication: Literal["basic", "post", "none"] = Field(
+    client_authentication: Literal["basic", "post", "private_key_jwt", "none"] = Field(
         default="basic",
         description="How the client authenticates at the token endpoint. *By preset*: `post` for `entra`.",
+    )
+    encode_credentials: bool = Field(
+        default=True,
+        description="Whether id and secret are form-encoded for `basic` (RFC 6749, section 2.3.1). Some servers do not "
+        "decode them; then a secret with signs such as `%` or `+` needs `false`.",
+    )
+    client_key: Annotated[Secret | None, AtLeast(64)] = Field(
+        default=None,
+        description="The client's private key in PEM without a password, for `private_key_jwt`: RSA, P-256, P-384, "
+        "P-521 or Ed25519. The provider gets the public part.",
+    )
+    client_key_id: Word | None = Field(default=None, description="The key's id at the provider (`kid`).")
+    client_key_thumbprint: Word | None = Field(
+        default=None,
+        description="SHA-1 of the key's certificate in base64url (`x5t`), for Entra ID, which finds keys by it.",
+    )
+    assertion_audience: Literal["endpoint", "issuer"] = Field(
+        default="endpoint", description="Whom assertions of `private_key_jwt` are meant for (`aud`)."
+    )
+    par: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Pushed authorization requests (RFC 9126): `auto` where the provider demands them.",
+    )
+    response_mode: Literal["query", "form_post"] = Field(
+        default="query",
+        description="How the browser brings the answer back: in the address, or in a form. AD FS needs `form_post` to "
+        "put more claims into the ID token.",
+    )
+    algorithms: Annotated[SomeWords, AfterValidator(_algorithms)] = Field(
+        default=DEFAULT_ALGORITHMS,
+        description="Signature algorithms of tokens that are accepted; never `none`, never HMAC.",
     )
     scopes: Annotated[SomeWords, AfterValidator(_scopes)] = Field(
         default=("openid", "profile", "email"),
@@ -177,6 +225,17 @@ class ProviderSettings(Settings):
     )
     prompt: Literal["none", "login", "select_account", "consent"] | None = Field(
         default=None, description="`prompt` of every sign-in (OIDC Core 1.0, section 3.1.2.1)."
+    )
+    max_age: Annotated[Seconds, AfterValidator(between(0, 2_592_000))] | None = Field(
+        default=None, description="Every sign-in must be at most so old at the provider (`max_age`, verified)."
+    )
+    acr_values: Words = Field(
+        default=(), description="Kinds of sign-in that every sign-in asks for, the best first. A rule's `acr` demands."
+    )
+    ui_locales: Words = Field(default=(), description="Languages of the provider's pages, such as `de`, `en`.")
+    authorize: Annotated[dict[Word, Word], AfterValidator(_extra)] = Field(
+        default={},
+        description="More parameters of every authorization request, such as `{access_type: offline}` for Google.",
     )
     groups_claim: ClaimKeys = Field(
         default=("groups",),

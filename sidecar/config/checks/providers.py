@@ -46,18 +46,19 @@ def _addresses(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Find
 
 
 def _credentials(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
-    if provider.client_authentication == "none" and provider.client_secret is not None:
-        yield Finding(
-            (*at, "client_secret"),
-            "is never used with client_authentication: none",
-            "remove it, or write client_authentication: basic",
-        )
-    if provider.client_authentication != "none" and provider.client_secret is None:
-        yield Finding(
-            (*at, "client_secret"),
-            f"is missing for client_authentication: {provider.client_authentication}",
-            "add it as file:///absolute/path or env://NAME, or write client_authentication: none for a public client",
-        )
+    way = provider.client_authentication
+    wanted = {"basic": "client_secret", "post": "client_secret", "private_key_jwt": "client_key"}.get(way)
+    for key, needs in (("client_secret", "basic"), ("client_key", "private_key_jwt")):
+        value = getattr(provider, key)
+        if value is not None and key != wanted:
+            cure = f"remove it, or write client_authentication: {needs}"
+            yield Finding((*at, key), f"is never used with client_authentication: {way}", cure)
+        if value is None and key == wanted:
+            cure = "add it as file:///absolute/path or env://NAME, or write client_authentication: none"
+            yield Finding((*at, key), f"is missing for client_authentication: {way}", f"{cure} for a public client")
+    for key in ("client_key_id", "client_key_thumbprint"):
+        if getattr(provider, key) is not None and wanted != "client_key":
+            yield Finding((*at, key), f"is never used with client_authentication: {way}", "remove it")
 
 
 def _fence(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:

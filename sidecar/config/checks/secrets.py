@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel
 
+from sidecar.adapters.oidc.assertion import UnusableKeyError, read_client_key
 from sidecar.adapters.secrets import AtLeast, Secret, SecretError, is_exposed, read_secret
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
@@ -31,6 +32,12 @@ def check(config: Config) -> Iterator[Finding]:
                 f"the key in {secret} is no private Ed25519 key in PEM",
                 "make one: openssl genpkey -algorithm ed25519 -out assertion-key.pem",
             )
+        if path[:1] == ("providers",) and path[-1] == "client_key":
+            try:
+                read_client_key(value)
+            except UnusableKeyError as error:
+                cure = "make one: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out client-key.pem"
+                yield Finding(path, f"{secret} {error}", cure)
         if is_exposed(secret):
             yield Finding(
                 path,

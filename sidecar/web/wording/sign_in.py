@@ -144,6 +144,14 @@ SIGN_IN: Mapping[Reason, Text] = {
         "The loop breaker stopped a circle. Common causes: the browser drops our cookie (plain http, blocked "
         "cookies), a second process with a state or `cookie_keys` of its own, or a clock that jumps.",
     ),
+    Reason.TOO_MANY_SIGN_INS: Text(
+        503,
+        "Too many people sign in at once",
+        "More sign-ins begin at this moment than can be announced to the sign-in service.",
+        "Wait a moment; this page tries again by itself.",
+        "Pushed authorization requests have a budget over all providers: 64 under way, 20 a second after a burst of "
+        "100. A few at nine in the morning are harmless; many are somebody's flood, or a provider that is slow.",
+    ),
 }
 
 USERNAMES: Mapping[Reason, Text] = {

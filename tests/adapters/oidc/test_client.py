@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.client import CodeClient, masked
 from sidecar.adapters.oidc.config import ClientAuthentication
 from sidecar.adapters.oidc.http import Outbound
@@ -34,7 +35,8 @@ GRANT = CodeGrant(
 @pytest.fixture
 def make(server: StandIn, session: aiohttp.ClientSession) -> Any:
     server.gives("t")
-    return lambda **changes: CodeClient(server.config(**changes), Outbound(session))
+    clock = server.clock
+    return lambda **changes: CodeClient(server.config(**changes), Outbound(session), clock, PushBudget(clock))
 
 
 def basic(server: StandIn) -> tuple[str, str]:
