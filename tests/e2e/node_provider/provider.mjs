@@ -16,6 +16,7 @@ console.log = console.error;
 
 const { Provider } = await import('oidc-provider');
 
+const KINDS = ['urn:demo:password', 'urn:demo:key'];
 const MAX_FORM_BYTES = 16_384;
 
 /** Everything the provider remembers. The library's own store forgets beyond 1000 entries. */
@@ -155,7 +156,10 @@ async function interact(provider, request, response) {
   }
   const claims = people.get(form.get('login'));
   if (!claims) return sendPage(response, 401, loginPage('Nobody has that name.'));
-  return finish({ login: { accountId: claims.sub } });
+  // A sign-in here is worth what was asked for, if that is one of the kinds that there are.
+  const { params } = await provider.interactionDetails(request, response);
+  const kind = (params.acr_values ?? '').split(' ').find((value) => KINDS.includes(value));
+  return finish({ login: { accountId: claims.sub, ...(kind && { acr: kind }) } });
 }
 
 /** Consent without asking: the grant always covers what the client asks for. */
@@ -182,6 +186,7 @@ function configuration(options) {
     cookies: { keys: [randomUUID()] },
     pkce: { required: () => true }, // the library knows S256 only
     scopes: ['openid', 'offline_access'],
+    acrValues: KINDS,
     claims: {
       openid: ['sub', ...(options.openidClaims ?? [])],
       profile: ['name', 'preferred_username', 'updated_at'],
