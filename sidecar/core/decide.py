@@ -27,11 +27,17 @@ _PAGES = frozenset({Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW})
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A live session and how it stands. *renew*: its claims or its life should be renewed at the next navigation."""
+    """A live session and how it stands.
+
+    Attributes:
+        renew: Its claims or its life should be renewed at the next navigation.
+        by_token: It is that of a verified access token: the person's claims count beside an `Authorization` field.
+    """
 
     session: Session
     standing: Standing
     renew: bool = False
+    by_token: bool = False
 
 
 def decide(
@@ -48,7 +54,8 @@ def decide(
     Args:
         facts: The request.
         place: Where `core.routing.locate` found it to belong.
-        visitor: The browser's live session for the place's application, or None.
+        visitor: The browser's live session for the place's application; beside an `Authorization` field, the person
+            for whom a verified access token speaks (`flows.callers`); or None.
         policy: The snapshot.
         now: Seconds.
         trying: The browser asked for enforcement of an observed portal (`/.lychgate/try`).
@@ -64,7 +71,7 @@ def decide(
 
 def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
     """The decision of a portal in force."""
-    decision = _before_anybody(facts, place)
+    decision = _before_anybody(facts, place, visitor)
     if decision is not None:
         return decision
     if _is_upgrade(facts):
@@ -72,7 +79,7 @@ def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Po
         if decision is not None:
             return decision
     elif facts.authorization is not None:
-        return _by_credential(facts, place, policy)
+        return _by_credential(facts, place, visitor, policy, now)
     decision = _at_log_in(facts, place, visitor)
     if decision is not None:
         return decision
@@ -86,7 +93,7 @@ def _is_upgrade(facts: RequestFacts) -> bool:
     return facts.upgrade is not None and facts.upgrade.lower() == "websocket"
 
 
-def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
+def _before_anybody(facts: RequestFacts, place: Place, visitor: Visitor | None) -> Decision | None:
     """What is refused, or ours, whoever asks."""
     if place.traits.closed:
         return Deny(status=403, reason=Reason.CLOSED_PATH, place=place, rule="product/closed")
@@ -97,13 +104,15 @@ def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
     if place.traits.password and facts.method not in {"GET", "HEAD", "DELETE"}:
         return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
     for matching in place.traits.matching:
-        denial = _closed_by_rule(facts, place, matching)
+        denial = _closed_by_rule(facts, place, visitor, matching)
         if denial is not None:
             return denial
     return None
 
 
-def _closed_by_rule(facts: RequestFacts, place: Place, matching: tuple[int, ...]) -> Decision | None:
+def _closed_by_rule(
+    facts: RequestFacts, place: Place, visitor: Visitor | None, matching: tuple[int, ...]
+) -> Decision | None:
     """A denial that asks nothing of the person holds for machines and strangers too."""
     for number in matching:
         rule = place.portal.rules[number]
@@ -111,8 +120,8 @@ def _closed_by_rule(facts: RequestFacts, place: Place, matching: tuple[int, ...]
             continue
         if rule.answer is not Answer.DENY:
             return None
-        if is_unconditional(rule) or facts.authorization is not None:
-            # A credential shows no claims: whom a ban is meant for cannot be told, so it holds.
+        if is_unconditional(rule) or (facts.authorization is not None and not _speaks_for_somebody(visitor)):
+            # Such a credential shows no claims: whom a ban is meant for cannot be told, so it holds.
             return Deny(status=403, reason=Reason.RULE_DENIED, place=place, rule=rule.id)
     return None
 
@@ -128,18 +137,38 @@ def _upgrade(facts: RequestFacts, place: Place) -> Decision | None:
     return None
 
 
-def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decision:
+def _by_credential(
+    facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds
+) -> Decision:
     """D6: the session is not read; the credential alone goes on, and only where machines call."""
     kind = credential_kind(facts.authorization or "", _issuers(policy))
     if kind == "unknown":
         return Deny(status=401, reason=Reason.CREDENTIAL_UNKNOWN, place=place, rule="api")
     if kind == "jwt_of_provider":
-        return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api")
+        return _by_token(facts, place, visitor, policy, now)
     if not place.traits.machine:
         return Deny(status=401, reason=Reason.CREDENTIAL_NOT_HERE, place=place, rule="api")
     if kind not in place.application.api.passes:
         return Deny(status=401, reason=Reason.CREDENTIAL_DENIED, place=place, rule=f"api/{kind}")
     return PassThrough(place=place, transparent=False, credential=kind, rule=f"api/{kind}")
+
+
+def _by_token(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
+    """An access token of a provider: judged as its person, only where machines call, and never sent to sign in."""
+    if place.application.api.jwt is None:
+        return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api")
+    if not place.traits.machine:
+        return Deny(status=401, reason=Reason.CREDENTIAL_NOT_HERE, place=place, rule="api/jwt")
+    if visitor is None or not visitor.by_token:
+        return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api/jwt")
+    decision = _by_rules(facts, place, replace(visitor, renew=False), policy, now)
+    if isinstance(decision, StartLogin):
+        return Deny(status=401, reason=Reason.STEP_UP_NEEDED, place=place, rule=decision.rule)
+    return decision
+
+
+def _speaks_for_somebody(visitor: Visitor | None) -> bool:
+    return visitor is not None and visitor.by_token
 
 
 def _issuers(policy: Policy) -> set[str]:

@@ -47,7 +47,7 @@ class Site:
         proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
         listen: Keys to change in how the gate listens.
         trusted: Proxies in front.
-        accounts, agents, support, jira: Keys to change in the configuration of accounts, portals and application.
+        accounts, agents, support, jira, staff: Keys to change in accounts, portals, application, staff's provider.
         upstream: Address of another application than the stand-in; accounts are then left alone.
         sign_out: Whether a sign-out goes on to the provider.
         clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
@@ -63,6 +63,7 @@ class Site:
     agents: Mapping[str, Any] = field(default_factory=dict)
     support: Mapping[str, Any] = field(default_factory=dict)
     jira: Mapping[str, Any] = field(default_factory=dict)
+    staff: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = ""
     sign_out: bool = False
     clock: Clock = field(default_factory=SystemClock)
@@ -279,8 +280,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
     """The configuration file of a world."""
     origin = f"http://localhost:{port}"
     at = {"client_id": "lychgate", "client_secret": f"file://{folder}/client-secret"}
-    if site.sign_out:
-        at["sign_out"] = "provider"
+    at |= {"sign_out": "provider"} if site.sign_out else {}
     accounts = {
         "token": f"file://{folder}/jira-token",
         "adopt": "by_username",
@@ -299,7 +299,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         "cookie_keys": [f"file://{folder}/cookie-key"],
         "audit": {"stdout": "json"},
         "providers": {
-            "staff": {"preset": "okta", "issuer": issuers[0], "usernames": "authoritative", **at},
+            "staff": {"preset": "okta", "issuer": issuers[0], "usernames": "authoritative", **at, **site.staff},
             "customers": {"issuer": issuers[1], **at},
         },
         "applications": {
