@@ -162,7 +162,7 @@ async def test_garbage_fills_no_memory() -> None:
     assert (MOST, 0, 0) == (len(site.callers._refused), len(site.callers._known), len(site.callers._tasks))
 
 
-@pytest.mark.parametrize(("later", "barred"), [(0, True), (60, True), (-61, False)])
+@pytest.mark.parametrize(("later", "barred"), [(0, True), (60, True), (-60, True), (-61, False)])
 async def test_a_revocation_counts_for_what_is_remembered(later: int, barred: bool) -> None:
     site = Site()
     site.clock.time = NOON

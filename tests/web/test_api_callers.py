@@ -185,3 +185,16 @@ async def test_a_flood_of_garbage_costs_few_key_fetches(worlds: Worlds) -> None:
         refused(await world.ask("GET", MYSELF, (field, forged)), 401, "token_not_accepted")
     assert world.staff.counts["jwks"] - before <= 2
     assert 200 == (await world.ask("GET", MYSELF, token(world))).status
+
+
+async def test_on_a_public_path_whoever_is_not_let_in_is_nobody_and_brings_no_cookie(worlds: Worlds) -> None:
+    public = {"paths": ["/rest/api/2/serverInfo"], "answer": "public"}
+    require = {"any_group": ["okta-jira-users"]}
+    world = await worlds(**site(), agents={"require": require, "rules": [public]})
+    answer = await world.ask(
+        "GET", "/rest/api/2/serverInfo", token(world, groups=["okta-canteen"]), ("Cookie", "theme=dark")
+    )
+    (asked,) = world.arrived
+    names = ("Cookie", "Authorization", "X-Lychgate-User")
+    assert [[], [], []] == [asked.header_values(name) for name in names]
+    assert [] == answer.headers("Set-Cookie")
