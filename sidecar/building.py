@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,8 @@ from sidecar.config.outside import (
     upstream_tls,
 )
 from sidecar.domain.policy import Application, Policy
+from sidecar.flows.barrier import Barrier
+from sidecar.flows.callers import Callers
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
@@ -88,6 +90,19 @@ async def build_providers(
         found[name] = OidcProvider(provider_config(name, settings, policy), session, clock, budget)
         stack.push_async_callback(found[name].close)
     return found
+
+
+def build_callers(
+    providers: Mapping[str, OidcProvider],
+    barrier: Barrier,
+    policy: Callable[[], Policy],
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Callers:
+    """What finds out for whom access tokens speak; it stops with *stack*, before the providers."""
+    callers = Callers({name: provider.access_tokens for name, provider in providers.items()}, barrier, policy, clock)
+    stack.push_async_callback(callers.close)
+    return callers
 
 
 async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, JiraConnector]:

@@ -27,6 +27,7 @@ from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.app import Running, running
 from sidecar.cli import main
 from sidecar.config.load import load
+from sidecar.config.model_application import ApiSettings
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -98,6 +99,7 @@ def _is_whole(block: Block) -> bool:
 YAML = _blocks("yaml")
 WHOLE = [block for block in YAML if _is_whole(block)]
 PARTS: dict[str, type[BaseModel]] = {
+    "api": ApiSettings,
     "landing": LandingSettings,
     "groups": GroupSettings,
     "hooks": HookSettings,

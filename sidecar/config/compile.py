@@ -27,6 +27,7 @@ from sidecar.domain.policy import (
     Condition,
     GroupMapping,
     GroupPolicy,
+    JwtPolicy,
     Policy,
     Portal,
     ProviderPolicy,
@@ -93,7 +94,7 @@ def _application(name: str, config: Config, product: Product) -> Application:
         # Browsers take `__Host-` and Secure from loopback without TLS too, so a trial is no exception (rule 36).
         cookie=f"__Host-lychgate-{name}",
         accounts=_accounts(settings, product),
-        api=_api(settings, product),
+        api=_api(settings, product, config),
         semicolons=PathSet(settings.semicolons),
         encoded_slashes=PathSet(settings.encoded_slashes),
         static=sets.get("static", NO_PATHS),
@@ -186,7 +187,7 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
     )
 
 
-def _api(application: ApplicationSettings, product: Product) -> ApiPolicy:
+def _api(application: ApplicationSettings, product: Product, config: Config) -> ApiPolicy:
     patterns = list(product.path_sets.get("machine", NO_PATHS).patterns)
     for entry in application.machine:
         patterns.extend((entry,) if entry.startswith("/") else product.machine_profiles[entry])
@@ -194,6 +195,19 @@ def _api(application: ApplicationSettings, product: Product) -> ApiPolicy:
         passes=frozenset(credential for credential, answer in application.api if answer == "pass"),
         paths=PathSet(tuple(dict.fromkeys(patterns))),
         public=product.machine_public if "applinks" in application.machine else NO_PATHS,
+        jwt=_jwt(application, config),
+    )
+
+
+def _jwt(application: ApplicationSettings, config: Config) -> JwtPolicy | None:
+    settings = application.api.jwt
+    if settings is None:
+        return None
+    return JwtPolicy(
+        shapes={name: config.providers[name].preset for name in settings.providers},
+        audiences=frozenset(settings.audience),
+        provision=settings.provision,
+        addresses=settings.addresses or (),
     )
 
 

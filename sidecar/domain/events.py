@@ -25,6 +25,7 @@ class Code(StrEnum):
     ACCESS_OBSERVED = "access.observed"
     PORTAL_CROSS_USE = "portal.cross_use"
     API_PASSTHROUGH = "api.passthrough"
+    API_CALLER = "api.caller"
     HEADER_STRIPPED = "header.spoof_stripped"
     USER_LINKED = "user.linked"
     USER_UNLINKED = "user.unlinked"

@@ -149,16 +149,35 @@ class AccountPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JwtPolicy:
+    """Whose access tokens are taken from programs, in place of a session.
+
+    Attributes:
+        shapes: Provider to the shape of its access tokens (`core.access_tokens.Shape`).
+        audiences: One of them must be in `aud`.
+        provision: Whether such a caller's account is made ready as at a sign-in; else it must be linked and active.
+        addresses: Networks in CIDR notation from which such tokens are taken; empty: from everywhere.
+    """
+
+    shapes: Mapping[str, str]
+    audiences: frozenset[str]
+    provision: bool = False
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiPolicy:
     """Which machine credentials pass through to the product's machine paths (D6).
 
     Attributes:
         public: Machine paths open to everybody, anonymously: application links ask them before they have a credential.
+        jwt: Whose access tokens are taken; None: nobody's.
     """
 
     passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
     paths: PathSet = NO_PATHS
     public: PathSet = NO_PATHS
+    jwt: JwtPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 
+from sidecar.adapters.oidc.access_tokens import AccessTokens
 from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
@@ -48,6 +49,7 @@ class OidcProvider:
 
     Attributes:
         notices: Reads what the provider posts to us to end sessions.
+        access_tokens: Verifies what programs bring.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class OidcProvider:
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
         self._signatures = Signatures(self._keys, config.algorithms)
         self.notices = Notices(config, self._signatures, clock)
+        self.access_tokens = AccessTokens(config, self._signatures, clock)
 
     async def close(self) -> None:
         """Stop fetches that are under way. The session stays open."""

@@ -1,0 +1,68 @@
+"""The sign-ins that a decision orders: where, at which provider, and where the browser goes afterwards. Pure.
+
+Called by `core.decide` only.
+"""
+
+from __future__ import annotations
+
+from sidecar.core.redirects import safe_return
+from sidecar.domain.decision import Decision, Deny, Kind, Place, RequestFacts, StartLogin
+from sidecar.domain.policy import Rule
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Session
+
+PAGES = frozenset({Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW})
+"""What can be answered with a page for a person."""
+
+
+def again(
+    facts: RequestFacts,
+    place: Place,
+    rule_id: str,
+    session: Session,
+    *,
+    silent: bool = False,
+    rule: Rule | None = None,
+) -> Decision:
+    """A sign-in that confirms the session, as *rule* asks for it if it does.
+
+    It happens at the session's home, wherever the page is: elsewhere it would be a sign-in at another portal, which
+    nobody asked for (R3, R5).
+    """
+    home = place.application.portal(session.portal)
+    if home is None:
+        return Deny(status=403, reason=Reason.INTERNAL, place=place, rule=rule_id)
+    return StartLogin(
+        place=place,
+        portal=home,
+        provider=session.identity.provider,
+        back_to=back_to(facts.target, place),
+        rule=rule_id,
+        silent=silent,
+        max_age=rule.fresh if rule is not None else None,
+        acr=rule.acr if rule is not None else (),
+        framed=facts.kind is Kind.FRAME,
+        preview=facts.kind is Kind.PREVIEW,
+    )
+
+
+def no_session(facts: RequestFacts, place: Place, rule: str, wanted: str) -> Decision:
+    """R4: a page leads to the provider; everything else gets 401, never a redirect."""
+    if facts.method != "GET" or facts.kind not in PAGES:
+        return Deny(status=401, reason=Reason.NO_SESSION, place=place, rule=rule)
+    return StartLogin(
+        place=place,
+        portal=place.portal,
+        provider=place.portal.providers[0],
+        back_to=wanted,
+        rule=rule,
+        framed=facts.kind is Kind.FRAME,
+        preview=facts.kind is Kind.PREVIEW,
+    )
+
+
+def back_to(target: str | None, place: Place) -> str:
+    """The judged target; what is not usable leads to the start of the portal, not to another portal's."""
+    application, start = place.application, place.portal.start
+    back = safe_return(target, application)
+    return back if back == target or not start else application.context + start
