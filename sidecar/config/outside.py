@@ -67,6 +67,7 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         subject_claim=known.subject_claim,
         needed=_needed(served, known.groups.path),
         userinfo=UserInfo(settings.userinfo),
+        contexts=settings.step_up == "acrs",
         graph=graph_of(settings.issuer, endpoints.graph) if settings.overage == "graph" else None,
         graph_security=settings.overage_groups == "security",
         sign_out_way=SignOutWay.COGNITO if settings.preset == "cognito" else SignOutWay.OIDC,

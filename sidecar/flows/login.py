@@ -52,7 +52,12 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeGrant:
-    """What is redeemed at the provider's token endpoint. *issuer* is the callback's `iss`, or None (RFC 9207)."""
+    """What is redeemed at the provider's token endpoint.
+
+    Attributes:
+        issuer: The callback's `iss`, or None (RFC 9207).
+        acr: The kinds of sign-in that were asked for.
+    """
 
     code: str
     verifier: str
@@ -61,6 +66,7 @@ class CodeGrant:
     max_age: int | None
     issuer: str | None
     now: UnixSeconds
+    acr: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

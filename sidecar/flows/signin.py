@@ -310,6 +310,7 @@ class SignIn:
                 max_age=attempt.max_age,
                 issuer=callback.issuer,
                 now=self._clock.now(),
+                acr=attempt.acr,
             )
         )
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sidecar.core.ages import GRACE
+from sidecar.demo.cast import MOON
 from sidecar.demo.provider.faults import Fault
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
@@ -188,3 +189,39 @@ async def test_nothing_is_forgiven_where_a_rule_asks_for_a_fresh_sign_in(worlds:
         provider.fault = None
         day.clock.passed += 30
         assert 200 == await day.page(ADMIN)
+
+
+async def test_a_websocket_under_such_a_rule_ends_when_its_claims_wait_to_be_confirmed(worlds: Worlds) -> None:
+    rules = {"agents": {"rules": [{"paths": ["/rest/live/**"], "fresh": "8h"}]}}
+    async with a_day(worlds, **rules, **WITHOUT) as day, _open(day.world, day.browser.cookie) as wire:
+        day.clock.passed = RECHECK - 1
+        await day.world.gate.gateway.review()
+        wire.send(_frame(TEXT, b"still here"))
+        assert (TEXT, b"still here") == await _read(wire)
+        day.clock.passed = RECHECK
+        await day.world.gate.gateway.review()
+        assert CLOSE == (await _read(wire))[0]
+
+
+async def test_a_group_that_is_taken_away_there_is_taken_away_in_jira(worlds: Worlds) -> None:
+    groups = {"map": [{"from": "okta-project-moon", "to": MOON}]}
+    async with a_day(worlds, "nina", accounts={"groups": groups}) as day:
+        nina = day.world.jira.state.find("nina")
+        assert nina is not None and MOON in nina.groups
+        day.world.staff.provider.change_claims("nina", groups=["okta-jira-users"])
+        day.clock.passed = RECHECK - 1
+        assert (200, True) == (await day.page(), MOON in nina.groups)
+        day.clock.passed = RECHECK
+        assert (200, False) == (await day.page(), MOON in nina.groups)
+        assert ["group.removed"] == [event["code"] for event in day.world.told("group.removed")]
+
+
+async def test_groups_that_a_refresh_no_longer_tells_refuse_and_take_nothing_away(worlds: Worlds) -> None:
+    groups = {"map": [{"from": "okta-project-moon", "to": MOON}]}
+    async with a_day(worlds, "nina", accounts={"groups": groups}) as day:
+        nina = day.world.jira.state.find("nina")
+        assert nina is not None and MOON in nina.groups
+        day.world.staff.provider.fault = Fault.GROUPS_MISSING
+        day.clock.passed = RECHECK
+        status, _, text = await day.browser.go(day.world.url + PAGE)
+        assert (403, True, True) == (status, "groups_unknown" in text, MOON in nina.groups)

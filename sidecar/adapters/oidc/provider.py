@@ -16,6 +16,7 @@ from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
 from sidecar.adapters.oidc.config import ProviderConfig, Push, UserInfo
+from sidecar.adapters.oidc.contexts import with_context
 from sidecar.adapters.oidc.discovery import Discovery
 from sidecar.adapters.oidc.graph import Graph
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
@@ -128,6 +129,8 @@ class OidcProvider:
             raise failure(Reason.TOKEN_INVALID, fault.detail) from None
         if grant.issuer is not None and grant.issuer not in named_issuers(self._config.allowed_issuers, claims):
             raise failure(Reason.ISSUER_MISMATCH, "iss of the callback is not that of the token's tenant")
+        if self._config.contexts:
+            frozen = with_context(frozen, grant.acr)
         return await self._tokens(frozen, answer.id_token, answer)
 
     async def refresh(self, refresh_token: str, person: Person, now: UnixSeconds) -> Tokens:

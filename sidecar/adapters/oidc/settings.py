@@ -232,6 +232,11 @@ class ProviderSettings(Settings):
     acr_values: Words = Field(
         default=(), description="Kinds of sign-in that every sign-in asks for, the best first. A rule's `acr` demands."
     )
+    step_up: Literal["acr_values", "acrs"] = Field(
+        default="acr_values",
+        description="How a rule's `acr` is asked for and told: `acr_values` and `acr`, or Entra ID's authentication "
+        "contexts (`acrs`: `c1` to `c25`). *By preset*: `acrs` for `entra`.",
+    )
     ui_locales: Words = Field(default=(), description="Languages of the provider's pages, such as `de`, `en`.")
     authorize: Annotated[dict[Word, Word], AfterValidator(_extra)] = Field(
         default={},
