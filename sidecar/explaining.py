@@ -1,4 +1,4 @@
-"""The question behind `lychgate explain`: from the command line and a file of claims, completed by the configuration."""
+"""The question behind `lychgate explain`: from the command line and a file of claims, completed from the config."""
 
 from __future__ import annotations
 
