@@ -1,6 +1,6 @@
 """The sign-ins that a decision orders: where, at which provider, and where the browser goes afterwards. Pure.
 
-Called by `core.decide` only.
+Called by `core.decide` and `core.steps`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from sidecar.domain.session import Session
 
 PAGES = frozenset({Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW})
 """What can be answered with a page for a person."""
+
+LONGEST_HINT = 320
+"""Characters of an e-mail address (RFC 5321, section 4.5.3.1)."""
 
 
 def again(
@@ -41,9 +44,18 @@ def again(
         silent=silent,
         max_age=rule.fresh if rule is not None else None,
         acr=rule.acr if rule is not None else (),
+        login_hint=hint_of(session),
         framed=facts.kind is Kind.FRAME,
         preview=facts.kind is Kind.PREVIEW,
     )
+
+
+def hint_of(session: Session) -> str | None:
+    """As whom the provider knows the person: with several accounts in one browser, providers confirm nobody silently
+    without it, and with it nobody else."""
+    claims = session.identity.claims
+    known = (claims.get(name) for name in ("preferred_username", "email"))
+    return next((name for name in known if isinstance(name, str) and 0 < len(name) <= LONGEST_HINT), None)
 
 
 def no_session(facts: RequestFacts, place: Place, rule: str, wanted: str) -> Decision:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import web
 
 from sidecar.core.cookies import find_cookie
+from sidecar.core.departures import LONGEST_HINT
 from sidecar.core.redirects import CONFIRMED, safe_return
 from sidecar.core.routing import locate
 from sidecar.core.steps import step_up_for
@@ -33,9 +34,6 @@ from sidecar.web.visit import Serving, Visit
 
 MAX_FORM = 8192
 TRY_LIFE = 8 * 3600
-LONGEST_HINT = 320
-"""Characters of an e-mail address (RFC 5321, section 4.5.3.1)."""
-
 NEXT_LIFE = 600
 """Seconds for which the browser remembers, across a sign-out at the provider, where to go on."""
 Handler = Callable[[Visit, Application, str], Awaitable[web.StreamResponse]]

@@ -63,7 +63,7 @@ async def test_without_a_refresh_token_the_next_page_asks_the_provider_silently(
         key = day.key
         assert 200 == await day.call()
         status, place, _ = await browser.go(world.url + PAGE)
-        assert (302, ["none"]) == (status, query_of(place)["prompt"])
+        assert (302, ["none"], ["ada"]) == (status, query_of(place)["prompt"], query_of(place)["login_hint"])
         status, then, _ = await browser.choose(place, "ada")
         assert (200, world.url + PAGE, False) == (status, then, key == day.key)
         # The group that was taken away is gone.
@@ -162,7 +162,11 @@ async def test_a_form_that_meets_such_a_rule_is_told_where_to_confirm(worlds: Wo
         )
         address = json.loads(text)["next"]
         status, place, _ = await browser.go(world.origin + address)
-        assert (302, ["urn:demo:mfa"]) == (status, query_of(place)["acr_values"])
+        assert (302, ["urn:demo:mfa"], ["ada"]) == (
+            status,
+            query_of(place)["acr_values"],
+            query_of(place)["login_hint"],
+        )
         status, then, text = await browser.choose(place, "ada")
         assert (200, world.url + "/.lychgate/confirmed", True) == (status, then, "send the form again" in text)
         status, _, _ = await browser.go(world.url + "/secure/X.jspa", "POST", data="c=3", headers=FORM)
