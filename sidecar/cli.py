@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, schema, demo, ledger, accounts, version."""
+"""The command `lychgate`: serve, check, schema, demo, ledger, accounts, audit, version."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import click
 from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
 from sidecar.app import running
+from sidecar.cli_audit import audit
 from sidecar.commands import initialise_ledger, link_account, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
@@ -23,6 +24,7 @@ from sidecar.domain.identity import Person
 from sidecar.domain.policy import Application
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import AuditError
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 
@@ -73,6 +75,9 @@ def demo(port: int) -> None:
     except ModuleNotFoundError as error:
         raise click.ClickException("this installation has no demo; install lychgate[demo]") from error
     _run(run_demo(port))
+
+
+main.add_command(audit)
 
 
 @main.group()
@@ -152,7 +157,7 @@ def _show(faults: Iterable[Fault]) -> None:
 def _run(work: Coroutine[None, None, None]) -> None:
     try:
         asyncio.run(work)
-    except (StateError, SecretError, OSError) as error:
+    except (StateError, AuditError, SecretError, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         return

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from sidecar.adapters.accounts.settings import GroupSettings, HookSettings
 from sidecar.adapters.accounts.webhook import sign
+from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.landing.header import AssertionProof, signing_keys
 from sidecar.adapters.landing.settings import LandingSettings
 from sidecar.app import Running, running
@@ -100,6 +101,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "groups": GroupSettings,
     "hooks": HookSettings,
     "upstream": UpstreamSettings,
+    "audit": AuditSettings,
 }
 
 

@@ -96,4 +96,5 @@ class Reason(StrEnum):
 
     # We failed.
     STATE_UNAVAILABLE = "state_unavailable"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL = "internal"

@@ -21,7 +21,7 @@ from sidecar.domain.session import Jar, Session
 from sidecar.domain.standing import Standing
 from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
-from sidecar.flows.telling import Audit, Chance, Clock, Trace
+from sidecar.flows.telling import AuditError, Chance, Clock, SureAudit, Trace
 
 __all__ = ["Closers", "Entry", "Opening", "SessionStore", "Sessions", "Signer", "StateError"]
 
@@ -45,7 +45,7 @@ class Sessions:
         store: SessionStore,
         signer: Signer,
         policy: Callable[[], Policy],
-        audit: Audit,
+        audit: SureAudit,
         clock: Clock,
         chance: Chance,
     ) -> None:
@@ -140,8 +140,8 @@ class Sessions:
         await self._store.add(entry.session)
         session = entry.session = entry.session.light()
         self._entries[session.key] = entry
-        self._tell(Code.SESSION_CREATED, session, "", trace)
         try:
+            await self._tell_surely(Code.SESSION_CREATED, session, trace)
             if replaces is not None:
                 _ = await self._end(replaces.session.key, "replaced", trace, closing=not same)
             await self._keep_within_bound(session, limits.per_person, trace)
@@ -304,6 +304,12 @@ class Sessions:
 
     def _tell(self, code: Code, session: Session, cause: str, trace: Trace) -> None:
         self._audit.tell(about(session, code, trace, facts={"cause": cause} if cause else None))
+
+    async def _tell_surely(self, code: Code, session: Session, trace: Trace) -> None:
+        try:
+            await self._audit.sure(about(session, code, trace))
+        except AuditError as error:
+            raise StateError(str(error)) from error
 
     def _owned(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
