@@ -50,6 +50,7 @@ class Site:
         agents, support, jira: Keys to change in the configuration of the portals and the application.
         upstream: Address of another application than the stand-in; accounts are then left alone.
         sign_out: Whether a sign-out goes on to the provider.
+        audit: Where audit events go.
         clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
     """
 
@@ -64,6 +65,7 @@ class Site:
     jira: Mapping[str, Any] = field(default_factory=dict)
     upstream: str = ""
     sign_out: bool = False
+    audit: Mapping[str, Any] = field(default_factory=lambda: {"stdout": "json"})
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -295,7 +297,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         "state": f"file://{folder}/state",
         "trusted_proxies": list(site.trusted),
         "cookie_keys": [f"file://{folder}/cookie-key"],
-        "audit": {"stdout": "json"},
+        "audit": dict(site.audit),
         "providers": {
             "staff": {"preset": "okta", "issuer": issuers[0], "usernames": "authoritative", **at},
             "customers": {"issuer": issuers[1], **at},
