@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import select
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from sidecar.domain.identity import UnixSeconds
 
 _OWNER_ONLY = 0o600
+_PATIENCE = 0.5
 
 
 class Output(Protocol):
@@ -61,7 +63,12 @@ class Stream:
     def write(self, data: memoryview) -> int:
         """See `Output`."""
         if self._number is not None:
-            return os.write(self._number, data)
+            try:
+                return os.write(self._number, data)
+            except BlockingIOError:
+                # Somebody made it so that it does not wait.
+                _ = select.select([], [self._number], [], _PATIENCE)
+                return 0
         self._stream.write(bytes(data).decode())
         self._stream.flush()
         return len(data)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from sidecar.adapters.secrets import AtLeast, Secret
@@ -89,6 +89,12 @@ class FileSettings(SinkSettings):
         description="Absolute path of a file on another volume to which checkpoints are written as well: it shows a "
         "trail that was cut or replaced.",
     )
+
+    @model_validator(mode="after")
+    def _two_places(self) -> Self:
+        if self.checkpoints == self.path:
+            raise fault("checkpoints is the file of the trail itself", "name a file on another volume, or remove it")
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

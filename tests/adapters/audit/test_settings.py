@@ -43,6 +43,7 @@ def test_file_is_an_absolute_path(path: str, *, short: bool) -> None:
         {"file": {"path": "/a", "policy": "maybe"}},
         {"file": {"path": "/a", "segment_size": "1KiB"}},
         {"file": {"path": "/a", "keep": 0}},
+        {"file": {"path": "/a", "checkpoints": "/a"}},
         {"strangers": -1},
         {"key": "a literal key"},
     ],
