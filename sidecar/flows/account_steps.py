@@ -281,8 +281,10 @@ async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds)
     """Tie the account to the person.
 
     Raises:
-        AccountError: `pin_conflict`, where another instance was quicker, or the account is linked under another name.
+        AccountError: `pin_conflict`, where another instance was quicker, or the account is linked under another name;
+            `audit_unavailable`.
     """
+    await teller.intend({"step": "link", "account": new.spelling})
     pin = Pin(
         application=teller.order.application,
         username=new.username,

@@ -296,6 +296,7 @@ class Accounts:
         complete = True
         for bound in hooks:
             try:
+                await teller.intend({"step": "hook", "hook": bound.hook.name})
                 await bound.hook.run(teller.order, teller.identity)
             except AccountError as error:
                 self._meter.step(teller.order.application, "hook", error.reason.value)

@@ -7,10 +7,11 @@ import pytest
 from sidecar.domain.account import Leave
 from sidecar.domain.events import Code, Event
 from sidecar.domain.reason import Reason
+from sidecar.flows.provisioning import BoundHook
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError
 from tests.flows.browsers import Gate, an_opening
-from tests.flows.fake_accounts import Directory, World, account, agent
+from tests.flows.fake_accounts import Directory, FakeHook, World, account, agent
 from tests.flows.fakes import TRACE, ListAudit
 
 
@@ -20,7 +21,8 @@ async def test_every_step_is_intended_before_it_is_done() -> None:
 
     steps = [event.facts["step"] for event in world.audit.intended]
     done = [entry.split()[0] for entry in world.directory.diary if not entry.startswith("read")]
-    assert done == steps == ["create", "join"]
+    assert ["link", "create", "join"] == steps
+    assert ["create", "join"] == done
     assert {("intended", Code.CHANGE_INTENDED, "alice", "r-1")} == {
         (event.outcome, event.code, event.username, event.request) for event in world.audit.intended
     }
@@ -36,6 +38,20 @@ async def test_no_account_is_made_that_the_trail_does_not_take_and_the_next_try_
     world.audit.refusing = False
     world.clock.time += 60
     assert "alice" == await world.visit(agent())
+
+
+async def test_no_hook_runs_that_the_trail_does_not_take() -> None:
+    hook = FakeHook("directory")
+    world = World(Directory(account("alice", "jira-users")), hooks=(BoundHook(hook),))
+    world.pin(agent(), "alice")
+    world.audit.refusing = True
+    assert Reason.AUDIT_UNAVAILABLE is await world.refusal(agent())
+    assert [] == hook.orders
+
+    world.audit.refusing = False
+    world.clock.time += 60
+    await world.visit(agent())
+    assert [("hook", "directory")] * 2 == [(e.facts["step"], e.facts["hook"]) for e in world.audit.intended]
 
 
 async def test_a_group_is_not_left_untold_and_stays_ours() -> None:
