@@ -210,14 +210,15 @@ class Listener:
         self.events: list[Event] = []
         self.intended: list[Event] = []
         self.refusing = False
+        self.refused = ""
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
 
     async def sure(self, event: Event) -> None:
-        """Notes intentions apart; while `refusing` it takes none."""
+        """Notes intentions apart; while `refusing` it takes none, and never one of the step `refused`."""
         self.intended.append(event)
-        if self.refusing:
+        if self.refusing or event.facts["step"] == self.refused:
             raise AuditError("full")
 
     def codes(self) -> list[str]:

@@ -40,6 +40,15 @@ async def test_no_account_is_made_that_the_trail_does_not_take_and_the_next_try_
     assert "alice" == await world.visit(agent())
 
 
+async def test_a_link_is_taken_back_if_its_account_may_not_be_made() -> None:
+    world = World(Directory())
+    world.audit.refused = "create"
+    assert Reason.AUDIT_UNAVAILABLE is await world.refusal(agent())
+
+    assert [] == world.ledger.pins
+    assert ["read alice"] == world.directory.diary
+
+
 async def test_no_hook_runs_that_the_trail_does_not_take() -> None:
     hook = FakeHook("directory")
     world = World(Directory(account("alice", "jira-users")), hooks=(BoundHook(hook),))

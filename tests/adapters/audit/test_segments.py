@@ -131,6 +131,15 @@ async def test_a_crash_between_sealing_and_beginning_loses_nothing(tmp_path: Pat
     assert (1, len(trail.lines)) == (chain.first, chain.last)
 
 
+async def test_a_file_that_others_could_read_is_taken_from_them(tmp_path: Path) -> None:
+    trail = Trail(tmp_path)
+    trail.path.touch(mode=0o644)
+    trail.path.chmod(0o644)
+    await trail.write(1)
+
+    assert 0o600 == trail.path.stat().st_mode & 0o777
+
+
 def test_one_process_writes_a_trail(tmp_path: Path) -> None:
     first = Segments(tmp_path / "audit.jsonl", Limits(1, 1, 1, 1))
     with pytest.raises(BlockingIOError):

@@ -165,11 +165,32 @@ async def test_a_chain_that_begins_anew_is_found(trail: Trail) -> None:
         trail.verify(elsewhere=False)
 
 
+async def test_a_trail_that_was_written_twice_is_found(trail: Trail) -> None:
+    """Set back and continued under the true key: the second place has heard another story."""
+    old = trail.lines
+    await trail.write(5)
+    trail.replace(old)
+    trail.clock.time += 5
+    await trail.write(5)
+
+    with pytest.raises(BrokenError, match="checkpoint 58 is not the one that was written to the second place"):
+        trail.verify()
+
+
+async def test_what_a_crash_tore_in_the_second_place_is_passed_over(trail: Trail) -> None:
+    lines = trail.witness.read_bytes().splitlines(keepends=True)
+    trail.witness.write_bytes(b"".join([*lines[:-1], lines[-1][:-40]]))
+    await trail.write(5)
+
+    assert 0 == trail.verify().unsigned
+    assert len(lines) + 1 == len(trail.witness.read_bytes().splitlines())
+
+
 async def test_a_forged_second_place_is_found(trail: Trail) -> None:
     lines = trail.witness.read_bytes().splitlines(keepends=True)
     trail.witness.write_bytes(b"".join([lines[0], _rehashed(changed(lines[1], b"pod-1", b"pod-2"))]))
 
-    with pytest.raises(BrokenError, match="a checkpoint that is forged or damaged"):
+    with pytest.raises(BrokenError, match="a checkpoint that is forged"):
         trail.verify()
 
 
