@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, version."""
+"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, audit, version."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import click
 from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
 from sidecar.app import running
+from sidecar.cli_audit import audit
 from sidecar.commands import initialise_ledger, link_account, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
@@ -26,6 +27,7 @@ from sidecar.domain.reason import Reason
 from sidecar.explaining import Asked, QuestionError, explained
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import AuditError
 from sidecar.web.texts import TEXTS
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
@@ -108,6 +110,9 @@ def explain(
         raise SystemExit(1)
 
 
+main.add_command(audit)
+
+
 @main.group()
 def ledger() -> None:
     """What Lychgate did to accounts and may undo."""
@@ -186,7 +191,7 @@ def _show(faults: Iterable[Fault]) -> None:
 def _run(work: Coroutine[None, None, None]) -> None:
     try:
         asyncio.run(work)
-    except (StateError, SecretError, OSError) as error:
+    except (StateError, AuditError, SecretError, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         return

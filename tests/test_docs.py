@@ -21,6 +21,7 @@ from pydantic import BaseModel, RootModel
 
 from sidecar.adapters.accounts.settings import GroupSettings, HookSettings
 from sidecar.adapters.accounts.webhook import sign
+from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.landing.header import AssertionProof, signing_keys
 from sidecar.adapters.landing.settings import LandingSettings
 from sidecar.adapters.oidc.settings import ProviderSettings
@@ -105,6 +106,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "hooks": HookSettings,
     "upstream": UpstreamSettings,
     "providers": RootModel[dict[str, ProviderSettings]],
+    "audit": AuditSettings,
 }
 
 

@@ -6,6 +6,7 @@ import ssl
 
 from joserfc.jwk import OKPKey
 
+from sidecar.adapters.audit.keys import CheckpointKey
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
 from sidecar.adapters.oidc.assertion import ClientKey, read_client_key
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, Push, SignOutWay, UserInfo
@@ -25,6 +26,12 @@ from sidecar.upstream.limits import Limits
 def cookie_keys(config: Config) -> tuple[str, ...]:
     """The keys that sign and seal, the first in force first."""
     return tuple(read_secret(secret, at_least=32) for secret in config.cookie_keys)
+
+
+def audit_keys(config: Config) -> tuple[CheckpointKey, ...]:
+    """The keys of the audit trail's checkpoints; the first signs."""
+    pem = _optional(config.audit.key)
+    return (CheckpointKey.imported(pem),) if pem is not None else tuple(map(CheckpointKey.derived, cookie_keys(config)))
 
 
 def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> ProviderConfig:
