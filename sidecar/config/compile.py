@@ -82,7 +82,7 @@ def _application(name: str, config: Config, product: Product) -> Application:
     url = urlsplit(settings.url)
     sets = product.path_sets
     portals = tuple(
-        _portal(portal_name, portal, settings, product) for portal_name, portal in portals_of(config, name).items()
+        _portal(portal_name, portal, config, product) for portal_name, portal in portals_of(config, name).items()
     )
     return Application(
         name=name,
@@ -103,7 +103,8 @@ def _application(name: str, config: Config, product: Product) -> Application:
     )
 
 
-def _portal(name: str, portal: PortalSettings, application: ApplicationSettings, product: Product) -> Portal:
+def _portal(name: str, portal: PortalSettings, config: Config, product: Product) -> Portal:
+    application = config.applications[portal.application]
     return Portal(
         name=name,
         application=portal.application,
@@ -117,8 +118,16 @@ def _portal(name: str, portal: PortalSettings, application: ApplicationSettings,
         username=_username(username_at(portal, application)),
         groups=_groups(groups_at(portal, application), product),
         start=_start(portal, product),
+        usernames={provider: _username(username_at(portal, application, provider)) for provider in portal.usernames},
+        domains=_domains(portal, config),
         max_body=portal.max_body,
     )
+
+
+def _domains(portal: PortalSettings, config: Config) -> dict[str, str]:
+    if len(portal.provider) == 1:
+        return {}
+    return {domain: provider for provider in portal.provider for domain in config.providers[provider].domains}
 
 
 def _start(portal: PortalSettings, product: Product) -> str:
@@ -224,6 +233,7 @@ def _provider(name: str, settings: ProviderSettings) -> ProviderPolicy:
             single=settings.single_group,
             names=settings.group_names,
             cut_at=settings.groups_cut_at,
+            prefix=settings.group_prefix,
         ),
         claims=settings.claims,
         subject_claim=settings.subject_claim,

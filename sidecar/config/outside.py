@@ -17,7 +17,7 @@ from sidecar.config.checks.rules import patterns_of
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.paths import PathSet
-from sidecar.domain.policy import Application, Policy
+from sidecar.domain.policy import Application, Policy, ProviderPolicy
 from sidecar.domain.product import Product
 from sidecar.flows.streaming import Patience, Patiences
 from sidecar.upstream.limits import Limits
@@ -72,7 +72,7 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         groups=known.groups,
         claims=known.claims,
         subject_claim=known.subject_claim,
-        needed=_needed(served, known.groups.path),
+        needed=_needed(served, known),
         userinfo=UserInfo(settings.userinfo),
         contexts=settings.step_up == "acrs",
         graph=graph_of(settings.issuer, endpoints.graph) if settings.overage == "graph" else None,
@@ -174,19 +174,19 @@ def _assertion_keys(config: Config, application: Application, keys: tuple[str, .
     return signing_keys(keys, application.name) if pem is None else (imported_key(pem),)
 
 
-def _needed(applications: list[Application], groups_claim: tuple[str, ...]) -> frozenset[str]:
+def _needed(applications: list[Application], provider: ProviderPolicy) -> frozenset[str]:
     """The claims without which userinfo is asked: usernames' first choice, rules, and groups where any are used."""
     needed: set[str] = set()
     for application in applications:
         for portal in application.portals:
-            needed.update(portal.username.claims[:1])
+            needed.update(portal.names_of(provider.name).claims[:1])
             if "display_name" in application.accounts.update or application.accounts.create:
                 needed.update({"name", "email"})
             conditions = [portal.require, *(rule.condition for rule in portal.rules)]
             for condition in conditions:
                 needed.update(condition.claims)
             if portal.groups.mapping or any(condition.asks_groups for condition in conditions):
-                needed.add(groups_claim[0])
+                needed.add(provider.groups.path[0])
     return frozenset(needed)
 
 

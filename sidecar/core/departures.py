@@ -59,13 +59,13 @@ def hint_of(session: Session) -> str | None:
 
 
 def no_session(facts: RequestFacts, place: Place, rule: str, wanted: str) -> Decision:
-    """R4: a page leads to the provider; everything else gets 401, never a redirect."""
+    """R4: a page leads to the provider, or to the choice of one; everything else gets 401, never a redirect."""
     if facts.method != "GET" or facts.kind not in PAGES:
         return Deny(status=401, reason=Reason.NO_SESSION, place=place, rule=rule)
     return StartLogin(
         place=place,
         portal=place.portal,
-        provider=place.portal.providers[0],
+        provider="" if place.portal.asks_where else place.portal.providers[0],
         back_to=wanted,
         rule=rule,
         framed=facts.kind is Kind.FRAME,

@@ -357,7 +357,7 @@ def _rules(policy: Policy, order: AccountOrder, identity: Identity) -> _Rules:
     return _Rules(
         accounts=replace(application.accounts, reserved=application.accounts.reserved | product.reserved_names),
         groups=replace(portal.groups, protected=portal.groups.protected | product.protected_groups),
-        username=portal.username,
+        username=portal.names_of(identity.provider),
         authoritative=provider.authoritative,
     )
 

@@ -211,7 +211,7 @@ class Gateway:
                 return await self._forwarding.pass_through(visit, decision)
             case StartLogin():
                 record.outcome = "login"
-                return await self._own.start_login(visit, decision)
+                return await self._own.entrance.start(visit, decision)
             case SignOut():
                 record.outcome = "own"
                 return await self._own.confirm_sign_out(visit, decision.place.application)
