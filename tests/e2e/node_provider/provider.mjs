@@ -172,6 +172,7 @@ async function grantEverything(ctx) {
     ? found : new Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope([...requestParamOIDCScopes].join(' '));
   grant.addOIDCClaims([...requestParamClaims]);
+  for (const [api, server] of Object.entries(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(api, server.scope);
   await grant.save();
   return grant;
 }
@@ -195,6 +196,10 @@ function configuration(options) {
     },
     conformIdTokenClaims: options.conformIdTokenClaims ?? false,
     rotateRefreshToken: () => true,
+    extraTokenClaims: async (ctx, token) => {
+      const claims = token.aud && [...people.values()].find(({ sub }) => sub === token.accountId);
+      return claims ? { preferred_username: claims.preferred_username, groups: claims.groups } : undefined;
+    },
     // The standard wants `prompt=consent` before `offline_access` counts. Many providers do not.
     ...(options.alwaysRefresh && {
       issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -204,6 +209,12 @@ function configuration(options) {
     ttl: { Session: 86_400, Grant: 86_400, Interaction: 600, ...seconds },
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        // Whatever a program asks for is an API of its own; its tokens are JWTs (RFC 9068), opaque ones are for userinfo.
+        getResourceServerInfo: (ctx, api) => ({ scope: 'api', audience: api, accessTokenFormat: 'jwt' }),
+      },
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
