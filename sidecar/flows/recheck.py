@@ -102,7 +102,12 @@ class Recheck:
             StateError: it still does not take it.
         """
         for key in list(self._unsaved):
-            _ = await self._save(key)
+            # What a request saves, or has saved meanwhile, is not written twice: an older answer must not come last.
+            if key not in self._unsaved or key in self._tasks:
+                continue
+            task = self._tasks[key] = asyncio.create_task(self._save(key))
+            task.add_done_callback(lambda _, key=key: self._tasks.pop(key, None))
+            _ = await asyncio.shield(task)
 
     async def _work(self, entry: Entry, trace: Trace) -> bool:
         if entry.session.key in self._unsaved and not await self._save(entry.session.key):
