@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +62,8 @@ from sidecar.web.tunnel import Tunnels
 
 LOG = logging.getLogger(__name__)
 SWEEP_EVERY = 60.0
+Work = Callable[[], Awaitable[object]]
+"""Something that is done every minute."""
 
 
 @dataclass(slots=True)
@@ -152,7 +154,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
-        minutely = _minutely(sessions, revocations, recheck, gateway)
+        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
@@ -164,7 +166,7 @@ async def _listen(
     gateway: Gateway,
     lane: Lane,
     metrics: Metrics,
-    minutely: Callable[[], Awaitable[None]],
+    minutely: Iterable[Work],
     stack: AsyncExitStack,
 ) -> tuple[int, int]:
     """Open both ports; the state is swept and readiness told as long as they are open."""
@@ -230,28 +232,25 @@ async def _open(
     return listener.port
 
 
-def _minutely(
-    sessions: Sessions, revocations: Revocations, recheck: Recheck, gateway: Gateway
-) -> Callable[[], Awaitable[None]]:
-    async def work() -> None:
-        await revocations.retry()
-        await recheck.retry()
-        await sessions.sweep()
-        await gateway.review()
-
-    return work
-
-
-async def _sweep(minutely: Callable[[], Awaitable[None]], health: Health) -> None:
+async def _sweep(minutely: Iterable[Work], health: Health) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY)
+        health.state = await worked(minutely)
+
+
+async def worked(minutely: Iterable[Work]) -> bool:
+    """Do everything, whatever of it fails; False if the state did not answer."""
+    answered = True
+    for work in minutely:
         try:
-            await minutely()
+            await work()
         except StateError as error:
             LOG.error("the state could not be swept: %s", error)
-            health.state = False
-        else:
-            health.state = True
+            answered = False
+        except Exception:
+            # A fault of ours in one of them keeps none of the others from its next minute.
+            LOG.exception("what is done every minute failed")
+    return answered
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

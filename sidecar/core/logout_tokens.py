@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sidecar.core.issuers import fits, named_issuer
+from sidecar.core.issuers import TENANT, fits, named_issuer
 from sidecar.core.revocations import folded_email
 from sidecar.core.tokens import TokenFault, check_audience, check_header, check_issuer, check_subject, time_of
 from sidecar.domain.identity import UnixSeconds
@@ -109,8 +109,11 @@ def check_revocation_token(
     )
 
 
-def subject_of(document: Mapping[str, object], issuers: tuple[str, ...]) -> tuple[By, str]:
+def subject_of(document: Mapping[str, object], issuers: tuple[str, ...], owner: str) -> tuple[By, str]:
     """Whose sessions a global token revocation ends (RFC 9493; draft-parecki-oauth-global-token-revocation).
+
+    Arguments:
+        owner: The issuer whose token vouched for it. A tenant speaks of its own people only.
 
     Raises:
         TokenFault: It names nobody whom we could know.
@@ -128,6 +131,8 @@ def subject_of(document: Mapping[str, object], issuers: tuple[str, ...]) -> tupl
             issuer = subject.get("iss")
             if not isinstance(issuer, str) or not any(fits(known, issuer) for known in issuers):
                 raise TokenFault("iss of sub_id is not the provider's")
+            if TENANT in issuers[0] and issuer != owner:
+                raise TokenFault("iss of sub_id is another tenant's")
             return By.SUBJECT, check_subject(subject, "sub")
         case _:
             raise TokenFault("the format of sub_id is neither email nor iss_sub")

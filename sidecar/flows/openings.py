@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from weakref import WeakValueDictionary
 
 from sidecar.core.logins import Attempt, attempt_name
-from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.session import Session
 from sidecar.flows.attempts import AttemptCookies
 from sidecar.flows.sessions import Entry, Opening, Sessions
@@ -21,13 +22,13 @@ TOGETHER = 60
 
 
 class Openings:
-    """Opens sessions one at a time, so that a second tab sees what the first one got."""
+    """Opens a person's sessions one at a time, so that a second tab sees what the first one got."""
 
     def __init__(self, cookies: AttemptCookies, sessions: Sessions, clock: Clock) -> None:
         self._cookies = cookies
         self._sessions = sessions
         self._clock = clock
-        self._opening = asyncio.Lock()
+        self._locks: WeakValueDictionary[tuple[str, Person], asyncio.Lock] = WeakValueDictionary()
         self._opened: dict[tuple[str, str], tuple[UnixSeconds, str]] = {}
 
     async def cookie_for(
@@ -43,7 +44,9 @@ class Openings:
             LoginError: `session_revoked`; see `Sessions.open`.
             StateError: nobody is signed in.
         """
-        async with self._opening:
+        # Tabs of one browser may bring different people back; those of one person are told apart one by one.
+        lock = self._locks.setdefault((opening.application, opening.identity.person), asyncio.Lock())
+        async with lock:
             began = None
             cookie = await self._opened_beside(opening, attempt, cookies, present)
             if cookie is None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, Protocol
+
+from cachetools import TTLCache
 
 from sidecar.core.logins import ATTEMPT_LIFE, SKEW
 from sidecar.core.logout_tokens import OLDEST, Notice
@@ -29,6 +31,8 @@ from sidecar.flows.sessions import Sessions, SessionStore, StateError
 from sidecar.flows.telling import Audit, Clock, Trace
 
 LOG = logging.getLogger(__name__)
+UNFINISHED = 1000
+"""Most notices that are remembered to have been used in vain."""
 
 
 class Notices(Protocol):
@@ -42,8 +46,8 @@ class Notices(Protocol):
         """The token that vouches for a global token revocation posted to *audience*."""
         ...
 
-    def subject(self, body: bytes) -> tuple[By, str]:
-        """Whose sessions the body of a global token revocation names."""
+    def subject(self, body: bytes, issuer: str) -> tuple[By, str]:
+        """Whose sessions the body of a global token revocation names, for which a token of *issuer* vouched."""
         ...
 
 
@@ -70,23 +74,30 @@ class Revocations:
         self._audit = audit
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._unfinished: MutableMapping[tuple[str, str], Revocation] = TTLCache(
+            UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic
+        )
 
-    async def once(self, provider: str, notice: Notice) -> None:
-        """Use a notice up.
-
-        When nobody can say whether it was used before, it counts: a sign-out too many does less harm than one too few.
+    async def act_on(self, notice: Notice, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
+        """Use a notice up and do what it says. What could not be finished may be asked again with the same notice.
 
         Raises:
             LoginError: `logout_token_invalid`: it was used before.
+            StateError: as with `revoke`.
         """
-        until = UnixSeconds(notice.issued_at + OLDEST + 2 * SKEW)
+        used = (provider, notice.token)
+        begun = self._unfinished.get(used)
+        if begun is None:
+            await self._once(provider, notice)
+            begun = revocation
         try:
-            fresh = await self._spent.spend(json.dumps(["notice", provider, notice.token]), until)
-        except StateError as error:
-            LOG.warning("whether a notice of %s was used before cannot be told: %s", provider, error)
-            return
-        if not fresh:
-            raise LoginError(Reason.LOGOUT_TOKEN_INVALID, "the token was used before")
+            # Whoever has signed in since the notice first came is not meant.
+            ended = await self.revoke(begun, provider, door, trace)
+        except StateError:
+            self._unfinished[used] = begun
+            raise
+        self._unfinished.pop(used, None)
+        return ended
 
     async def revoke(self, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
         """End all sessions that it names; how many the store knew.
@@ -129,6 +140,23 @@ class Revocations:
         """Let what was begun come to its end."""
         while self._tasks:
             _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _once(self, provider: str, notice: Notice) -> None:
+        """Use a notice up.
+
+        When nobody can say whether it was used before, it counts: a sign-out too many does less harm than one too few.
+
+        Raises:
+            LoginError: `logout_token_invalid`: it was used before.
+        """
+        until = UnixSeconds(notice.issued_at + OLDEST + 2 * SKEW)
+        try:
+            fresh = await self._spent.spend(json.dumps(["notice", provider, notice.token]), until)
+        except StateError as error:
+            LOG.warning("whether a notice of %s was used before cannot be told: %s", provider, error)
+            return
+        if not fresh:
+            raise LoginError(Reason.LOGOUT_TOKEN_INVALID, "the token was used before")
 
     async def _carry_out(self, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
         absolute = self._policy().limits.absolute

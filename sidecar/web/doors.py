@@ -65,7 +65,6 @@ class Doors:
             notice = await self._notices[provider.name].logout(token)
             if notice.by is None:
                 raise _invalid("the token names nobody")
-            await self._revocations.once(provider.name, notice)
             await self._revoke(visit, provider, BACK, notice, notice.by, notice.value)
         except LoginError as error:
             return self._fail(visit, provider, BACK, error)
@@ -88,8 +87,7 @@ class Doors:
             body = await body_of(visit, MOST_BYTES)
             if body is None:
                 raise _invalid("the body is too large")
-            by, value = notices.subject(body)
-            await self._revocations.once(provider.name, notice)
+            by, value = notices.subject(body, notice.issuer)
             await self._revoke(visit, provider, GLOBAL, notice, by, value)
         except LoginError as error:
             return self._fail(visit, provider, GLOBAL, error)
@@ -121,20 +119,19 @@ class Doors:
         self, visit: Visit, provider: ProviderPolicy, door: str, notice: Notice, by: By, value: str
     ) -> None:
         revocation = Revocation(issuer=notice.issuer, by=by, value=value, at=visit.now, issued_at=notice.issued_at)
-        _ = await self._revocations.revoke(revocation, provider.name, door, visit.trace)
+        _ = await self._revocations.act_on(notice, revocation, provider.name, door, visit.trace)
 
     def _fail(
         self, visit: Visit, provider: ProviderPolicy, door: str, error: LoginError, *, status: int = 400
     ) -> web.Response:
         """Refuse. Many failures in a minute are no longer told one by one: a flood of forgeries fills no log."""
+        few = self._count(visit)
+        if few:
+            self._revocations.refused(provider.name, door, error, visit.trace)
         if error.reason is not Reason.LOGOUT_TOKEN_INVALID:
             # The keys cannot be had: the provider's fault or the network's, and worth another try.
-            self._revocations.refused(provider.name, door, error, visit.trace)
             return self._answer(visit, 503, error.reason)
-        if not self._count(visit):
-            return self._answer(visit, 429, Reason.TOO_MANY_FAILURES)
-        self._revocations.refused(provider.name, door, error, visit.trace)
-        return self._answer(visit, status, error.reason)
+        return self._answer(visit, status, error.reason) if few else self._answer(visit, 429, Reason.TOO_MANY_FAILURES)
 
     def _count(self, visit: Visit) -> bool:
         """Count a failure; False if there were too many lately."""

@@ -158,7 +158,9 @@ def test_for_many_tenants_it_is_the_tenant_s_own_issuer() -> None:
     with pytest.raises(TokenFault):
         check_logout_token(header({}), changed(claims, {"tid": tenant.replace("1", "2")}), terms, NOW)
     pair = {"sub_id": {"format": "iss_sub", "iss": own, "sub": "s-1"}}
-    assert (By.SUBJECT, "s-1") == subject_of(pair, (pattern,))
+    assert (By.SUBJECT, "s-1") == subject_of(pair, (pattern,), own)
+    with pytest.raises(TokenFault):
+        subject_of(pair, (pattern,), own.replace("1", "2"))
 
 
 @pytest.mark.parametrize("changes", [row[1] for row in BAD_GLOBALS], ids=[row[0] for row in BAD_GLOBALS])
@@ -183,13 +185,15 @@ def test_a_good_revocation_token(audience: Any) -> None:
 @pytest.mark.parametrize("subject", [row[1] for row in BAD_SUBJECTS], ids=[row[0] for row in BAD_SUBJECTS])
 def test_a_subject_that_nobody_could_be(subject: object) -> None:
     with pytest.raises(TokenFault):
-        subject_of({"sub_id": subject}, (ISSUER,))
+        subject_of({"sub_id": subject}, (ISSUER,), ISSUER)
 
 
 def test_the_subjects_that_are_known() -> None:
     email = {"sub_id": {"format": "email", "email": " Ada@Example.COM"}}
     pair = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": "s-1"}}
-    assert [(By.EMAIL, "ada@example.com"), (By.SUBJECT, "s-1")] == [subject_of(it, (ISSUER,)) for it in (email, pair)]
+    assert [(By.EMAIL, "ada@example.com"), (By.SUBJECT, "s-1")] == [
+        subject_of(it, (ISSUER,), ISSUER) for it in (email, pair)
+    ]
 
 
 JSON = st.recursive(
@@ -206,8 +210,8 @@ def test_whatever_json_somebody_signs_nothing_else_is_raised(name: str, value: A
     for check in (
         lambda: check_logout_token(head, claims, TERMS, NOW),
         lambda: check_revocation_token(head, {**GLOBAL, name: value}, TERMS, ADDRESS, NOW),
-        lambda: subject_of({"sub_id": value}, (ISSUER,)),
-        lambda: subject_of({"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": value}}, (ISSUER,)),
+        lambda: subject_of({"sub_id": value}, (ISSUER,), ISSUER),
+        lambda: subject_of({"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": value}}, (ISSUER,), ISSUER),
     ):
         with contextlib.suppress(TokenFault):
             check()

@@ -225,13 +225,34 @@ async def test_without_markers_nobody_signs_in() -> None:
 
 async def test_a_notice_counts_once_and_where_nobody_can_say_it_counts() -> None:
     gate = Gate()
-    notice = Notice(issuer=STAFF, by=By.SUBJECT, value="alice", token="t-1", issued_at=gate.clock.now())
-    await gate.revocations.once("staff", notice)
+    assert 0 == await act_on(gate)
     with pytest.raises(LoginError, match="used before"):
-        await gate.revocations.once("staff", notice)
-    await gate.revocations.once("customers", notice)
+        await act_on(gate)
+    assert 0 == await act_on(gate, "customers")
     gate.spent.down = True
-    await gate.revocations.once("staff", notice)
+    assert 0 == await act_on(gate)
+
+
+async def test_a_notice_that_could_not_be_finished_may_come_again() -> None:
+    """The provider was told 503: its second try must not be taken for a replay, and means whom the first one meant."""
+    gate = Gate()
+    await gate.a_session()
+    gate.markers.down = True
+    with pytest.raises(StateError):
+        await act_on(gate)
+    gate.markers.down = False
+    gate.clock.time += 10
+    again = await Browser(gate).signs_in()
+    assert 1 == await act_on(gate)
+    assert [again.session.key] == list(gate.store.kept)
+    with pytest.raises(LoginError, match="used before"):
+        await act_on(gate)
+
+
+async def act_on(gate: Gate, provider: str = "staff") -> int:
+    """A notice about Alice comes in."""
+    notice = Notice(issuer=STAFF, by=By.SUBJECT, value="alice", token="t-1", issued_at=gate.clock.now())
+    return await gate.revocations.act_on(notice, of(gate), provider, "back_channel", TRACE)
 
 
 async def test_a_door_without_proof_keeps_nothing_for_whom_it_does_not_know() -> None:

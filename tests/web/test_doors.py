@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 import uuid
 from typing import Any
@@ -15,6 +17,7 @@ from sidecar.web.doors import MOST_FAILURES
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import Browser, World
+from tests.web.test_time_over_http import Hands
 from tests.web.test_websocket import CLOSE, _open, _read
 from tests.web.wire import Answer
 
@@ -193,6 +196,28 @@ async def test_a_flood_of_forgeries_holds_no_real_one_up(worlds: Worlds) -> None
         assert [400] * MOST_FAILURES + [429] * 5 == statuses
         assert MOST_FAILURES == len(world.told("sessions.revoked"))
         assert 200 == (await post(world, token(world))).status
+        assert not await is_in(world, ada)
+
+
+async def test_a_forged_one_with_a_strange_key_loses_no_real_one_with_a_new_key(worlds: Worlds) -> None:
+    """One fetch a minute looks for new keys. Whoever comes in between is told to come again, not that he lies."""
+    clock = Hands(int(time.time()))
+    world = await worlds(clock=clock, proof="secret")
+    async with world.browser() as ada:
+        await ada.sign_in("ada")
+        forged = token(world, iat=clock.now(), exp=clock.now() + 100)
+        _, body, signature = forged.split(".")
+        strange = base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "typ": "logout+jwt", "kid": "x"}).encode())
+        forged = ".".join((strange.rstrip(b"=").decode(), body, signature))
+        assert 400 == (await post(world, forged)).status, "looked for, and not found"
+        world.staff.rotate_key()
+        real = token(world, iat=clock.now(), exp=clock.now() + 100)
+        for text in (real, forged):
+            assert 503 == (await post(world, text)).status
+        # Programs have a budget of their own, and sign-ins too.
+        assert await is_in(world, ada)
+        clock.passed += 61
+        assert 200 == (await post(world, real)).status
         assert not await is_in(world, ada)
 
 

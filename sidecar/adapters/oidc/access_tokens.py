@@ -39,7 +39,7 @@ class AccessTokens:
             skew=self._config.skew,
         )
         try:
-            header, claims = await self._signatures.verified(token, "posted")
+            header, claims = await self._signatures.verified(token, "caller")
             access = check_access_token(header, claims, terms, self._clock.now())
             # One person has one key, whichever spelling of the issuer the token used.
             issuer = named_issuer(self._config.allowed_issuers[0], access.claims)

@@ -1,7 +1,7 @@
 """The provider's signing keys (RFC 7517): which of them count, and when they are fetched again.
 
 `provider` asks for the keys of a token. Rule: one bad key never costs the good ones, and an unknown key id never makes
-us a tool against the provider (one forced fetch in five minutes).
+us a tool against the provider (one forced fetch a minute).
 """
 
 from __future__ import annotations

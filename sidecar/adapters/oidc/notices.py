@@ -35,7 +35,7 @@ class Notices:
             LoginError: `logout_token_invalid`; or the keys cannot be had.
         """
         try:
-            header, claims = await self._signatures.verified(token, "posted")
+            header, claims = await self._signatures.verified(token, "notice")
             return check_logout_token(header, claims, self._terms, self._clock.now())
         except TokenFault as fault:
             raise failure(Reason.LOGOUT_TOKEN_INVALID, fault.detail) from None
@@ -43,19 +43,19 @@ class Notices:
     async def revocation(self, token: str, audience: str) -> Notice:
         """The token that vouches for a global token revocation posted to *audience*; errors as with `logout`."""
         try:
-            header, claims = await self._signatures.verified(token, "posted")
+            header, claims = await self._signatures.verified(token, "notice")
             return check_revocation_token(header, claims, self._terms, audience, self._clock.now())
         except TokenFault as fault:
             raise failure(Reason.LOGOUT_TOKEN_INVALID, fault.detail) from None
 
-    def subject(self, body: bytes) -> tuple[By, str]:
-        """Whose sessions the body of a global token revocation names.
+    def subject(self, body: bytes, issuer: str) -> tuple[By, str]:
+        """Whose sessions the body of a global token revocation names, for which a token of *issuer* vouched.
 
         Raises:
             LoginError: `logout_token_invalid`.
         """
         try:
-            return subject_of(parse_object(body), self._terms.issuers)
+            return subject_of(parse_object(body), self._terms.issuers, issuer)
         except TokenFault as fault:
             raise failure(Reason.LOGOUT_TOKEN_INVALID, fault.detail) from None
         except ValueError:

@@ -19,12 +19,12 @@ RENEW_AFTER = 3_600
 STALE_AFTER = 86_400
 """Seconds after which a sign-in waits for the renewal; the last good document serves only if that fails."""
 
-FORCE_PAUSE: Mapping[str, int] = {"answer": 10, "posted": 300}
+FORCE_PAUSE: Mapping[str, int] = {"answer": 10, "notice": 60, "caller": 60}
 """Seconds between two renewals that an unknown key id forces. What the provider itself answered to us cannot be made up
-by anybody else, so a key that was changed twice in a minute costs nobody a sign-in. What strangers post to us has a
-budget of its own, and never uses up the other one."""
+by anybody else, so a key that was changed twice in a minute costs nobody a sign-in. What strangers bring has budgets of
+its own: forged access tokens of programs never use up that of sign-outs, and neither that of sign-ins."""
 
-Budget = Literal["answer", "posted"]
+Budget = Literal["answer", "notice", "caller"]
 
 RETRY_PAUSE = 10
 """Seconds for which a failed provider is left alone."""

@@ -67,20 +67,25 @@ async def test_many_unknown_ids_force_one_fetch_in_ten_seconds(server: StandIn, 
     assert server.counts["/jwks"] == 3
 
 
-async def test_what_strangers_post_forces_one_fetch_in_five_minutes_and_none_of_a_sign_in(
+async def test_what_strangers_bring_forces_one_fetch_a_minute_and_none_of_anybody_else(
     server: StandIn, build: Build, clock: HandClock
 ) -> None:
     provider = build()
     await sign_in(server, provider)
     forged = signed(server.claims(), RSA_TWO, kid="forged")
-    for _ in range(5):
-        with pytest.raises(LoginError, match="logout_token_invalid"):
+    # Looked for and not found is a refusal; not looked for is no verdict.
+    for words in ("logout_token_invalid", "provider_unreachable", "provider_unreachable"):
+        with pytest.raises(LoginError, match=words):
             await provider.notices.logout(forged)
-        clock.seconds += 59
+        clock.seconds += 29
     assert server.counts["/jwks"] == 2
+    for _ in range(3):
+        with pytest.raises(LoginError, match="token_not_accepted"):
+            await provider.access_tokens.check(forged, frozenset({"x"}), "generic")
+    assert server.counts["/jwks"] == 3
     server.keys = [public(RSA_TWO)]
     assert await sign_in(server, provider, RSA_TWO, "two") == "s-1"
-    assert server.counts["/jwks"] == 3
+    assert server.counts["/jwks"] == 4
 
 
 async def test_a_known_id_with_a_bad_signature_forces_nothing(server: StandIn, build: Build) -> None:

@@ -1,0 +1,38 @@
+"""app.worked: what is done every minute is done every minute, whatever else fails."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from sidecar.app import worked
+from sidecar.flows.sessions import StateError
+
+
+@pytest.mark.parametrize(
+    ("failures", "answered"),
+    [((), True), ((0,), False), ((1,), True), ((0, 1), False)],
+    ids=["nothing fails", "the state", "a fault of ours", "both"],
+)
+async def test_nothing_that_fails_keeps_the_rest_from_its_turn(
+    failures: tuple[int, ...], answered: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[int] = []
+
+    async def state() -> None:
+        done.append(0)
+        if 0 in failures:
+            raise StateError("down")
+
+    async def fault() -> None:
+        done.append(1)
+        if 1 in failures:
+            raise KeyError("gone")
+
+    async def last() -> None:
+        done.append(2)
+
+    with caplog.at_level(logging.ERROR):
+        assert answered == await worked((state, fault, last))
+    assert ([0, 1, 2], len(failures)) == (done, len(caplog.records))
