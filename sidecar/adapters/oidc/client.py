@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from authlib.oauth2.client import OAuth2Client
 
-from sidecar.adapters.oidc.assertion import KIND
+from sidecar.adapters.oidc.assertion import KIND, ClientKey
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, failure
@@ -31,6 +31,7 @@ _METHODS = {
     ClientAuthentication.NONE: "none",
 }
 _ERROR_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
+_REFERENCE = re.compile(r"[\x21-\x7e]{1,512}")
 _LOOKS_SECRET = re.compile(r"[^\s'\"(){}<>,;]{20,}")
 
 
@@ -85,9 +86,9 @@ class CodeClient:
             code_verifier=request.verifier,
             redirect_uri=request.redirect_uri,
             nonce=request.nonce,
-            **extra,
         )
-        return str(url)
+        # Not handed to Authlib as keywords: a site's own parameter may be named as one of its arguments.
+        return _with_query(str(url), extra.items())
 
     async def pushed_url(self, endpoint: str, push_endpoint: str, request: AuthorizationRequest) -> str:
         """The same, with all of the request sent ahead from here (RFC 9126): the browser carries a reference only.
@@ -96,20 +97,21 @@ class CodeClient:
             LoginError: `too_many_sign_ins`; otherwise as `redeem`.
         """
         query = urlsplit(self.authorization_url("https://push.invalid/", request)).query
+        if self._config.authentication is not ClientAuthentication.BASIC:
+            # The other ways bring the id along, and a parameter may stand there only once.
+            query = urlencode([pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "client_id"])
         exchange = self._exchange(push_endpoint)
         auth = exchange.client_auth(exchange.token_endpoint_auth_method)
         with self._budget.one():
             url, headers, body = auth.prepare("POST", push_endpoint, _headers(), query)
             answer = await self._outbound.post(url, ANSWER_LIMIT, headers, body)
-        known = [request.state, request.nonce, request.verifier, self._config.client_secret or ""]
         if answer.status not in (200, 201):
-            raise _refusal(answer, known, self._config.hint)
-        reference = _text(answer.json(), "request_uri")
-        if reference is None:
-            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave no request_uri")
-        parts = urlsplit(endpoint)
-        ours = [("client_id", self._config.client_id), ("request_uri", reference)]
-        return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *ours])).geturl()
+            told = (request.state, request.nonce, request.verifier, request.login_hint)
+            raise _refusal(answer, [text for text in (*told, self._config.client_secret) if text])
+        reference = answer.json().get("request_uri")
+        if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave no request_uri that we could send on")
+        return _with_query(endpoint, [("client_id", self._config.client_id), ("request_uri", reference)])
 
     async def redeem(self, endpoint: str, grant: CodeGrant) -> TokenAnswer:
         """Redeem a code (RFC 6749, section 4.1.3).
@@ -153,8 +155,8 @@ class CodeClient:
             exchange.register_client_auth_method((_METHODS[ClientAuthentication.BASIC], _encoded_basic))
         if self._config.client_key is not None:
             audience = self._config.issuer if self._config.assertion_for_issuer else endpoint
-            assertion = self._config.client_key.assertion(self._config.client_id, audience, self._clock.now())
-            exchange.register_client_auth_method((_METHODS[ClientAuthentication.KEY], _asserting(assertion)))
+            asserting = _asserting(self._config.client_key, audience, self._clock)
+            exchange.register_client_auth_method((_METHODS[ClientAuthentication.KEY], asserting))
         return exchange
 
     def _read(self, answer: Answer, secrets: Iterable[str]) -> TokenAnswer:
@@ -175,6 +177,12 @@ class CodeClient:
         )
 
 
+def _with_query(url: str, more: Iterable[tuple[str, str]]) -> str:
+    """*url* with *more* at the end of its query."""
+    parts = urlsplit(url)
+    return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *more])).geturl()
+
+
 def _headers() -> dict[str, str]:
     return {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
@@ -186,10 +194,11 @@ def _encoded_basic(client: Any, _method: str, uri: str, headers: dict[str, str],
     return uri, headers, body
 
 
-def _asserting(assertion: str) -> Callable[..., tuple[str, Any, str]]:
-    """RFC 7523, section 2.2: the assertion goes with the form."""
+def _asserting(key: ClientKey, audience: str, clock: Clock) -> Callable[..., tuple[str, Any, str]]:
+    """RFC 7523, section 2.2: the assertion goes with the form. It is signed only when something is sent."""
 
     def prepare(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, Any, str]:
+        assertion = key.assertion(client.client_id, audience, clock.now())
         proof = {"client_id": client.client_id, "client_assertion_type": KIND, "client_assertion": assertion}
         kept = [(name, value) for name, value in parse_qsl(body, keep_blank_values=True) if name != "client_id"]
         return uri, headers, urlencode([*kept, *proof.items()])

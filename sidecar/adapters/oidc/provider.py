@@ -79,7 +79,8 @@ class OidcProvider:
         if not demanded:
             return self._client.authorization_url(metadata.authorization_endpoint, request)
         if metadata.push_endpoint is None:
-            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{self._config.name} has no address for pushed requests")
+            detail = f"{self._config.name} has no address for pushed requests on a known host"
+            raise failure(Reason.PROVIDER_MISCONFIGURED, detail)
         return await self._client.pushed_url(metadata.authorization_endpoint, metadata.push_endpoint, request)
 
     async def check_response_issuer(self, issuer: str | None) -> None:
