@@ -18,6 +18,7 @@ from sidecar.domain.shape import GroupFormat
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{27}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
@@ -67,6 +68,13 @@ def _algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
     for name in value:
         if name not in SIGNATURE_HASHES:
             raise fault(f"{name} is no algorithm that is ever accepted", f"name some of {', '.join(SIGNATURE_HASHES)}")
+    return value
+
+
+def _thumbprint(value: str) -> str:
+    if not _THUMBPRINT.fullmatch(value):
+        command = "openssl x509 -in cert.pem -outform der | openssl dgst -sha1 -binary | basenc --base64url | tr -d ="
+        raise fault("is no SHA-1 in base64url, which has 27 characters", f"write what this says: {command}")
     return value
 
 
@@ -189,7 +197,7 @@ class ProviderSettings(Settings):
         "P-521 or Ed25519. The provider gets the public part.",
     )
     client_key_id: Word | None = Field(default=None, description="The key's id at the provider (`kid`).")
-    client_key_thumbprint: Word | None = Field(
+    client_key_thumbprint: Annotated[Word, AfterValidator(_thumbprint)] | None = Field(
         default=None,
         description="SHA-1 of the key's certificate in base64url (`x5t`), for Entra ID, which finds keys by it.",
     )
