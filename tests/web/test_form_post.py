@@ -200,6 +200,9 @@ async def test_a_forged_bounce_is_refused(worlds: Worlds, query: str) -> None:
             assert (400, True) == (answer.status, "state_missing" in answer.text or "callback_invalid" in answer.text)
             assert not any(line.startswith(f"{SESSION}=") for line in answer.headers("Set-Cookie"))
     assert 6 == len(told(world))
+    details = {event["facts"]["detail"] for event in world.told("login.error")}
+    # What was sealed for one attempt is not even opened for another.
+    assert 1 == len(details)
 
 
 async def test_a_bounce_counts_for_its_own_provider_only(worlds: Worlds) -> None:
@@ -208,9 +211,21 @@ async def test_a_bounce_counts_for_its_own_provider_only(worlds: Worlds) -> None
     sealed = answer.headers("Set-Cookie")[0].partition(";")[0]
     elsewhere = answer.location.removeprefix(world.origin).replace("/staff?", "/customers?")
     assert "state_missing" in (await world.page(elsewhere, ("Cookie", sealed))).text
+    assert "the browser did not bring back" in world.told("login.error")[-1]["facts"]["detail"]
     for provider in ("customers", "nobody", "", "staff/x", "staff%2Fx"):
         answer = await post(world, {"state": "s", "code": "c"}, path=f"/.lychgate/callback/{provider}")
         assert (provider, 404, []) == (provider, answer.status, answer.headers("Set-Cookie"))
+
+
+async def test_an_attempt_at_one_provider_is_not_answered_by_another(worlds: Worlds) -> None:
+    world = await worlds(staff=STAFF)
+    async with world.browser() as browser:
+        _, place, _ = await browser.go(world.url + "/servicedesk/customer/portal/1")
+        assert place.startswith(world.customers.issuer)
+        state = parse_qs(urlsplit(place).query)["state"][0]
+        status, _, text = await come_back(browser, {"state": state, "code": "c"})
+        assert (400, True) == (status, "issuer_mismatch" in text)
+    assert ["issuer_mismatch"] == told(world)
 
 
 async def test_a_provider_that_another_application_uses_may_not_post_here(worlds: Worlds) -> None:
