@@ -52,7 +52,8 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeGrant:
-    """What is redeemed at the provider's token endpoint. *issuer* is the callback's `iss`, or None (RFC 9207)."""
+    """What is redeemed at the provider's token endpoint. *issuer* is the callback's `iss`, or None (RFC 9207); *silent*
+    says that it confirms a session, and that nobody signed in."""
 
     code: str
     verifier: str
@@ -61,6 +62,7 @@ class CodeGrant:
     max_age: int | None
     issuer: str | None
     now: UnixSeconds
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

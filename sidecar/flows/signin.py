@@ -327,6 +327,7 @@ class SignIn:
                 max_age=attempt.max_age,
                 issuer=callback.issuer,
                 now=self._clock.now(),
+                silent=attempt.silent,
             )
         )
 

@@ -71,9 +71,11 @@ class CodeClient:
     def authorization_url(self, endpoint: str, request: AuthorizationRequest) -> str:
         """Where the browser goes (RFC 6749, section 4.1.1; RFC 7636). A query of *endpoint* is kept."""
         config = self._config
+        # A session that is only confirmed is no sign-in: with a `max_age` it would end as soon as that has passed.
+        usual = config.max_age if request.prompt != "none" else None
         asked = {
             "prompt": request.prompt or config.prompt,
-            "max_age": request.max_age if request.max_age is not None else config.max_age,
+            "max_age": request.max_age if request.max_age is not None else usual,
             "login_hint": request.login_hint,
             "acr_values": " ".join(request.acr),
             "response_mode": "form_post" if config.form_post else None,

@@ -107,6 +107,7 @@ class OidcProvider:
         answer = await self._client.redeem(metadata.token_endpoint, grant)
         if answer.id_token is None:
             raise failure(Reason.TOKEN_INVALID, f"{self._config.name} gave no ID token")
+        usual = None if grant.silent else self._config.max_age
         expected = Expected(
             issuers=self._config.allowed_issuers,
             client_id=self._config.client_id,
@@ -114,7 +115,7 @@ class OidcProvider:
             access_token=answer.access_token,
             skew=self._config.skew,
             nonce=grant.nonce,
-            max_age=grant.max_age if grant.max_age is not None else self._config.max_age,
+            max_age=grant.max_age if grant.max_age is not None else usual,
         )
         try:
             header, claims = await self._signatures.verified(answer.id_token, "answer")

@@ -235,7 +235,9 @@ class ProviderSettings(Settings):
         default=None, description="`prompt` of every sign-in (OIDC Core 1.0, section 3.1.2.1)."
     )
     max_age: Annotated[Seconds, AfterValidator(between(0, 2_592_000))] | None = Field(
-        default=None, description="Every sign-in must be at most so old at the provider (`max_age`, verified)."
+        default=None,
+        description="Every sign-in must be at most so old at the provider (`max_age`, verified). "
+        "Silent confirmations of a session are no sign-ins.",
     )
     acr_values: Words = Field(
         default=(), description="Kinds of sign-in that every sign-in asks for, the best first. A rule's `acr` demands."

@@ -19,6 +19,9 @@ async def test_the_max_age_of_the_settings_is_checked_unless_the_request_has_its
     await refused(build(max_age=30).redeem(grant()), Reason.STEP_UP_FAILED)
     await build(max_age=30).redeem(grant(max_age=50))
     await refused(build(max_age=50).redeem(grant(max_age=0)), Reason.STEP_UP_FAILED)
+    # A silent confirmation is no sign-in, unless it asks itself.
+    await build(max_age=30).redeem(grant(silent=True))
+    await refused(build().redeem(grant(silent=True, max_age=30)), Reason.STEP_UP_FAILED)
     server.gives(signed(server.claims(auth_time=None)))
     await refused(build(max_age=50).redeem(grant()), Reason.STEP_UP_FAILED)
 
@@ -32,5 +35,6 @@ async def test_what_a_request_asks_wins_over_the_settings(build: Build) -> None:
         assert [[value] for value in expected] == [query["prompt"], query["max_age"], query["acr_values"]]
         assert [["de en"], ["form_post"]] == [query["ui_locales"], query["response_mode"]]
     silent = await provider.authorization_url(dataclasses.replace(REQUEST, prompt="none"))
-    assert ["none"] == parse_qs(urlsplit(silent).query)["prompt"]
+    query = parse_qs(urlsplit(silent).query)
+    assert (["none"], False) == (query["prompt"], "max_age" in query)
     assert "response_mode" not in await build().authorization_url(REQUEST)
