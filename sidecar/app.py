@@ -19,6 +19,7 @@ from sidecar.adapters.state.sqlite import State
 from sidecar.building import (
     audit_log,
     build_applications,
+    build_callers,
     build_clients,
     build_connectors,
     build_providers,
@@ -34,6 +35,7 @@ from sidecar.config.outside import (
 from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
+from sidecar.flows.known import KnownAccounts
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.recheck import Recheck
@@ -124,12 +126,12 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         state = await build_state(config, policy, sealer, time, stack)
         clients = build_clients(config, policy, stack)
         connectors = await build_connectors(config, policy, stack)
-        accounts = Accounts(
-            current, await build_reach(config, connectors, clients, time, stack), state.ledger, log, time, metrics
-        )
+        reach = await build_reach(config, connectors, clients, time, stack)
+        accounts = Accounts(current, reach, state.ledger, log, time, metrics)
         stack.push_async_callback(accounts.close)
         providers = await build_providers(config, policy, time, stack)
         barrier = Barrier(state.markers, time)
+        callers = build_callers(providers, barrier, current, time, stack)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance)
         stack.push_async_callback(sessions.close)
         sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
@@ -142,12 +144,12 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time)
         _ = [stack.push_async_callback(one.close) for one in (products, sign_outs, revocations)]
-        tunnels, readings, teller = Tunnels(), Readings(current), Teller(log, metrics, time, chance)
-        replies = Replies(Pages(nonce=lambda: chance.token(16)))
+        tunnels, readings, known = Tunnels(), Readings(current), KnownAccounts(current, reach, state.ledger, time)
+        teller, replies = Teller(log, metrics, time, chance), Replies(Pages(nonce=lambda: chance.token(16)))
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, Bounce(sealer, replies))
-        forwarding = Forwarding(applications, sessions, tunnels, log, time)
-        gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck)
+        forwarding = Forwarding(applications, sessions, tunnels, known, log, time)
+        gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
         minutely = _minutely(sessions, revocations, recheck, gateway)

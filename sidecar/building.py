@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,15 @@ from sidecar import __version__
 from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.accounts.webhook import Webhook
-from sidecar.adapters.audit import AuditLog, Line, json_line, text_line
+from sidecar.adapters.audit.begin import take_up
+from sidecar.adapters.audit.chain import Chain
+from sidecar.adapters.audit.forms import ChainedForm, TextForm
+from sidecar.adapters.audit.log import AuditLog
+from sidecar.adapters.audit.outputs import Stream, Witness
+from sidecar.adapters.audit.record import Envelope
+from sidecar.adapters.audit.segments import Limits, Segments
+from sidecar.adapters.audit.settings import FileSettings, SinkSettings
+from sidecar.adapters.audit.sink import Bounds, Sink, SinkPolicy
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc import http as oidc_http
 from sidecar.adapters.oidc.budget import PushBudget
@@ -26,6 +34,7 @@ from sidecar.adapters.state.sqlite import State, open_state
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import (
+    audit_keys,
     header_landing,
     patiences,
     provider_config,
@@ -33,6 +42,8 @@ from sidecar.config.outside import (
     upstream_tls,
 )
 from sidecar.domain.policy import Application, Policy
+from sidecar.flows.barrier import Barrier
+from sidecar.flows.callers import Callers
 from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
@@ -44,30 +55,70 @@ from sidecar.web.visit import Serving
 def audit_log(
     loaded: Loaded, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
 ) -> AuditLog:
-    """The audit trail as the configuration wants it; its file is closed with *stack*."""
-    settings, sinks = loaded.config.audit, list[tuple[TextIO, Line]]()
-    if settings.stdout != "off":
-        sinks.append((audit or sys.stdout, json_line if settings.stdout == "json" else text_line))
+    """The audit trail as the configuration wants it; it is written to its end and closed with *stack*.
+
+    Raises:
+        OSError: its file cannot be had.
+    """
+    config, sinks = loaded.config, list[Sink]()
+    settings, key = config.audit, audit_keys(config)[0]
+    instance = f"{socket.gethostname()}-{secrets.token_hex(3)}"
+
+    def form(of: SinkSettings, chain: Chain) -> ChainedForm:
+        return ChainedForm(envelope(of), chain, key, settings.checkpoint_records, settings.checkpoint_time)
+
+    def envelope(of: SinkSettings) -> Envelope:
+        pseudonym = _pseudonym(sealer) if of.pseudonyms else None
+        return Envelope(instance=instance, version=__version__, session_mark=sealer.keyed_hash, pseudonym=pseudonym)
+
+    if settings.stdout.format != "off":
+        out, chained = settings.stdout, settings.stdout.format == "json"
+        way = form(out, Chain(secrets.token_hex(8))) if chained else TextForm(envelope(out))
+        sinks.append(
+            Sink("stdout", SinkPolicy(out.policy), way, Stream(audit or sys.stdout), clock, bounds=_bounds(out))
+        )
     if settings.file is not None:
-        sinks.append((stack.enter_context(_opened(settings.file)), json_line))
-    log = AuditLog(
-        clock,
-        f"{socket.gethostname()}-{secrets.token_hex(3)}",
-        __version__,
-        lambda: loaded.policy.hash,
-        tuple(sinks),
-        (metrics.event,),
-        sealer.keyed_hash,
-    )
-    metrics.gauge("lychgate_audit_lost", "Audit lines that a sink did not take.", "sink", lambda: {"all": log.failures})
+        file = settings.file
+        segments = _opened(file)
+        chain, begin = take_up(segments, clock.now())
+        witness = Witness(Path(file.checkpoints)) if file.checkpoints is not None else None
+        sinks.append(
+            Sink(
+                "file",
+                SinkPolicy(file.policy),
+                form(file, chain),
+                segments,
+                clock,
+                bounds=_bounds(file),
+                witness=witness,
+                begin=begin,
+            )
+        )
+    log = AuditLog(clock, lambda: loaded.policy.hash, sinks, (metrics.event,), strangers=settings.strangers)
+    stack.push_async_callback(log.close)
+    metrics.gauge("lychgate_audit_lost", "Audit events that a sink did not take.", "sink", log.lost)
+    metrics.gauge("lychgate_audit_queue", "Audit events that wait to be written.", "sink", log.waiting)
+    metrics.gauge("lychgate_audit_failing", "Whether a sink cannot be written.", "sink", log.failing)
     return log
 
 
-def _opened(path: str) -> TextIO:
+def _opened(file: FileSettings) -> Segments:
     try:
-        return Path(path).open("a", encoding="ascii")
+        return Segments(Path(file.path), Limits(file.segment_size, file.segment_age, file.keep, file.keep_for))
+    except BlockingIOError:
+        raise OSError(f"audit.file: {file.path} is written by another process; give each a file of its own") from None
     except OSError as error:
-        raise OSError(f"audit.file: {path} cannot be opened ({error.strerror}); make its folder writable") from None
+        raise OSError(
+            f"audit.file: {file.path} cannot be opened ({error.strerror}); make its folder writable"
+        ) from None
+
+
+def _bounds(of: SinkSettings) -> Bounds:
+    return Bounds(queue=of.queue, patience=float(of.patience))
+
+
+def _pseudonym(sealer: Sealer) -> Callable[[str], str]:
+    return lambda text: sealer.keyed_hash(f"person {text}")
 
 
 async def build_state(config: Config, policy: Policy, sealer: Sealer, clock: Clock, stack: AsyncExitStack) -> State:
@@ -88,6 +139,19 @@ async def build_providers(
         found[name] = OidcProvider(provider_config(name, settings, policy), session, clock, budget)
         stack.push_async_callback(found[name].close)
     return found
+
+
+def build_callers(
+    providers: Mapping[str, OidcProvider],
+    barrier: Barrier,
+    policy: Callable[[], Policy],
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Callers:
+    """What finds out for whom access tokens speak; it stops with *stack*, before the providers."""
+    callers = Callers({name: provider.access_tokens for name, provider in providers.items()}, barrier, policy, clock)
+    stack.push_async_callback(callers.close)
+    return callers
 
 
 async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, JiraConnector]:

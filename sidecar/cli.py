@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, schema, demo, ledger, accounts, version."""
+"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, audit, version."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import click
 from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
 from sidecar.app import running
+from sidecar.cli_audit import audit
 from sidecar.commands import initialise_ledger, link_account, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
@@ -22,8 +23,12 @@ from sidecar.config.schema import json_schema
 from sidecar.core.issuers import issuers_of
 from sidecar.domain.identity import Person
 from sidecar.domain.policy import Application
+from sidecar.domain.reason import Reason
+from sidecar.explaining import Asked, QuestionError, explained
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import AuditError
+from sidecar.web.texts import TEXTS
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 
@@ -74,6 +79,38 @@ def demo(port: int) -> None:
     except ModuleNotFoundError as error:
         raise click.ClickException("this installation has no demo; install lychgate[demo]") from error
     _run(run_demo(port))
+
+
+@main.command()
+@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--portal", help="The portal at which the person signs in; without it the application's default portal.")
+@click.option("--provider", help="The provider at which; without it the portal's first.")
+@click.option("--claims", type=_FILE, required=True, help="JSON: the ID token's claims, or id_token and userinfo.")
+@click.option("--url", help="A page to ask for, as in the browser.")
+@click.option("--method", default="GET", show_default=True, help="How it is asked for.")
+def explain(
+    config: Path, application: str, portal: str | None, provider: str | None, claims: Path, url: str | None, method: str
+) -> None:
+    """Say what would become of somebody with these claims, and why: person, username, groups, rules, decision.
+
+    Nothing is asked of anybody, and nothing is changed. Exit 1 if something keeps the person out.
+    """
+    loaded = _loaded(config, secrets=False)
+    known = _application(loaded, application)
+    wanted = Asked(portal=portal, provider=provider, url=url or "", method=method)
+    try:
+        lines = tuple(explained(loaded.policy, known, claims, wanted))
+    except QuestionError as error:
+        raise click.ClickException(str(error)) from None
+    for line in lines:
+        reason = "" if line.reason is Reason.OK else f"   {line.reason.value}: {TEXTS[line.reason].for_admin}"
+        click.echo(f"{line.what + ':':<28} {line.found}{reason}")
+    if any(line.reason is not Reason.OK and not line.what.startswith("portal ") for line in lines):
+        raise SystemExit(1)
+
+
+main.add_command(audit)
 
 
 @main.group()
@@ -154,7 +191,7 @@ def _show(faults: Iterable[Fault]) -> None:
 def _run(work: Coroutine[None, None, None]) -> None:
     try:
         asyncio.run(work)
-    except (StateError, SecretError, OSError) as error:
+    except (StateError, AuditError, SecretError, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         return

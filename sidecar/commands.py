@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from sidecar import __version__
-from sidecar.adapters.audit import AuditLog
+from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
@@ -30,10 +30,12 @@ async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
 
     Raises:
         StateError: the gate is running, or the state cannot be opened.
+        AuditError: the audit trail must have it and does not take it.
     """
     clock, done = SystemClock(), {}
     async with _beside(loaded, clock) as (state, log):
         for name in loaded.policy.applications:
+            await log.sure(_intended("initialise", name))
             done[name] = await state.ledger.init(name, clock.now())
             if done[name]:
                 log.tell(Event(code=Code.LEDGER_INITIALISED, application=name, facts={"cause": "command"}))
@@ -46,6 +48,7 @@ async def link_account(loaded: Loaded, application: str, username: str, person: 
     Raises:
         PinConflictError: the account or the person is pinned otherwise.
         StateError: the gate is running, or the ledger was not initialised.
+        AuditError: the audit trail must have it and does not take it.
     """
     clock = SystemClock()
     name = fold(username)
@@ -53,6 +56,7 @@ async def link_account(loaded: Loaded, application: str, username: str, person: 
     async with _beside(loaded, clock) as (state, log):
         if not await state.ledger.usable(application):
             raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await log.sure(_intended("link", application, person, username))
         await state.ledger.pin(pin)
         facts = {"cause": "command", "account": username}
         log.tell(Event(code=Code.USER_LINKED, person=person, username=name, application=application, facts=facts))
@@ -63,16 +67,30 @@ async def unlink_account(loaded: Loaded, application: str, username: str) -> Per
 
     Raises:
         StateError: the gate is running.
+        AuditError: the audit trail must have it and does not take it.
     """
     clock, name = SystemClock(), fold(username)
     async with _beside(loaded, clock) as (state, log):
         pin = await state.ledger.pin_on(application, name)
         if pin is None:
             return None
+        await log.sure(_intended("unlink", application, pin.person, pin.spelling))
         await state.ledger.unpin(application, name)
         facts = {"cause": "command", "account": pin.spelling}
         log.tell(Event(code=Code.USER_UNLINKED, person=pin.person, username=name, application=application, facts=facts))
         return pin.person
+
+
+def _intended(step: str, application: str, person: Person | None = None, account: str = "") -> Event:
+    facts = {"cause": "command", "step": step, **({"account": account} if account else {})}
+    return Event(
+        code=Code.CHANGE_INTENDED,
+        outcome="intended",
+        person=person,
+        username=fold(account),
+        application=application,
+        facts=facts,
+    )
 
 
 @asynccontextmanager
@@ -80,5 +98,6 @@ async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, Au
     """State and audit trail for a command while the gate does not run."""
     sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
     async with AsyncExitStack() as stack:
-        log = audit_log(loaded, None, clock, Metrics(__version__), sealer, stack)
-        yield await stack.enter_async_context(open_state(loaded.config.state.directory, sealer)), log
+        # The state first: while the gate runs, nothing is begun.
+        state = await stack.enter_async_context(open_state(loaded.config.state.directory, sealer))
+        yield state, audit_log(loaded, None, clock, Metrics(__version__), sealer, stack)

@@ -73,7 +73,9 @@ def site(tmp_path: Path) -> Site:
 
 
 def events(result: Result) -> list[dict[str, object]]:
-    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    """Without what the trail says of itself."""
+    told = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    return [event for event in told if not event["code"].startswith("audit.")]
 
 
 def test_the_ledger_is_initialised_once_and_says_so(site: Site) -> None:
@@ -185,3 +187,41 @@ def test_a_link_names_an_issuer_that_exists(site: Site) -> None:
     assert 1 == done.exit_code
     assert "https://id.example.com" in done.stderr
     assert site.pinned("admin") is None
+
+
+def explained(site: Site, claims: object, *words: str) -> Result:
+    (site.folder / "claims.json").write_text(json.dumps(claims), encoding="utf-8")
+    path = str(site.folder / "claims.json")
+    return site.run("explain", "--application", "jira", "--claims", path, *words)
+
+
+def test_explain_says_who_gets_in_and_who_does_not(site: Site) -> None:
+    claims = {"sub": "7", "preferred_username": "ada", "groups": ["users"]}
+    told = explained(site, claims, "--url", "https://jira.example.com/browse/A-1")
+    assert (0, True) == (told.exit_code, "passes as ada, by agents/default" in told.output)
+    told = explained(site, {"id_token": {**claims, "groups": None}, "userinfo": {"sub": "7", "groups": ["users"]}})
+    assert (0, True) == (told.exit_code, "groups:" in told.output)
+    told = explained(site, {**claims, "groups": ["others"]}, "--url", "/browse/A-1")
+    assert (1, True) == (told.exit_code, "not_in_group: A `require`" in told.output)
+
+
+@pytest.mark.parametrize(
+    ("claims", "words", "cure"),
+    [
+        ([], (), "no object of claims"),
+        ({"id_token": []}, (), "no object of claims"),
+        ({}, ("--portal", "door"), "has no portal door; there is agents"),
+        ({}, ("--provider", "other"), "does not use other; it uses staff"),
+        ({}, ("--url", "https://evil.example/x"), "is not at https://jira.example.com"),
+    ],
+)
+def test_explain_says_what_makes_no_sense(site: Site, claims: object, words: tuple[str, ...], cure: str) -> None:
+    told = explained(site, claims, *words)
+    assert (1, True) == (told.exit_code, cure in told.output)
+
+
+def test_explain_needs_no_secrets_and_leaves_nothing_behind(site: Site) -> None:
+    for name in ("cookie-key", "client"):
+        (site.folder / name).unlink()
+    assert 0 == explained(site, {"sub": "7", "preferred_username": "ada", "groups": ["users"]}).exit_code
+    assert not (site.folder / "state").exists()

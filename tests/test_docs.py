@@ -21,12 +21,14 @@ from pydantic import BaseModel, RootModel
 
 from sidecar.adapters.accounts.settings import GroupSettings, HookSettings
 from sidecar.adapters.accounts.webhook import sign
+from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.landing.header import AssertionProof, signing_keys
 from sidecar.adapters.landing.settings import LandingSettings
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.app import Running, running
 from sidecar.cli import main
 from sidecar.config.load import load
+from sidecar.config.model_application import ApiSettings
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -98,11 +100,13 @@ def _is_whole(block: Block) -> bool:
 YAML = _blocks("yaml")
 WHOLE = [block for block in YAML if _is_whole(block)]
 PARTS: dict[str, type[BaseModel]] = {
+    "api": ApiSettings,
     "landing": LandingSettings,
     "groups": GroupSettings,
     "hooks": HookSettings,
     "upstream": UpstreamSettings,
     "providers": RootModel[dict[str, ProviderSettings]],
+    "audit": AuditSettings,
 }
 
 

@@ -27,6 +27,7 @@ from sidecar.domain.policy import (
     Condition,
     GroupMapping,
     GroupPolicy,
+    JwtPolicy,
     Policy,
     Portal,
     ProviderPolicy,
@@ -81,7 +82,7 @@ def _application(name: str, config: Config, product: Product) -> Application:
     url = urlsplit(settings.url)
     sets = product.path_sets
     portals = tuple(
-        _portal(portal_name, portal, settings, product) for portal_name, portal in portals_of(config, name).items()
+        _portal(portal_name, portal, config, product) for portal_name, portal in portals_of(config, name).items()
     )
     return Application(
         name=name,
@@ -93,7 +94,7 @@ def _application(name: str, config: Config, product: Product) -> Application:
         # Browsers take `__Host-` and Secure from loopback without TLS too, so a trial is no exception (rule 36).
         cookie=f"__Host-lychgate-{name}",
         accounts=_accounts(settings, product),
-        api=_api(settings, product),
+        api=_api(settings, product, config),
         semicolons=PathSet(settings.semicolons),
         encoded_slashes=PathSet(settings.encoded_slashes),
         static=sets.get("static", NO_PATHS),
@@ -102,7 +103,8 @@ def _application(name: str, config: Config, product: Product) -> Application:
     )
 
 
-def _portal(name: str, portal: PortalSettings, application: ApplicationSettings, product: Product) -> Portal:
+def _portal(name: str, portal: PortalSettings, config: Config, product: Product) -> Portal:
+    application = config.applications[portal.application]
     return Portal(
         name=name,
         application=portal.application,
@@ -116,8 +118,16 @@ def _portal(name: str, portal: PortalSettings, application: ApplicationSettings,
         username=_username(username_at(portal, application)),
         groups=_groups(groups_at(portal, application), product),
         start=_start(portal, product),
+        usernames={provider: _username(username_at(portal, application, provider)) for provider in portal.usernames},
+        domains=_domains(portal, config),
         max_body=portal.max_body,
     )
+
+
+def _domains(portal: PortalSettings, config: Config) -> dict[str, str]:
+    if len(portal.provider) == 1:
+        return {}
+    return {domain: provider for provider in portal.provider for domain in config.providers[provider].domains}
 
 
 def _start(portal: PortalSettings, product: Product) -> str:
@@ -186,7 +196,7 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
     )
 
 
-def _api(application: ApplicationSettings, product: Product) -> ApiPolicy:
+def _api(application: ApplicationSettings, product: Product, config: Config) -> ApiPolicy:
     patterns = list(product.path_sets.get("machine", NO_PATHS).patterns)
     for entry in application.machine:
         patterns.extend((entry,) if entry.startswith("/") else product.machine_profiles[entry])
@@ -194,6 +204,19 @@ def _api(application: ApplicationSettings, product: Product) -> ApiPolicy:
         passes=frozenset(credential for credential, answer in application.api if answer == "pass"),
         paths=PathSet(tuple(dict.fromkeys(patterns))),
         public=product.machine_public if "applinks" in application.machine else NO_PATHS,
+        jwt=_jwt(application, config),
+    )
+
+
+def _jwt(application: ApplicationSettings, config: Config) -> JwtPolicy | None:
+    settings = application.api.jwt
+    if settings is None:
+        return None
+    return JwtPolicy(
+        shapes={name: config.providers[name].preset for name in settings.providers},
+        audiences=frozenset(settings.audience),
+        provision=settings.provision,
+        addresses=settings.addresses or (),
     )
 
 
@@ -210,6 +233,7 @@ def _provider(name: str, settings: ProviderSettings) -> ProviderPolicy:
             single=settings.single_group,
             names=settings.group_names,
             cut_at=settings.groups_cut_at,
+            prefix=settings.group_prefix,
         ),
         claims=settings.claims,
         subject_claim=settings.subject_claim,

@@ -26,12 +26,14 @@ def prefixes_at(portal: PortalSettings, product: Product) -> tuple[str, ...]:
     return tuple(dict.fromkeys(prefixes))
 
 
-def username_at(portal: PortalSettings, application: ApplicationSettings) -> UsernameSettings:
-    """The application's mapping with the keys that the portal changes."""
-    changes = portal.username
-    if changes is None:
-        return application.username
-    return application.username.model_copy(update={name: getattr(changes, name) for name in changes.model_fields_set})
+def username_at(portal: PortalSettings, application: ApplicationSettings, provider: str = "") -> UsernameSettings:
+    """The application's mapping with the keys that the portal changes, for all its people or for a provider's."""
+    mapping = application.username
+    for changes in (portal.username, portal.usernames.get(provider)):
+        if changes is not None:
+            given = {name: getattr(changes, name) for name in changes.model_fields_set}
+            mapping = mapping.model_copy(update=given)
+    return mapping
 
 
 def groups_at(portal: PortalSettings, application: ApplicationSettings) -> GroupSettings:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sidecar.adapters.audit_settings import AuditSettings
+from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import Seconds, Settings, Words, between, fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -76,6 +77,32 @@ class UsernameSettings(Settings):
     )
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for network in value:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise fault("names something that is no network", "write CIDR notation, such as 192.0.2.0/24") from None
+    return value
+
+
+class JwtSettings(Settings):
+    """Which providers' access tokens are taken from programs; each request is judged as that of the token's person."""
+
+    providers: SomeWords = Field(description="Providers whose JWT access tokens are taken: names from `providers`.")
+    audience: SomeWords = Field(
+        description="What `aud` of a token must name: an audience of this application alone, never a shared default."
+    )
+    provision: bool = Field(
+        default=False,
+        description="Whether a caller's account is made ready as at a sign-in. Without it, nothing is created or "
+        "changed: only somebody is served who signed in before and whose account is active.",
+    )
+    addresses: Annotated[SomeWords, AfterValidator(_networks)] | None = Field(
+        default=None, description="Networks from which such tokens are taken, in CIDR notation; without it from all."
+    )
+
+
 class ApiSettings(Settings):
     """Which credentials of machines pass to the application on its machine paths."""
 
@@ -84,6 +111,9 @@ class ApiSettings(Settings):
     oauth2: Literal["pass", "deny"] = Field(default="pass", description="The application's own OAuth 2.0 tokens.")
     basic: Literal["pass", "deny"] = Field(
         default="deny", description="Name and password: a way around the provider; deny it if you can."
+    )
+    jwt: JwtSettings | None = Field(
+        default=None, description="Access tokens of the providers, for programs that act for a person. Off without it."
     )
 
 

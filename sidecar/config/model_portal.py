@@ -111,7 +111,9 @@ class PortalSettings(Settings):
     paths: Annotated[SomeWords, AfterValidator(_portal_paths)] | None = Field(
         default=None, description="Path prefixes below the context path, or a preset of the product such as `@jsm`."
     )
-    provider: SomeWords = Field(description="The provider at which people sign in.")
+    provider: SomeWords = Field(
+        description="The provider at which people sign in; of several, in this order, people choose one."
+    )
     mode: Mode = Field(
         default=Mode.ENFORCE,
         description="`enforce`; `observe` judges every request, changes nothing and reports; `off` is transparent.",
@@ -130,6 +132,10 @@ class PortalSettings(Settings):
     rules: tuple[RuleSettings, ...] = Field(default=(), description="Rules, in order.")
     username: UsernameSettings | None = Field(
         default=None, description="Changes to the application's `username` for this portal, key by key."
+    )
+    usernames: dict[Word, UsernameSettings] = Field(
+        default={},
+        description="Changes to `username` for the people of one of several providers: provider to keys.",
     )
     groups: GroupSettings | None = Field(
         default=None,

@@ -6,6 +6,7 @@ import ssl
 
 from joserfc.jwk import OKPKey
 
+from sidecar.adapters.audit.keys import CheckpointKey
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
 from sidecar.adapters.oidc.assertion import ClientKey, read_client_key
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, Push, SignOutWay, UserInfo
@@ -16,7 +17,7 @@ from sidecar.config.checks.rules import patterns_of
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.paths import PathSet
-from sidecar.domain.policy import Application, Policy
+from sidecar.domain.policy import Application, Policy, ProviderPolicy
 from sidecar.domain.product import Product
 from sidecar.flows.streaming import Patience, Patiences
 from sidecar.upstream.limits import Limits
@@ -25,6 +26,12 @@ from sidecar.upstream.limits import Limits
 def cookie_keys(config: Config) -> tuple[str, ...]:
     """The keys that sign and seal, the first in force first."""
     return tuple(read_secret(secret, at_least=32) for secret in config.cookie_keys)
+
+
+def audit_keys(config: Config) -> tuple[CheckpointKey, ...]:
+    """The keys of the audit trail's checkpoints; the first signs."""
+    pem = _optional(config.audit.key)
+    return (CheckpointKey.imported(pem),) if pem is not None else tuple(map(CheckpointKey.derived, cookie_keys(config)))
 
 
 def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> ProviderConfig:
@@ -65,8 +72,9 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         groups=known.groups,
         claims=known.claims,
         subject_claim=known.subject_claim,
-        needed=_needed(served, known.groups.path),
+        needed=_needed(served, known),
         userinfo=UserInfo(settings.userinfo),
+        contexts=settings.step_up == "acrs",
         graph=graph_of(settings.issuer, endpoints.graph) if settings.overage == "graph" else None,
         graph_security=settings.overage_groups == "security",
         sign_out_way=SignOutWay.COGNITO if settings.preset == "cognito" else SignOutWay.OIDC,
@@ -166,19 +174,19 @@ def _assertion_keys(config: Config, application: Application, keys: tuple[str, .
     return signing_keys(keys, application.name) if pem is None else (imported_key(pem),)
 
 
-def _needed(applications: list[Application], groups_claim: tuple[str, ...]) -> frozenset[str]:
+def _needed(applications: list[Application], provider: ProviderPolicy) -> frozenset[str]:
     """The claims without which userinfo is asked: usernames' first choice, rules, and groups where any are used."""
     needed: set[str] = set()
     for application in applications:
         for portal in application.portals:
-            needed.update(portal.username.claims[:1])
+            needed.update(portal.names_of(provider.name).claims[:1])
             if "display_name" in application.accounts.update or application.accounts.create:
                 needed.update({"name", "email"})
             conditions = [portal.require, *(rule.condition for rule in portal.rules)]
             for condition in conditions:
                 needed.update(condition.claims)
             if portal.groups.mapping or any(condition.asks_groups for condition in conditions):
-                needed.add(groups_claim[0])
+                needed.add(provider.groups.path[0])
     return frozenset(needed)
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from sidecar.adapters.audit.settings import FileSettings, StdoutSettings
 from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import Seconds, spell
 from sidecar.adapters.state.settings import StateSettings
@@ -99,6 +100,8 @@ _NAMES: dict[Any, str] = {
     Secret: "secret",
     StateSettings: "address",
     UpstreamSettings: "address, or keys",
+    StdoutSettings: "`json`, `text`, `off`, or keys",
+    FileSettings: "path, or keys",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.core.usernames import email_is_verified, fold, is_reserved
@@ -348,6 +348,15 @@ def _mapped(
         exact = line.source in {group, re.escape(group)} and not _PLACE.search(line.target)
         if name is not None and (fold(name) not in protected or (exact and fold(name) in admin)):
             yield name
+
+
+def mapped_groups(known: Iterable[str], policy: GroupPolicy, built_in: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+    """What becomes of each of the provider's groups: the application's, sorted; none where no line names it."""
+    protected, admin = _folded(policy.protected | built_in), _folded(policy.admin)
+    return {
+        group: tuple(sorted({name for line in policy.mapping for name in _mapped(line, (group,), protected, admin)}))
+        for group in known
+    }
 
 
 def _expand(match: re.Match[str], target: str) -> str:

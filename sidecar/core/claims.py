@@ -121,7 +121,7 @@ def groups_from(claims: Mapping[str, Claim], reading: GroupReading = PLAIN) -> G
         if name is None:
             return None
         # One person's groups are another's too: five thousand sessions share the strings.
-        found.add(sys.intern(name))
+        found.add(sys.intern(reading.prefix + name))
     return tuple(sorted(found))
 
 

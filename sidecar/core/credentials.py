@@ -39,6 +39,16 @@ def credential_kind(authorization: str, issuers: Collection[str]) -> str:
     return "pat" if _is_personal_access_token(rest) else "oauth2"
 
 
+def jwt_of(authorization: str) -> tuple[str, str] | None:
+    """The JWT in a Bearer field and the issuer that it claims; None if the field holds none. Proves nothing."""
+    found = _FIELD.fullmatch(authorization)
+    if found is None or found["rest"] is None or found["scheme"].lower() != "bearer":
+        return None
+    token = found["rest"].strip()
+    issuer = _issuer(token) if _BEARER.fullmatch(token) and token.count(".") == 2 else None
+    return (token, issuer) if issuer else None
+
+
 def _is_personal_access_token(value: str) -> bool:
     """Atlassian's tokens are base64 of `<number>:<random bytes>`."""
     decoded = _decode(value)

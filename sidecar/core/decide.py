@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, quote
 
 from sidecar.core.ages import ClaimsAge, is_stepped_up
 from sidecar.core.credentials import credential_kind
+from sidecar.core.departures import PAGES, again, back_to, no_session
 from sidecar.core.issuers import issuers_of
 from sidecar.core.passwords import query_has
-from sidecar.core.redirects import safe_return
 from sidecar.core.routing import OWN_PREFIX
 from sidecar.core.traits import is_unconditional, takes
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough, Place, RequestFacts, SignOut, StartLogin
@@ -23,8 +23,6 @@ from sidecar.domain.policy import Answer, Mode, Policy, Portal, Rule
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.domain.standing import Admission, Standing
-
-_PAGES = frozenset({Kind.NAVIGATION, Kind.FRAME, Kind.PREVIEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Visitor:
         renew: Its claims or its life should be renewed silently at the next navigation.
         claims: How old its claims are.
         unconfirmed: The provider does not confirm it without asking the person.
+        by_token: It is that of a verified access token: the person's claims count beside an `Authorization` field.
     """
 
     session: Session
@@ -42,6 +41,7 @@ class Visitor:
     renew: bool = False
     claims: ClaimsAge = ClaimsAge.CURRENT
     unconfirmed: bool = False
+    by_token: bool = False
 
 
 def decide(
@@ -58,7 +58,8 @@ def decide(
     Args:
         facts: The request.
         place: Where `core.routing.locate` found it to belong.
-        visitor: The browser's live session for the place's application, or None.
+        visitor: The browser's live session for the place's application; beside an `Authorization` field, the person
+            for whom a verified access token speaks (`flows.callers`); or None.
         policy: The snapshot.
         now: Seconds.
         trying: The browser asked for enforcement of an observed portal (`/.lychgate/try`).
@@ -74,7 +75,7 @@ def decide(
 
 def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
     """The decision of a portal in force."""
-    decision = _before_anybody(facts, place)
+    decision = _before_anybody(facts, place, visitor)
     if decision is not None:
         return decision
     if _is_upgrade(facts):
@@ -82,7 +83,7 @@ def judge(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Po
         if decision is not None:
             return decision
     elif facts.authorization is not None:
-        return _by_credential(facts, place, policy)
+        return _by_credential(facts, place, visitor, policy, now)
     decision = _at_log_in(facts, place, visitor)
     if decision is not None:
         return decision
@@ -96,7 +97,7 @@ def _is_upgrade(facts: RequestFacts) -> bool:
     return facts.upgrade is not None and facts.upgrade.lower() == "websocket"
 
 
-def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
+def _before_anybody(facts: RequestFacts, place: Place, visitor: Visitor | None) -> Decision | None:
     """What is refused, or ours, whoever asks."""
     if place.traits.closed:
         return Deny(status=403, reason=Reason.CLOSED_PATH, place=place, rule="product/closed")
@@ -107,13 +108,15 @@ def _before_anybody(facts: RequestFacts, place: Place) -> Decision | None:
     if place.traits.password and facts.method not in {"GET", "HEAD", "DELETE"}:
         return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
     for matching in place.traits.matching:
-        denial = _closed_by_rule(facts, place, matching)
+        denial = _closed_by_rule(facts, place, visitor, matching)
         if denial is not None:
             return denial
     return None
 
 
-def _closed_by_rule(facts: RequestFacts, place: Place, matching: tuple[int, ...]) -> Decision | None:
+def _closed_by_rule(
+    facts: RequestFacts, place: Place, visitor: Visitor | None, matching: tuple[int, ...]
+) -> Decision | None:
     """A denial that asks nothing of the person holds for machines and strangers too."""
     for number in matching:
         rule = place.portal.rules[number]
@@ -121,8 +124,8 @@ def _closed_by_rule(facts: RequestFacts, place: Place, matching: tuple[int, ...]
             continue
         if rule.answer is not Answer.DENY:
             return None
-        if is_unconditional(rule) or facts.authorization is not None:
-            # A credential shows no claims: whom a ban is meant for cannot be told, so it holds.
+        if is_unconditional(rule) or (facts.authorization is not None and not _speaks_for_somebody(visitor)):
+            # Such a credential shows no claims: whom a ban is meant for cannot be told, so it holds.
             return Deny(status=403, reason=Reason.RULE_DENIED, place=place, rule=rule.id)
     return None
 
@@ -138,18 +141,38 @@ def _upgrade(facts: RequestFacts, place: Place) -> Decision | None:
     return None
 
 
-def _by_credential(facts: RequestFacts, place: Place, policy: Policy) -> Decision:
+def _by_credential(
+    facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds
+) -> Decision:
     """D6: the session is not read; the credential alone goes on, and only where machines call."""
     kind = credential_kind(facts.authorization or "", _issuers(policy))
     if kind == "unknown":
         return Deny(status=401, reason=Reason.CREDENTIAL_UNKNOWN, place=place, rule="api")
     if kind == "jwt_of_provider":
-        return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api")
+        return _by_token(facts, place, visitor, policy, now)
     if not place.traits.machine:
         return Deny(status=401, reason=Reason.CREDENTIAL_NOT_HERE, place=place, rule="api")
     if kind not in place.application.api.passes:
         return Deny(status=401, reason=Reason.CREDENTIAL_DENIED, place=place, rule=f"api/{kind}")
     return PassThrough(place=place, transparent=False, credential=kind, rule=f"api/{kind}")
+
+
+def _by_token(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
+    """An access token of a provider: judged as its person, only where machines call, and never sent to sign in."""
+    if place.application.api.jwt is None:
+        return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api")
+    if not place.traits.machine:
+        return Deny(status=401, reason=Reason.CREDENTIAL_NOT_HERE, place=place, rule="api/jwt")
+    if visitor is None or not visitor.by_token:
+        return Deny(status=401, reason=Reason.TOKEN_NOT_ACCEPTED, place=place, rule="api/jwt")
+    decision = _by_rules(facts, place, replace(visitor, renew=False), policy, now)
+    if isinstance(decision, StartLogin):
+        return Deny(status=401, reason=Reason.STEP_UP_NEEDED, place=place, rule=decision.rule)
+    return decision
+
+
+def _speaks_for_somebody(visitor: Visitor | None) -> bool:
+    return visitor is not None and visitor.by_token
 
 
 def _issuers(policy: Policy) -> set[str]:
@@ -164,11 +187,11 @@ def _at_log_in(facts: RequestFacts, place: Place, visitor: Visitor | None) -> De
     if not (traits.login or traits.password) or facts.method not in {"GET", "HEAD"}:
         return None
     if not traits.login:
-        if facts.kind in _PAGES:
+        if facts.kind in PAGES:
             return Deny(status=403, reason=Reason.PASSWORD_LOGIN, place=place, rule="product/password")
         return None
     if visitor is None:
-        return _no_session(facts, place, "product/log-in", _wanted(facts, place))
+        return no_session(facts, place, "product/log-in", _wanted(facts, place))
     reason = Reason.LANDING_FAILED if _is_let_in(place, visitor.session) else Reason.OTHER_PORTAL
     return Deny(status=403, reason=reason, place=place, rule="product/log-in")
 
@@ -183,11 +206,11 @@ def _wanted(facts: RequestFacts, place: Place) -> str:
         # The customers' log-in page names its targets from the portal's own root.
         target = f"{portal.prefixes[0]}/{target}" if target else portal.start
     if not target:
-        return _back_to(None, place)
+        return back_to(None, place)
     if not target.startswith(context + "/"):
         target = context + target
     # `parse_qs` has decoded it once; what a request line cannot carry is encoded again.
-    return _back_to(quote(target, safe="/?&=%:@!$'()*+,;~#[]"), place)
+    return back_to(quote(target, safe="/?&=%:@!$'()*+,;~#[]"), place)
 
 
 def _by_rules(facts: RequestFacts, place: Place, visitor: Visitor | None, policy: Policy, now: UnixSeconds) -> Decision:
@@ -232,7 +255,7 @@ def _by_reading(
             return known
         return Forward(place=place, username=None, order=None, rule=rule_id, extends_idle=False)
     if visitor is None:
-        return _no_session(facts, place, rule_id, _back_to(facts.target, place))
+        return no_session(facts, place, rule_id, back_to(facts.target, place))
     return _by_session(facts, place, visitor, number, now)
 
 
@@ -267,7 +290,7 @@ def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int
     if rule is not None and not is_stepped_up(session, rule, visitor.claims, now):
         return _step_up(facts, place, rule, session)
     if visitor.renew and _is_navigation(facts):
-        return _again(facts, place, rule_id, session, silent=True)
+        return again(facts, place, rule_id, session, silent=True)
     return Forward(
         place=place,
         username=standing.username,
@@ -319,68 +342,15 @@ def _by_age(facts: RequestFacts, place: Place, rule: str, visitor: Visitor) -> D
         return None
     session = visitor.session
     if visitor.renew and not visitor.unconfirmed and _is_navigation(facts):
-        return _again(facts, place, rule, session, silent=True)
+        return again(facts, place, rule, session, silent=True)
     if visitor.claims is not ClaimsAge.STALE and not (visitor.unconfirmed and _is_navigation(facts)):
         return None
-    if facts.method == "GET" and facts.kind in _PAGES:
-        return _again(facts, place, rule, session)
+    if facts.method == "GET" and facts.kind in PAGES:
+        return again(facts, place, rule, session)
     return Deny(status=401, reason=Reason.CLAIMS_STALE, place=place, rule=rule)
 
 
 def _step_up(facts: RequestFacts, place: Place, rule: Rule, session: Session) -> Decision:
     if not _is_navigation(facts):
         return Deny(status=401, reason=Reason.STEP_UP_NEEDED, place=place, rule=rule.id)
-    return _again(facts, place, rule.id, session, rule=rule)
-
-
-def _again(
-    facts: RequestFacts,
-    place: Place,
-    rule_id: str,
-    session: Session,
-    *,
-    silent: bool = False,
-    rule: Rule | None = None,
-) -> Decision:
-    """A sign-in that confirms the session, as *rule* asks for it if it does.
-
-    It happens at the session's home, wherever the page is: elsewhere it would be a sign-in at another portal, which
-    nobody asked for (R3, R5).
-    """
-    home = place.application.portal(session.portal)
-    if home is None:
-        return Deny(status=403, reason=Reason.INTERNAL, place=place, rule=rule_id)
-    return StartLogin(
-        place=place,
-        portal=home,
-        provider=session.identity.provider,
-        back_to=_back_to(facts.target, place),
-        rule=rule_id,
-        silent=silent,
-        max_age=rule.fresh if rule is not None else None,
-        acr=rule.acr if rule is not None else (),
-        framed=facts.kind is Kind.FRAME,
-        preview=facts.kind is Kind.PREVIEW,
-    )
-
-
-def _no_session(facts: RequestFacts, place: Place, rule: str, back_to: str) -> Decision:
-    """R4: a page leads to the provider; everything else gets 401, never a redirect."""
-    if facts.method != "GET" or facts.kind not in _PAGES:
-        return Deny(status=401, reason=Reason.NO_SESSION, place=place, rule=rule)
-    return StartLogin(
-        place=place,
-        portal=place.portal,
-        provider=place.portal.providers[0],
-        back_to=back_to,
-        rule=rule,
-        framed=facts.kind is Kind.FRAME,
-        preview=facts.kind is Kind.PREVIEW,
-    )
-
-
-def _back_to(target: str | None, place: Place) -> str:
-    """The judged target; what is not usable leads to the start of the portal, not to another portal's."""
-    application, start = place.application, place.portal.start
-    back = safe_return(target, application)
-    return back if back == target or not start else application.context + start
+    return again(facts, place, rule.id, session, rule=rule)

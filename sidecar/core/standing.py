@@ -25,7 +25,7 @@ def standing_of(session: Session, policy: Policy) -> Standing | None:
     provider = policy.providers.get(identity.provider)
     if provider is None or identity.person.issuer not in issuers_of(provider):
         return None
-    username = resolve_username(identity, home.username, trusted=provider.authoritative)
+    username = resolve_username(identity, home.names_of(identity.provider), trusted=provider.authoritative)
     refused = username if isinstance(username, Reason) else Reason.OK
     name = None if isinstance(username, Reason) else username
     return Standing(
@@ -41,7 +41,8 @@ def needed_claims(application: Application) -> frozenset[str]:
     """The claims that the policy reads; a session keeps no others (design, section 7)."""
     names = {"name", "email", "email_verified", "preferred_username"}
     for portal in application.portals:
-        names.update(portal.username.claims)
+        for provider in portal.providers:
+            names.update(portal.names_of(provider).claims)
         for condition in (portal.require, *(rule.condition for rule in portal.rules)):
             names.update(condition.claims)
     return frozenset(names)

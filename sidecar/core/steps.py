@@ -5,6 +5,7 @@ Called by `web.own` for the page that a refused form leads to.
 
 from __future__ import annotations
 
+from sidecar.core.departures import hint_of
 from sidecar.core.traits import is_unconditional, takes
 from sidecar.domain.decision import Place, StartLogin
 from sidecar.domain.policy import Answer, Rule
@@ -29,6 +30,7 @@ def step_up_for(place: Place, method: str, session: Session, back_to: str) -> St
         rule=asking[0].id,
         max_age=min(ages) if ages else None,
         acr=next((rule.acr for rule in asking if rule.acr), ()),
+        login_hint=hint_of(session),
     )
 
 

@@ -133,6 +133,7 @@ class StartLogin:
     """Send the browser to a provider.
 
     Attributes:
+        provider: Its name; "" where the person has to choose among the portal's.
         back_to: Where the browser goes afterwards: path and query on the application's own origin.
         silent: Renew without asking the person (`prompt=none`); failing that, an ordinary sign-in.
         max_age: Greatest age in seconds of the authentication (step-up), or None.

@@ -25,6 +25,7 @@ class Code(StrEnum):
     ACCESS_OBSERVED = "access.observed"
     PORTAL_CROSS_USE = "portal.cross_use"
     API_PASSTHROUGH = "api.passthrough"
+    API_CALLER = "api.caller"
     HEADER_STRIPPED = "header.spoof_stripped"
     USER_LINKED = "user.linked"
     USER_UNLINKED = "user.unlinked"
@@ -41,6 +42,52 @@ class Code(StrEnum):
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
     LEDGER_INITIALISED = "ledger.initialised"
+    CHANGE_INTENDED = "change.intended"
+    AUDIT_STARTED = "audit.started"
+    AUDIT_CHECKPOINT = "audit.checkpoint"
+    AUDIT_COUNTED = "audit.counted"
+    AUDIT_GAP = "audit.gap"
+    AUDIT_RETIRED = "audit.retired"
+
+
+HELD = frozenset(
+    {
+        Code.SESSION_CREATED,
+        Code.SESSION_REFRESHED,
+        Code.SESSION_ENDED,
+        Code.SESSIONS_REVOKED,
+        Code.PRODUCT_SESSIONS_ENDED,
+        Code.USER_LINKED,
+        Code.USER_UNLINKED,
+        Code.USER_CREATED,
+        Code.USER_REACTIVATED,
+        Code.USER_UPDATED,
+        Code.GROUP_ADDED,
+        Code.GROUP_REMOVED,
+        Code.ACCOUNT_FAILED,
+        Code.CONFIG_LOADED,
+        Code.LEDGER_INITIALISED,
+        Code.CHANGE_INTENDED,
+    }
+)
+"""Account changes, sessions and administration: what a sink that holds work up never lets go lightly."""
+
+STRANGERS = frozenset(
+    {
+        Code.LOGIN_STARTED,
+        Code.LOGIN_FAILED,
+        Code.ACCESS_DENIED,
+        Code.ACCESS_OBSERVED,
+        Code.API_PASSTHROUGH,
+        Code.HEADER_STRIPPED,
+        Code.LANDING_FAILED,
+    }
+)
+"""What anybody may cause, as often as they like."""
+
+
+Fact = str | int | bool | tuple[str, ...]
+"""A plain JSON value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,4 +116,4 @@ class Event:
     session: str = ""
     before: tuple[str, ...] | None = None
     after: tuple[str, ...] | None = None
-    facts: Mapping[str, str | int | bool | tuple[str, ...]] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)

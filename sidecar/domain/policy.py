@@ -149,16 +149,35 @@ class AccountPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JwtPolicy:
+    """Whose access tokens are taken from programs, in place of a session.
+
+    Attributes:
+        shapes: Provider to the shape of its access tokens (`core.access_tokens.Shape`).
+        audiences: One of them must be in `aud`.
+        provision: Whether such a caller's account is made ready as at a sign-in; else it must be linked and active.
+        addresses: Networks in CIDR notation from which such tokens are taken; empty: from everywhere.
+    """
+
+    shapes: Mapping[str, str]
+    audiences: frozenset[str]
+    provision: bool = False
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiPolicy:
     """Which machine credentials pass through to the product's machine paths (D6).
 
     Attributes:
         public: Machine paths open to everybody, anonymously: application links ask them before they have a credential.
+        jwt: Whose access tokens are taken; None: nobody's.
     """
 
     passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
     paths: PathSet = NO_PATHS
     public: PathSet = NO_PATHS
+    jwt: JwtPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +215,12 @@ class Portal:
 
     Attributes:
         prefixes: Path prefixes below the context path; empty for the default portal.
-        providers: Names; the first is used until a chooser exists.
+        providers: Names; with several of them people choose.
         accepts: Home portals whose sessions are let in (design, section 5, R3).
         require: Demand on everybody who comes in.
         rules: The portal's own rules, in order.
+        usernames: For people of some providers, in place of `username`.
+        domains: Domain of an e-mail address (in ASCII, lower case) to the provider where its people sign in.
         start: Where its visitors begin, below the context path; "" = the product's start page.
         max_body: Most bytes of a request's body; None: as many as the application takes.
     """
@@ -215,8 +236,19 @@ class Portal:
     rules: tuple[Rule, ...]
     username: UsernameMapping
     groups: GroupPolicy
+    usernames: Mapping[str, UsernameMapping] = field(default_factory=dict)
+    domains: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     max_body: int | None = None
+
+    @property
+    def asks_where(self) -> bool:
+        """Whether people choose among providers."""
+        return len(self.providers) > 1
+
+    def names_of(self, provider: str) -> UsernameMapping:
+        """How the usernames of a provider's people are made."""
+        return self.usernames.get(provider, self.username)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,4 +102,5 @@ class Reason(StrEnum):
 
     # We failed.
     STATE_UNAVAILABLE = "state_unavailable"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL = "internal"

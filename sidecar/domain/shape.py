@@ -28,6 +28,7 @@ class GroupReading:
         single: Whether a plain string means one group.
         names: Names in place of ids; a value that is not here keeps its own.
         cut_at: A list of exactly so many may have been cut, and is unknown; 0: no list is.
+        prefix: Put in front of every name, so that names from two providers of one portal never meet.
     """
 
     path: tuple[str, ...] = ("groups",)
@@ -35,6 +36,7 @@ class GroupReading:
     single: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     cut_at: int = 0
+    prefix: str = ""
 
 
 PLAIN = GroupReading()

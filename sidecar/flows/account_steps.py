@@ -14,13 +14,13 @@ from typing import Protocol, assert_never
 from sidecar.core.accounts import NewPin, Plan, Refusal, delicacy
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Account, AccountOrder, Create, Join, Leave, Reactivate, Step, StepResult, Update
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.ledger import OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
-from sidecar.flows.telling import Audit, Clock, Trace
+from sidecar.flows.telling import AuditError, Clock, SureAudit, Trace
 
 _CODES: Mapping[type[Step], Code] = {
     Create: Code.USER_CREATED,
@@ -46,7 +46,7 @@ class AccountMeter(Protocol):
 class Teller:
     """Tells the events of one piece of work, each with who, where and for which request."""
 
-    audit: Audit
+    audit: SureAudit
     order: AccountOrder
     identity: Identity
     trace: Trace
@@ -59,26 +59,46 @@ class Teller:
         reason: Reason = Reason.OK,
         before: tuple[str, ...] | None = None,
         after: tuple[str, ...] | None = None,
-        facts: Mapping[str, str | int | bool | tuple[str, ...]] | None = None,
+        facts: Mapping[str, Fact] | None = None,
     ) -> None:
         """Hand one event to the audit trail."""
-        self.audit.tell(
-            Event(
-                code=code,
-                outcome=outcome,
-                reason=reason,
-                request=self.trace.request,
-                source=self.trace.source,
-                session=self.trace.session,
-                person=self.identity.person,
-                username=self.order.username,
-                application=self.order.application,
-                portal=self.order.portal,
-                provider=self.identity.provider,
-                before=before,
-                after=after,
-                facts=facts or {},
-            )
+        self.audit.tell(self._event(code, outcome, reason, before, after, facts or {}))
+
+    async def intend(self, facts: Mapping[str, Fact]) -> None:
+        """Say what is about to be done, and wait for the trail where the site demands it.
+
+        Raises:
+            AccountError: `audit_unavailable`; it may not be done.
+        """
+        try:
+            await self.audit.sure(self._event(Code.CHANGE_INTENDED, "intended", Reason.OK, None, None, facts))
+        except AuditError as error:
+            raise AccountError(Reason.AUDIT_UNAVAILABLE, str(error)) from error
+
+    def _event(
+        self,
+        code: Code,
+        outcome: str,
+        reason: Reason,
+        before: tuple[str, ...] | None,
+        after: tuple[str, ...] | None,
+        facts: Mapping[str, Fact],
+    ) -> Event:
+        return Event(
+            code=code,
+            outcome=outcome,
+            reason=reason,
+            request=self.trace.request,
+            source=self.trace.source,
+            session=self.trace.session,
+            person=self.identity.person,
+            username=self.order.username,
+            application=self.order.application,
+            portal=self.order.portal,
+            provider=self.identity.provider,
+            before=before,
+            after=after,
+            facts=facts,
         )
 
 
@@ -180,6 +200,7 @@ class Carrying:
 
     async def _run(self, step: Step, pin: NewPin | None) -> None:
         async with self._gate:
+            await self._intend(step, pin)
             try:
                 await self._note_before(step)
                 result = await self._connector.apply(step)
@@ -191,6 +212,16 @@ class Carrying:
             self.results[step] = result
             self._tell_done(step, result)
             await self._note_after(step, result)
+
+    async def _intend(self, step: Step, pin: NewPin | None) -> None:
+        """Nothing was asked of the application yet: only a pin that came with the step is taken back."""
+        try:
+            await self._teller.intend({"step": kind_of(step), **_facts(step)})
+        except AccountError as error:
+            self._tell_failure(step, error)
+            if isinstance(step, Create):
+                await self._take_back(step, pin)
+            raise
 
     async def _note_before(self, step: Step) -> None:
         if isinstance(step, Join):
@@ -250,8 +281,10 @@ async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds)
     """Tie the account to the person.
 
     Raises:
-        AccountError: `pin_conflict`, where another instance was quicker, or the account is linked under another name.
+        AccountError: `pin_conflict`, where another instance was quicker, or the account is linked under another name;
+            `audit_unavailable`.
     """
+    await teller.intend({"step": "link", "account": new.spelling})
     pin = Pin(
         application=teller.order.application,
         username=new.username,
@@ -347,7 +380,7 @@ def _keeps_out(step: Step) -> bool:
             assert_never(step)
 
 
-def _facts(step: Step) -> dict[str, str | int | bool | tuple[str, ...]]:
+def _facts(step: Step) -> dict[str, Fact]:
     match step:
         case Join() | Leave():
             return {"account": step.username, "group": step.group}

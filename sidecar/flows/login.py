@@ -52,8 +52,13 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeGrant:
-    """What is redeemed at the provider's token endpoint. *issuer* is the callback's `iss`, or None (RFC 9207); *silent*
-    says that it confirms a session, and that nobody signed in."""
+    """What is redeemed at the provider's token endpoint.
+
+    Attributes:
+        issuer: The callback's `iss`, or None (RFC 9207).
+        acr: The kinds of sign-in that were asked for.
+        silent: It confirms a session; nobody signed in.
+    """
 
     code: str
     verifier: str
@@ -63,6 +68,7 @@ class CodeGrant:
     issuer: str | None
     now: UnixSeconds
     silent: bool = False
+    acr: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,5 +82,5 @@ def _is_same(entry: Entry, attempt: Attempt, identity: Identity) -> bool:
         session.portal == attempt.portal
         and session.identity.person == identity.person
         and session.identity.provider == identity.provider
-        and session.identity.auth_time == identity.auth_time
+        and (session.identity.auth_time, session.identity.acr) == (identity.auth_time, identity.acr)
     )

@@ -27,7 +27,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.account_steps import AccountMeter, Carrying, Teller, add_pin, carry_out
 from sidecar.flows.accounts import AccountError, Connector, Hook, Ledger
 from sidecar.flows.sessions import StateError
-from sidecar.flows.telling import Audit, Clock, Trace
+from sidecar.flows.telling import Clock, SureAudit, Trace
 
 __all__ = ["AccountMeter", "Accounts", "BoundHook", "Memory", "OnFailure", "Reach"]
 
@@ -121,7 +121,7 @@ class Accounts:
         policy: Callable[[], Policy],
         reach: Mapping[str, Reach],
         ledger: Ledger,
-        audit: Audit,
+        audit: SureAudit,
         clock: Clock,
         meter: AccountMeter,
         memory: Memory = _USUAL,
@@ -296,6 +296,7 @@ class Accounts:
         complete = True
         for bound in hooks:
             try:
+                await teller.intend({"step": "hook", "hook": bound.hook.name})
                 await bound.hook.run(teller.order, teller.identity)
             except AccountError as error:
                 self._meter.step(teller.order.application, "hook", error.reason.value)
@@ -356,7 +357,7 @@ def _rules(policy: Policy, order: AccountOrder, identity: Identity) -> _Rules:
     return _Rules(
         accounts=replace(application.accounts, reserved=application.accounts.reserved | product.reserved_names),
         groups=replace(portal.groups, protected=portal.groups.protected | product.protected_groups),
-        username=portal.username,
+        username=portal.names_of(identity.provider),
         authoritative=provider.authoritative,
     )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from typing import Any
 
 from sidecar.core.ages import ClaimsAge, claims_age
 from sidecar.core.claims import identity_from, is_stranger
@@ -85,8 +86,7 @@ class Recheck:
         key = entry.session.key
         task = self._tasks.get(key)
         if task is None:
-            task = self._tasks[key] = asyncio.create_task(self._work(entry, trace))
-            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+            task = self._begin(key, self._work(entry, trace))
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -102,7 +102,16 @@ class Recheck:
             StateError: it still does not take it.
         """
         for key in list(self._unsaved):
-            _ = await self._save(key)
+            # What a request saves, or has saved meanwhile, is not written twice: an older answer must not come last.
+            if key not in self._unsaved or key in self._tasks:
+                continue
+            task = self._begin(key, self._save(key))
+            _ = await asyncio.shield(task)
+
+    def _begin(self, key: str, work: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+        task = self._tasks[key] = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        return task
 
     async def _work(self, entry: Entry, trace: Trace) -> bool:
         if entry.session.key in self._unsaved and not await self._save(entry.session.key):

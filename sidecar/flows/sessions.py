@@ -26,7 +26,7 @@ from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
 from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
-from sidecar.flows.telling import Audit, Chance, Clock, Trace
+from sidecar.flows.telling import AuditError, Chance, Clock, SureAudit, Trace
 
 __all__ = ["RENEWAL_PAUSE", "Closers", "Entry", "Opening", "SessionStore", "Sessions", "Signer", "StateError"]
 
@@ -51,7 +51,7 @@ class Sessions:
         barrier: Barrier,
         signer: Signer,
         policy: Callable[[], Policy],
-        audit: Audit,
+        audit: SureAudit,
         clock: Clock,
         chance: Chance,
     ) -> None:
@@ -152,8 +152,8 @@ class Sessions:
             entry.closers = replaces.closers
             replaces.successor = entry
         session = entry.session = entry.session.light()
-        self._tell(Code.SESSION_CREATED, session, "", trace)
         try:
+            await self._tell_surely(Code.SESSION_CREATED, session, trace)
             if replaces is not None:
                 _ = await self._end(replaces.session.key, "replaced", trace, closing=not same)
             await self._keep_within_bound(session, limits.per_person, trace)
@@ -341,6 +341,12 @@ class Sessions:
 
     def _tell(self, code: Code, session: Session, cause: str, trace: Trace) -> None:
         self._audit.tell(about(session, code, trace, facts={"cause": cause} if cause else None))
+
+    async def _tell_surely(self, code: Code, session: Session, trace: Trace) -> None:
+        try:
+            await self._audit.sure(about(session, code, trace))
+        except AuditError as error:
+            raise StateError(str(error)) from error
 
     def _owned(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

@@ -328,6 +328,7 @@ class SignIn:
                 issuer=callback.issuer,
                 now=self._clock.now(),
                 silent=attempt.silent,
+                acr=attempt.acr,
             )
         )
 

@@ -18,6 +18,24 @@ class Audit(Protocol):
         ...
 
 
+class AuditError(Exception):
+    """The audit trail does not take what it must have; what was to be told may not be done."""
+
+
+class SureAudit(Audit, Protocol):
+    """An audit trail that work can wait for."""
+
+    async def sure(self, event: Event) -> None:
+        """As `tell`, and back once every sink that may hold work up has the event: in its queue, or on its disk.
+
+        A `change.intended` is written only where somebody waits for it.
+
+        Raises:
+            AuditError: one of them does not take it in time.
+        """
+        ...
+
+
 class Clock(Protocol):
     """The only clock."""
 

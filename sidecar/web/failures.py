@@ -6,7 +6,7 @@ from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
 from sidecar.domain.decision import Deny, Kind
-from sidecar.domain.policy import Application
+from sidecar.domain.policy import Application, Portal
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.landing import LandingError
@@ -89,9 +89,10 @@ def from_error(error: OutsideError, visit: Visit) -> Refusal:
         case LoginError(reason=Reason.SESSION_REVOKED):
             # The provider may remember the very authentication that was revoked.
             again = _again(visit, "Sign in again", back_to=error.back_to, more="&prompt=login")
-            return _refusal(visit, error.reason, (again,))
+            return _refusal(visit, error.reason, (again, _elsewhere(visit, error.back_to)))
         case LoginError():
-            return _refusal(visit, error.reason, (_again(visit, back_to=error.back_to),))
+            actions = (_again(visit, back_to=error.back_to), _elsewhere(visit, error.back_to))
+            return _refusal(visit, error.reason, actions)
         case AccountError():
             return _refusal(visit, error.reason, (_again(visit),) if _passes(error) else ())
         case LandingError():
@@ -166,6 +167,25 @@ def form_targets(visit: Visit) -> tuple[str, ...]:
     return tuple(dict.fromkeys(origin for known in visit.policy.providers.values() for origin in known.origins))
 
 
+def choice(application: Application, portal: Portal, back_to: str) -> Action | None:
+    """Where another of the portal's providers is chosen, on the way to *back_to*; None if there is none."""
+    if not portal.asks_where:
+        return None
+    href = f"{application.context}/.lychgate/choose?to={quote(back_to)}"
+    return Action(label="Sign in with another service", href=href)
+
+
+def _elsewhere(visit: Visit, back_to: str) -> Action | None:
+    """A provider that does not answer keeps nobody from the others."""
+    application = visit.application
+    if application is None or visit.entry is not None or visit.facts.kind is not Kind.NAVIGATION:
+        return None
+    portal = visit.place.portal if visit.place is not None else _portal_of(application, visit.facts.target)
+    target = visit.facts.target if visit.place is not None and visit.facts.method == "GET" else ""
+    start = application.context + (portal.start or application.product.start)
+    return choice(application, portal, back_to or target or start)
+
+
 def _again(visit: Visit, label: str = "Try again", back_to: str = "", more: str = "") -> Action | None:
     """Back to the page that was asked for; for a broken sign-in, to its beginning, on the way to *back_to*."""
     application = visit.application
@@ -198,9 +218,13 @@ def _confirm(visit: Visit) -> Action | None:
 
 def _start(application: Application, target: str) -> str:
     """Where the portal begins to whose provider the callback belongs: customers are not sent to the agents' door."""
+    return _portal_of(application, target).start or application.product.start
+
+
+def _portal_of(application: Application, target: str) -> Portal:
+    """The portal to whose provider a callback belongs, as far as that can be told."""
     provider = target.partition("?")[0].rpartition("/")[2]
-    portal = next((door for door in application.portals if provider in door.providers), application.default_portal)
-    return portal.start or application.product.start
+    return next((door for door in application.portals if provider in door.providers), application.default_portal)
 
 
 def _switch(application: Application, visit: Visit) -> Action:

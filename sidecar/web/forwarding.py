@@ -9,14 +9,18 @@ from aiohttp import web
 
 from sidecar.core.headers import Passage, request_head
 from sidecar.core.passwords import FORM_HEAD, form_has, has_odd_charset
+from sidecar.domain.account import AccountOrder
 from sidecar.domain.decision import Forward, PassThrough, Place
 from sidecar.domain.policy import Mode
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar
+from sidecar.flows.callers import Caller
+from sidecar.flows.known import KnownAccounts
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Fields, Outgoing
-from sidecar.flows.telling import Audit, Clock
+from sidecar.flows.telling import Audit, Clock, Trace
 from sidecar.web.answer import Passing
+from sidecar.web.caller import CallerAnswer
 from sidecar.web.head import websocket_accept
 from sidecar.web.inbound import goes_on
 from sidecar.web.passages import passage_of
@@ -56,11 +60,18 @@ class Forwarding:
     """The way to the applications."""
 
     def __init__(
-        self, applications: Mapping[str, Serving], sessions: Sessions, tunnels: Tunnels, audit: Audit, clock: Clock
+        self,
+        applications: Mapping[str, Serving],
+        sessions: Sessions,
+        tunnels: Tunnels,
+        known: KnownAccounts,
+        audit: Audit,
+        clock: Clock,
     ) -> None:
         self._applications = applications
         self._sessions = sessions
         self._tunnels = tunnels
+        self._known = known
         self._audit = audit
         self._clock = clock
 
@@ -75,10 +86,15 @@ class Forwarding:
         _check_size(visit, decision.place.portal.max_body)
         # Before anything else: a public path would take a password as gladly as any other.
         await self._check_form(visit, decision.place)
+        caller = visit.caller
+        if caller is not None and decision.username is not None and decision.order is not None:
+            return await self._for_caller(visit, caller, decision.order, serving)
         entry = visit.entry if decision.username is not None else None
         if entry is None or decision.order is None:
-            answer = _passing(visit, serving.guarded, cookies=True)
-            return await self._exchange(visit, serving, answer, _passage(visit, serving))
+            # Cookies beside a token are a browser's, and no part of what was judged (D6).
+            cookies = caller is None
+            answer = _passing(visit, serving.guarded, cookies=cookies)
+            return await self._exchange(visit, serving, answer, _passage(visit, serving, cookies=cookies))
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
         if not self._sessions.holds(entry, visit.standing):
@@ -107,6 +123,20 @@ class Forwarding:
             return await self._exchange(visit, serving, answer, passage)
         finally:
             entry.closers.discard(answer.sink.abort)
+
+    async def _for_caller(
+        self, visit: Visit, caller: Caller, order: AccountOrder, serving: Serving
+    ) -> web.StreamResponse:
+        """As the person of an access token: the token stays here, and cookies pass in neither direction."""
+        session, api = caller.session, visit.policy.applications[order.application].api
+        if api.jwt is not None and api.jwt.provision:
+            trace = Trace(request=visit.record.request, source=visit.record.source, session=session.key[:16])
+            username = await serving.accounts.ensure(order, session.identity, trace)
+        else:
+            username = await self._known.look(order, session.identity)
+        fields = await serving.landing.establish(session, username, NODE, self._clock.now())
+        answer = CallerAnswer(visit, caller, serving, username, self._audit)
+        return await self._exchange(visit, serving, answer, _passage(visit, serving, identity=fields, cookies=False))
 
     async def pass_through(self, visit: Visit, decision: PassThrough) -> web.StreamResponse:
         """With the client's own credential, or untouched for a portal that is not in force."""

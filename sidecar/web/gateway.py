@@ -20,6 +20,7 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.domain.standing import Standing
 from sidecar.flows.accounts import AccountError
+from sidecar.flows.callers import Callers
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import LoginError
 from sidecar.flows.recheck import Recheck
@@ -57,6 +58,7 @@ class Gateway:
         replies: Replies,
         teller: Teller,
         recheck: Recheck,
+        callers: Callers,
     ) -> None:
         self._readings = readings
         self._sessions = sessions
@@ -65,6 +67,7 @@ class Gateway:
         self._replies = replies
         self._teller = teller
         self._recheck = recheck
+        self._callers = callers
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request. Never raises but for a client that is gone."""
@@ -162,6 +165,8 @@ class Gateway:
         if entry is not None and entry.standing is not None:
             visit.standing = entry.standing
             visitor = self._visitor(entry, entry.standing, visit.now)
+        if visit.facts.authorization is not None and place.traits.machine and place.portal.mode is not Mode.OFF:
+            visitor = await self._caller(visit, place, visit.facts.authorization)
         trying = place.portal.mode is Mode.OBSERVE and self._own.is_trying(visit, place.application)
         return decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
 
@@ -173,6 +178,19 @@ class Gateway:
             claims=self._recheck.age(entry, now),
             unconfirmed=entry.unconfirmed,
         )
+
+    async def _caller(self, visit: Visit, place: Place, authorization: str) -> Visitor | None:
+        """For whom an access token speaks. What is not accepted is refused by the decision, its cause noted."""
+        if visit.facts.upgrade is not None:
+            return None
+        try:
+            visit.caller = await self._callers.find(place, authorization, visit.record.source)
+        except LoginError as error:
+            if error.reason is not Reason.TOKEN_NOT_ACCEPTED and place.portal.mode is Mode.ENFORCE:
+                raise
+            visit.detail = error.detail
+        caller = visit.caller
+        return Visitor(caller.session, caller.standing, by_token=True) if caller is not None else None
 
     async def _session(self, visit: Visit, place: Place) -> Entry | None:
         """The live session, its claims no older than the site allows."""
@@ -193,7 +211,7 @@ class Gateway:
                 return await self._forwarding.pass_through(visit, decision)
             case StartLogin():
                 record.outcome = "login"
-                return await self._own.start_login(visit, decision)
+                return await self._own.entrance.start(visit, decision)
             case SignOut():
                 record.outcome = "own"
                 return await self._own.confirm_sign_out(visit, decision.place.application)

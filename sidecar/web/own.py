@@ -1,4 +1,4 @@
-"""Our own endpoints below `<context>/.lychgate/`: sign-in, callback, sign-out, whoami, keys, try (D9).
+"""Our own endpoints below `<context>/.lychgate/`: callback, sign-out, whoami, keys, try (D9); sign-in is `entrance`'s.
 
 A dictionary looked up with the exact name; there is no other way to reach a handler.
 """
@@ -17,7 +17,7 @@ from sidecar.core.cookies import find_cookie
 from sidecar.core.redirects import CONFIRMED, safe_return
 from sidecar.core.routing import locate
 from sidecar.core.steps import step_up_for
-from sidecar.domain.decision import Deny, Kind, Own, Place, RequestFacts, StartLogin
+from sidecar.domain.decision import Deny, Kind, Own, Place, RequestFacts
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
@@ -26,7 +26,8 @@ from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
 from sidecar.web.bounce import Bounce, posted_name
 from sidecar.web.doors import Doors
-from sidecar.web.failures import form_targets, from_decision
+from sidecar.web.entrance import Entrance, is_choice
+from sidecar.web.failures import choice, form_targets, from_decision
 from sidecar.web.forms import form_of
 from sidecar.web.pages import Action, WhoAmI
 from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
@@ -34,9 +35,6 @@ from sidecar.web.visit import Serving, Visit
 
 MAX_FORM = 8192
 TRY_LIFE = 8 * 3600
-LONGEST_HINT = 320
-"""Characters of an e-mail address (RFC 5321, section 4.5.3.1)."""
-
 NEXT_LIFE = 600
 """Seconds for which the browser remembers, across a sign-out at the provider, where to go on."""
 Handler = Callable[[Visit, Application, str], Awaitable[web.StreamResponse]]
@@ -56,6 +54,7 @@ class OwnEndpoints:
         doors: Doors,
         bounce: Bounce,
     ) -> None:
+        self.entrance = Entrance(sign_in, signer, replies, self.session_of)
         self._doors = doors
         self._bounce = bounce
         self._sessions = sessions
@@ -65,7 +64,8 @@ class OwnEndpoints:
         self._applications = applications
         self._replies = replies
         self._handlers: Mapping[tuple[str, str], Handler] = {
-            ("GET", "login"): self._login,
+            ("GET", "login"): self.entrance.login,
+            ("GET", "choose"): self.entrance.choose,
             ("GET", "logout"): self._logout_page,
             ("POST", "logout"): self._logout,
             ("GET", "signed-out"): self._signed_out,
@@ -103,29 +103,12 @@ class OwnEndpoints:
         text = flow_cookies(visit.head.cookies, application).get("try")
         return text is not None and self._signer.unsign(f"try/{application.name}", text) == "on"
 
-    async def start_login(self, visit: Visit, order: StartLogin) -> web.StreamResponse:
-        """Send a page to the provider; frames and link previews get a page of ours instead."""
-        application, record = order.place.application, visit.record
-        title = application.product.title
-        if order.preview:
-            return self._replies.page(self._replies.pages.reload(product=title, request_id=record.request), record)
-        if order.framed:
-            page = self._replies.pages.open_window(product=title, href=order.back_to, request_id=record.request)
-            return self._replies.page(page, record)
-        if order.silent and visit.entry is not None:
-            visit.entry.renewal_tried = visit.now
-        departure = await self._sign_in.start(order, flow_cookies(visit.head.cookies, application), visit.trace)
-        response = self._replies.redirect(departure.location, record, status=302)
-        put_cookies(response, application, departure.cookies)
-        return response
-
     async def confirm_sign_out(self, visit: Visit, application: Application) -> web.Response:
         """A GET only asks: no link and no image of another site can sign somebody out (rule 56)."""
         entry = visit.entry or await self.session_of(visit, application)
         pages, record, title = self._replies.pages, visit.record, application.product.title
         if entry is None:
-            start = application.context + application.product.start
-            return self._replies.page(pages.signed_out(product=title, start=start, request_id=record.request), record)
+            return self._signed_out_page(visit, application, application.context + application.product.start)
         standing = entry.standing
         known = visit.policy.providers.get(entry.session.identity.provider)
         page = pages.confirm_sign_out(
@@ -144,28 +127,6 @@ class OwnEndpoints:
         )
         return self._replies.page(page, record)
 
-    async def _login(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
-        """Begin again, at the portal of the page that was wanted."""
-        given = parse_qs(query) if len(query) <= 4096 else {}
-        wanted = given.get("to", [None])[0]
-        back_to = safe_return(wanted, application)
-        facts = RequestFacts(method="GET", host=visit.facts.host, target=back_to, kind=Kind.NAVIGATION)
-        place = locate(facts, visit.policy)
-        if not isinstance(place, Place):
-            return self._refuse(visit, 404, Reason.NO_PORTAL)
-        if await self.session_of(visit, application) is not None:
-            return self._replies.redirect(application.origin + back_to, visit.record)
-        order = StartLogin(
-            place=place,
-            portal=place.portal,
-            provider=place.portal.providers[0],
-            back_to=back_to,
-            rule="own/login",
-            prompt="login" if given.get("prompt") == ["login"] else None,
-            login_hint=_hint(given.get("login_hint", [""])[0]),
-        )
-        return await self.start_login(visit, order)
-
     async def _confirm(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
         """Sign in as the rule asks that refused what another window sent; then say so."""
         given = parse_qs(query) if len(query) <= 8192 else {}
@@ -181,7 +142,7 @@ class OwnEndpoints:
         order = step_up_for(place, method, entry.session, CONFIRMED)
         if order is None:
             return self._replies.redirect(application.origin + application.context + CONFIRMED, visit.record)
-        return await self.start_login(visit, order)
+        return await self.entrance.start(visit, order)
 
     async def _confirmed(self, visit: Visit, application: Application, query: str) -> web.Response:
         page = self._replies.pages.confirmed(product=application.product.title, request_id=visit.record.request)
@@ -205,6 +166,9 @@ class OwnEndpoints:
             self._bounce.forget(response, application, provider, posted)
         if arrival.session_cookie is not None:
             put_session(response, application, arrival.session_cookie)
+            portal = application.portal(arrival.portal)
+            choice = self.entrance.remember(application, portal, provider) if portal is not None else None
+            put_cookies(response, application, [choice] if choice is not None else [])
         return response
 
     async def _post(self, visit: Visit, application: Application, provider: str) -> web.Response:
@@ -240,7 +204,9 @@ class OwnEndpoints:
             location = application.origin + onward
         response = self._replies.redirect(location or signed_out_url(application), visit.record)
         put_session(response, application, None)
-        taken_back = [CookieChange(name, None) for name in flow_cookies(visit.head.cookies, application)]
+        # Who wants to be somebody else chooses anew; everybody else finds the service that was chosen before.
+        flows = flow_cookies(visit.head.cookies, application)
+        taken_back = [CookieChange(name, None) for name in flows if "to" in form or not is_choice(name)]
         # A provider sends everybody back to one registered address: where to go on waits in the browser meanwhile.
         text = base64.urlsafe_b64encode(onward.encode()).decode()
         value = self._signer.sign(_next(application, farewell.state), text)
@@ -253,8 +219,14 @@ class OwnEndpoints:
         cookie = flow_cookies(visit.head.cookies, application).get("next", "")
         signed = self._signer.unsign(_next(application, states[0]), cookie) if len(states) == 1 else None
         start = safe_return(base64.urlsafe_b64decode(signed).decode() if signed else None, application)
+        return self._signed_out_page(visit, application, start)
+
+    def _signed_out_page(self, visit: Visit, application: Application, start: str) -> web.Response:
+        facts = RequestFacts(method="GET", host=visit.facts.host, target=start, kind=Kind.NAVIGATION)
+        place = locate(facts, visit.policy)
+        elsewhere = choice(application, place.portal, start) if isinstance(place, Place) else None
         page = self._replies.pages.signed_out(
-            product=application.product.title, start=start, request_id=visit.record.request
+            product=application.product.title, start=start, request_id=visit.record.request, elsewhere=elsewhere
         )
         return self._replies.page(page, visit.record)
 
@@ -299,11 +271,6 @@ class OwnEndpoints:
     def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.Response:
         visit.record.outcome = "denied"
         return self._replies.refuse(from_decision(Deny(status=status, reason=reason), visit), visit.record)
-
-
-def _hint(text: str) -> str | None:
-    """Whom the provider should expect, if that is something that one can expect."""
-    return text if 0 < len(text) <= LONGEST_HINT and text.isprintable() else None
 
 
 def _next(application: Application, state: str) -> str:

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -133,11 +134,12 @@ class Pages:
             form_targets=form_targets,
         )
 
-    def signed_out(self, *, product: str, start: str, request_id: str) -> Page:
+    def signed_out(self, *, product: str, start: str, request_id: str, elsewhere: Action | None = None) -> Page:
         """Says that it is done, and stays: a redirect would sign the person in again at once.
 
         Args:
             start: Where somebody signs in again.
+            elsewhere: Where another sign-in service is chosen.
         """
         return self._message(
             200,
@@ -146,7 +148,54 @@ class Pages:
             "If others use this computer, close all windows of the browser now.",
             product=product,
             request_id=request_id,
-            actions=(Action(label="Sign in again", href=start),),
+            actions=(Action(label="Sign in again", href=start), *((elsewhere,) if elsewhere is not None else ())),
+        )
+
+    def choose(
+        self,
+        *,
+        product: str,
+        services: tuple[Action, ...],
+        action: str,
+        onward: Mapping[str, str],
+        address: str,
+        request_id: str,
+    ) -> Page:
+        """The sign-in services of a portal, to choose one.
+
+        Args:
+            services: One link each; the one that was used last is primary.
+            action: Where an e-mail address is sent that finds the service; "" if none can.
+            onward: Goes there with it.
+            address: What was sent there before, and found none.
+        """
+        missed = ("No sign-in service is set for that address. Choose one here, or look at the address again.",)
+        last = any(service.primary for service in services)
+        return self._message(
+            200,
+            "Sign in to {product}",
+            *(missed if address else ("Where do you have your account?",)),
+            *(("The one that you used last stands out.",) if last else ()),
+            product=product,
+            request_id=request_id,
+            actions=services,
+            template="choose.html",
+            action=action,
+            onward=onward,
+            address=address,
+        )
+
+    def onward(self, *, service: str, href: str, request_id: str) -> Page:
+        """Leads on by itself to a sign-in service: behind a form no redirect may leave this site."""
+        return self._message(
+            200,
+            "Sign in with {product}",
+            "You are taken to the page where you sign in.",
+            product=service,
+            request_id=request_id,
+            actions=(Action(label="Continue", href=href, primary=True),),
+            refresh=0,
+            onward_to=href,
         )
 
     def confirmed(self, *, product: str, request_id: str) -> Page:
@@ -248,9 +297,12 @@ class Pages:
         retry_after: int | None = None,
         form_targets: tuple[str, ...] = (),
         framed: bool = False,
+        template: str = "message.html",
+        onward_to: str = "",
+        **words: Any,
     ) -> Page:
         return self._page(
-            "message.html",
+            template,
             status,
             heading=filled(heading, product),
             paragraphs=[filled(paragraph, product) for paragraph in paragraphs],
@@ -264,6 +316,8 @@ class Pages:
             retry_after=retry_after,
             form_targets=form_targets,
             framed=framed,
+            onward_to=onward_to,
+            **words,
         )
 
     def _page(
@@ -278,11 +332,19 @@ class Pages:
         retry_after: int | None = None,
         form_targets: tuple[str, ...] = (),
         framed: bool = False,
+        onward_to: str = "",
         **words: object,
     ) -> Page:
         nonce = self._nonce()
         html = self._templates[template].render(
-            words, nonce=nonce, code=code, portal=portal, actions=actions, refresh=refresh, retry_after=retry_after
+            words,
+            nonce=nonce,
+            code=code,
+            portal=portal,
+            actions=actions,
+            refresh=refresh,
+            retry_after=retry_after,
+            onward_to=onward_to,
         )
         headers = page_headers(
             nonce,

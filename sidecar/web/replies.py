@@ -68,7 +68,9 @@ class Replies:
         if refusal.status == 401:
             realm = application.name if application is not None else "lychgate"
             # A challenge is mandatory (RFC 9110, section 15.5.2); `Basic` would open the browser's password box.
-            response.headers["WWW-Authenticate"] = f'Bearer realm="{realm}"'
+            # RFC 6750, section 3.1: a client library renews its token upon this word.
+            error = ', error="invalid_token"' if refusal.reason is Reason.TOKEN_NOT_ACCEPTED else ""
+            response.headers["WWW-Authenticate"] = f'Bearer realm="{realm}"{error}'
         return response
 
     def page(self, page: Page, record: RequestRecord) -> web.Response:

@@ -96,6 +96,7 @@ class Teller:
         elif isinstance(decision, PassThrough) and not decision.transparent:
             self._passed(visit, decision)
         elif isinstance(decision, Forward) and decision.username is not None:
+            self._called(visit, decision)
             self._crossed(visit)
 
     def ended(self, record: RequestRecord) -> None:
@@ -106,13 +107,22 @@ class Teller:
         if self._is_new(code, visit, deny.reason, deny.rule):
             # Whoever opens a log-in page with a live session has met D14's circle: that is a failed landing.
             told = Code.LANDING_FAILED if deny.reason is Reason.LANDING_FAILED else code
-            self._tell(visit, told, "failure", deny.reason, deny.rule, {"path": _path(visit)})
+            facts: dict[str, str | int | bool | tuple[str, ...]] = {"path": _path(visit)}
+            if visit.detail:
+                facts["detail"] = visit.detail
+            self._tell(visit, told, "failure", deny.reason, deny.rule, facts)
 
     def _passed(self, visit: Visit, decision: PassThrough) -> None:
         """Machines call all day: told once a minute for each client and kind of credential."""
         if self._is_new(Code.API_PASSTHROUGH, visit, decision.credential, visit.record.portal):
             facts: dict[str, str | int | bool | tuple[str, ...]] = {"credential": decision.credential}
             self._tell(visit, Code.API_PASSTHROUGH, "success", Reason.OK, decision.rule, facts)
+
+    def _called(self, visit: Visit, decision: Forward) -> None:
+        """Told once a minute for each client and token."""
+        caller = visit.caller
+        if caller is not None and self._is_new(Code.API_CALLER, visit, caller.session.key, visit.record.portal):
+            self._tell(visit, Code.API_CALLER, "success", Reason.OK, decision.rule, {})
 
     def _crossed(self, visit: Visit) -> None:
         entry, place = visit.entry, visit.place
@@ -143,8 +153,9 @@ class Teller:
         rule: str,
         facts: dict[str, str | int | bool | tuple[str, ...]],
     ) -> None:
-        entry = visit.entry
-        standing = entry.standing if entry is not None else None
+        entry, caller = visit.entry, visit.caller
+        known = entry.session if entry is not None else caller.session if caller is not None else None
+        standing = entry.standing if entry is not None else caller.standing if caller is not None else None
         self._audit.tell(
             Event(
                 code=code,
@@ -152,13 +163,13 @@ class Teller:
                 reason=reason,
                 request=visit.record.request,
                 source=visit.record.source,
-                person=entry.session.identity.person if entry is not None else None,
+                person=known.identity.person if known is not None else None,
                 username=(standing.username or "") if standing is not None else "",
                 application=visit.record.application,
                 portal=visit.record.portal,
-                provider=entry.session.identity.provider if entry is not None else "",
+                provider=known.identity.provider if known is not None else "",
                 rule=rule,
-                session=entry.session.key[:16] if entry is not None else "",
+                session=known.key[:16] if known is not None else "",
                 facts=facts,
             )
         )

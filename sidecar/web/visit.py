@@ -12,6 +12,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.record import RequestRecord
 from sidecar.domain.standing import Standing
+from sidecar.flows.callers import Caller
 from sidecar.flows.landing import Landing
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
@@ -32,6 +33,8 @@ class Visit:
         standing: That of the session, as the decision found it.
         first: The part of a form that was read ahead.
         form_seen: Whether it was.
+        caller: For whom a verified access token speaks.
+        detail: Why a token was not accepted; for the audit trail, never for the client.
     """
 
     request: web.BaseRequest
@@ -47,6 +50,8 @@ class Visit:
     standing: Standing | None = None
     first: bytes = b""
     form_seen: bool = False
+    caller: Caller | None = None
+    detail: str = ""
 
     @property
     def trace(self) -> Trace:

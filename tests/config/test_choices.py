@@ -29,26 +29,87 @@ def test_different_labels_are_fine(errors: Errors) -> None:
     assert not any("label" in fault.wrong for fault in errors(CUSTOMERS, labelled("Customers"), BOTH))
 
 
+ASKS: dict[str, tuple[tuple[Edit, ...], str]] = {
+    "the portal's condition": ((BOTH, (MANY, f"{MANY}    require: {{any_group: staff}}\n")), "portals.agents.require"),
+    "a ban": ((BOTH, (MANY, f"{MANY}    require: {{no_group: staff}}\n")), "portals.agents.require"),
+    "a rule's condition": (
+        (BOTH, (MANY, f"{MANY}    rules:\n      - {{paths: /x, require: {{all_groups: staff}}}}\n")),
+        "portals.agents.rules[0].require",
+    ),
+    "group lines": ((BOTH, LINES), "portals.agents.provider"),
+}
+
+
+def prefixed(okta: str, customers: str) -> tuple[Edit, ...]:
+    """Group prefixes of the two providers."""
+    return (
+        ("preset: okta\n", f"preset: okta\n    group_prefix: '{okta}'\n"),
+        ("{preset: auth0,", f"{{preset: auth0, group_prefix: '{customers}',"),
+    )
+
+
+@pytest.mark.parametrize(("edits", "path"), ASKS.values(), ids=ASKS)
+def test_no_provider_speaks_for_another(errors: Errors, edits: tuple[Edit, ...], path: str) -> None:
+    assert path in {fault.path for fault in errors(CUSTOMERS, *edits) if "name alike" in fault.wrong}
+
+
 @pytest.mark.parametrize(
-    ("edits", "path"),
+    ("okta", "customers", "fine"),
     [
-        ((BOTH, (MANY, f"{MANY}    require: {{any_group: staff}}\n")), "portals.agents.require"),
-        (
-            (BOTH, (MANY, f"{MANY}    rules:\n      - {{paths: /x, require: {{any_group: staff}}}}\n")),
-            "portals.agents.rules[0].require",
-        ),
-        ((BOTH, LINES), "portals.agents.provider"),
+        ("", "", False),
+        ("", "p:", True),  # Okta is authoritative in this file: whom it names is believed
+        ("s:", "", False),
+        ("s:", "p:", True),
+        ("p:", "p:", False),
+        ("p", "p:", False),
+        ("p:x", "p:", False),
     ],
-    ids=["the portal's condition", "a rule's condition", "group lines"],
 )
-def test_names_that_any_provider_can_send_are_told(
-    loading: Callable[..., Loaded], edits: tuple[Edit, ...], path: str
-) -> None:
-    assert path in {fault.path for fault in told(loading, CUSTOMERS, *edits) if "alike" in fault.wrong}
+def test_prefixes_keep_names_apart(errors: Errors, okta: str, customers: str, fine: bool) -> None:
+    faults = errors(CUSTOMERS, *prefixed(okta, customers), *ASKS["the portal's condition"][0])
+    assert fine == (not [fault for fault in faults if "name alike" in fault.wrong])
+
+
+def test_claims_that_any_provider_can_send_are_told(loading: Callable[..., Loaded]) -> None:
+    edits = (BOTH, (MANY, f"{MANY}    require: {{claims: {{department: IT}}}}\n"))
+    found = {fault.path for fault in told(loading, CUSTOMERS, *edits) if "send alike" in fault.wrong}
+    assert {"portals.agents.require.claims"} == found
 
 
 def test_one_provider_speaks_for_itself(loading: Callable[..., Loaded]) -> None:
     assert not [fault for fault in told(loading, LINES) if "alike" in fault.wrong]
+
+
+def test_a_domain_leads_to_one_provider(errors: Errors) -> None:
+    domains = (
+        ("preset: okta\n", "preset: okta\n    domains: [example.com, example.org]\n"),
+        ("{preset: auth0,", "{preset: auth0, domains: [EXAMPLE.org],"),
+    )
+    faults = [fault.wrong for fault in errors(CUSTOMERS, *domains, BOTH) if "both have the domain" in fault.wrong]
+    assert ["okta and customers both have the domain example.org: nobody could be sent to the right one"] == faults
+
+
+@pytest.mark.parametrize("domain", ["'@example.com'", "ada@example.com", "com", "'*.example.com'", "example.com."])
+def test_what_is_no_domain_is_told(errors: Errors, domain: str) -> None:
+    edit = ("preset: okta\n", f"preset: okta\n    domains: [{domain}]\n")
+    assert any("no domain of e-mail addresses" in fault.wrong for fault in errors(edit))
+
+
+@pytest.mark.parametrize(
+    ("edits", "wrong"),
+    [
+        ((("    provider: okta\n", "    provider: okta\n    usernames: {other: {prefix: x-}}\n"),), "is for nobody"),
+        ((("preset: okta\n", "preset: okta\n    group_prefix: 'a b'\n"),), "no prefix for groups"),
+        ((BOTH,), "may meet"),
+    ],
+)
+def test_what_makes_no_sense_is_told(errors: Errors, edits: tuple[Edit, ...], wrong: str) -> None:
+    assert any(wrong in fault.wrong for fault in errors(CUSTOMERS, *edits))
+
+
+def test_usernames_of_one_provider_settle_it(errors: Errors) -> None:
+    edit = (MANY, f"{MANY}    usernames: {{customers: {{prefix: x-}}}}\n")
+    assert not [fault for fault in errors(CUSTOMERS, BOTH, edit) if "may meet" in fault.wrong]
 
 
 def told(loading: Callable[..., Loaded], *edits: Edit) -> list[Fault]:

@@ -9,6 +9,7 @@ import pytest
 from sidecar.adapters.oidc.config import ProviderConfig, SignOutWay
 from sidecar.config.load import Loaded
 from sidecar.config.outside import provider_config
+from tests.config.test_checks import CUSTOMERS
 
 TENANT = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 BASE = "https://login.microsoftonline.com"
@@ -65,3 +66,18 @@ def test_groups_and_claims_are_read_alike_everywhere(loading: Load) -> None:
     made = provider_config("okta", loaded.config.providers["okta"], loaded.policy)
     assert (known.groups, known.claims) == (made.groups, made.claims)
     assert ("common_name", True, {"a": "b"}) == (known.groups.format, known.groups.single, known.groups.names)
+
+
+def test_userinfo_is_asked_for_what_the_providers_own_people_need(loading: Load) -> None:
+    """Names of one provider's people are made from another claim: nobody else's token has to hold it."""
+    loaded = loading(
+        CUSTOMERS,
+        (
+            "    provider: okta\n",
+            "    provider: [okta, customers]\n    usernames: {customers: {from: nick, prefix: c-}}\n",
+        ),
+        ("{preset: auth0,", "{preset: auth0, group_prefix: 'c:',"),
+    )
+    providers = loaded.config.providers
+    needed = {name: provider_config(name, providers[name], loaded.policy).needed for name in providers}
+    assert ("nick" in needed["customers"], "nick" in needed["okta"]) == (True, False)

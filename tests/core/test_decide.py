@@ -45,6 +45,7 @@ OUR_JWT = "Bearer e30.eyJpc3MiOiJodHRwczovL2V4YW1wbGUub2t0YS5jb20ifQ.c2ln"
 # {"iss":"https://jira.example.com/.lychgate"}
 OUR_PROOF = "Bearer e30.eyJpc3MiOiJodHRwczovL2ppcmEuZXhhbXBsZS5jb20vLmx5Y2hnYXRlIn0.c2ln"
 HOME = "signs in at agents with okta"
+CHOICE = "signs in at support with a provider of choice"
 
 
 def case(who: Session | None, request: RequestFacts, expected: str, name: str) -> object:
@@ -61,7 +62,7 @@ def case(who: Session | None, request: RequestFacts, expected: str, name: str) -
         case(None, call("/browse/A-1"), "401 no_session", "a stranger's call is told 401"),
         case(None, replace(get("/secure/x"), method="POST"), "401 no_session", "a stranger's form is told 401"),
         case(None, replace(get("/secure/x"), method="HEAD"), "401 no_session", "a stranger's HEAD is told 401"),
-        case(None, get("/servicedesk/customer/portals"), "signs in at support with auth0", "customers at theirs"),
+        case(None, get("/servicedesk/customer/portals"), CHOICE, "customers choose where they sign in"),
         case(None, get("/rest/servicedeskapi/x"), HOME, "shared paths sign in at the default portal"),
         case(None, get("/images/x.png"), "anonymous", "static files are for everybody"),
         case(None, call("/s/1/_/images/x.png", "HEAD"), "anonymous", "through the internal forward too"),

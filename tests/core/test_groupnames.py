@@ -71,3 +71,11 @@ def test_a_list_of_the_length_at_which_it_is_cut_is_unknown() -> None:
     assert groups_from({"groups": ("a", "b", "c")}, reading) is None
     assert ("a", "b", "c", "d") == groups_from({"groups": ("a", "b", "c", "d")}, reading)
     assert () == groups_from({"groups": ()}, GroupReading(cut_at=0))
+
+
+def test_a_prefix_stands_before_every_name() -> None:
+    """After names were put in place of ids, so that no id and no name can spell another provider's group."""
+    reading = GroupReading(prefix="partner:", names={"id-1": "jira"})
+    assert ("partner:jira", "partner:staff") == groups_from({"groups": ("staff", "id-1")}, reading)
+    assert () == groups_from({"groups": ()}, reading)
+    assert groups_from({}, reading) is None

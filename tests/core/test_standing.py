@@ -172,3 +172,19 @@ def test_a_session_of_a_tenant_that_is_no_longer_let_in_stands_nowhere() -> None
     assert standing_of(who, under(two)) is None
     assert standing_of(who, under()) is None
     assert standing_of(who, JIRA.policy) is None
+
+
+def test_each_provider_has_its_own_way_to_names() -> None:
+    """One portal, two providers: a name that both give out means two accounts."""
+    policy = JIRA.policy
+    jira = policy.applications["jira"]
+    own = {"auth0": UsernameMapping(claims=("nickname",), prefix="x-")}
+    agents = replace(jira.default_portal, providers=("okta", "auth0"), usernames=own)
+    jira = replace(jira, portals=(agents, *jira.portals[1:]))
+    policy = replace(policy, applications={"jira": jira})
+    standings = [
+        standing_of(session("agents", (), provider=provider, claims={"nickname": "ada"}), policy)
+        for provider in ("okta", "auth0")
+    ]
+    assert ["ada", "x-ada"] == [standing.username for standing in standings if standing is not None]
+    assert {"nickname", "preferred_username"} <= needed_claims(jira)

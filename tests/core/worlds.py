@@ -252,6 +252,8 @@ def told(decision: Decision) -> str:
             return f"passes {credential}"
         case StartLogin(silent=True, portal=portal, provider=provider):
             return f"renews at {portal.name} with {provider}"
+        case StartLogin(portal=portal, provider=""):
+            return f"signs in at {portal.name} with a provider of choice"
         case StartLogin(max_age=None, acr=(), portal=portal, provider=provider):
             return f"signs in at {portal.name} with {provider}"
         case StartLogin(max_age=age, acr=acr, portal=portal, provider=provider):

@@ -265,8 +265,14 @@ class Ground:
             path.write_text(value, encoding="ascii")
         return f"file://{path}"
 
-    def write(self, providers: Mapping[str, Any], portals: Mapping[str, Any], **accounts: Any) -> Loaded:
-        """Write the configuration (YAML holds JSON) and load it."""
+    def write(
+        self,
+        providers: Mapping[str, Any],
+        portals: Mapping[str, Any],
+        application: Mapping[str, Any] | None = None,
+        **accounts: Any,
+    ) -> Loaded:
+        """Write the configuration (YAML holds JSON) and load it; *application* and *accounts* change keys of it."""
         content = {
             "version": 1,
             "listen": {"public": f"127.0.0.1:{self.port}", "operations": "127.0.0.1:0"},
@@ -292,6 +298,7 @@ class Ground:
                                            {"from": "okta-project-(.+)", "to": "jira-project-$1"}]},
                         **accounts,
                     },
+                    **(application or {}),
                 }
             },
             "portals": portals,

@@ -19,8 +19,9 @@ from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.oidc.http import Outbound
 from sidecar.adapters.oidc.remembered import RENEW_AFTER, RETRY_PAUSE, STALE_AFTER
 from sidecar.commands import initialise_ledger
+from sidecar.core.ages import GRACE
 from sidecar.domain.identity import UnixSeconds
-from sidecar.flows.recheck import GRACE, PAUSE
+from sidecar.flows.recheck import PAUSE
 from tests.e2e import rigs
 from tests.e2e.conftest import require
 from tests.e2e.fault_proxy import Ailment, Endpoint, FaultProxy, fault_proxy

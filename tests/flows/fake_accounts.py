@@ -40,7 +40,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, PinConflictError
 from sidecar.flows.provisioning import Accounts, BoundHook, Memory, Reach
 from sidecar.flows.sessions import StateError
-from sidecar.flows.telling import Trace
+from sidecar.flows.telling import AuditError, Trace
 from sidecar.products.jira import JIRA
 
 TRACE = Trace(request="r-1", source="192.0.2.7", session="s-1")
@@ -208,9 +208,18 @@ class Listener:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.intended: list[Event] = []
+        self.refusing = False
+        self.refused = ""
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
+
+    async def sure(self, event: Event) -> None:
+        """Notes intentions apart; while `refusing` it takes none, and never one of the step `refused`."""
+        self.intended.append(event)
+        if self.refusing or event.facts["step"] == self.refused:
+            raise AuditError("full")
 
     def codes(self) -> list[str]:
         return [event.code.value for event in self.events]

@@ -69,6 +69,11 @@ class ListAudit:
     def tell(self, event: Event) -> None:
         self.events.append(event)
 
+    async def sure(self, event: Event) -> None:
+        """Nothing here holds work up, so no intention is written."""
+        if event.code is not Code.CHANGE_INTENDED:
+            self.tell(event)
+
     def of(self, code: Code) -> list[Event]:
         return [event for event in self.events if event.code is code]
 

@@ -182,6 +182,25 @@ async def test_what_was_not_saved_of_a_session_that_ended_is_forgotten() -> None
     assert ({}, {}) == (world.gate.store.kept, world.recheck._unsaved)
 
 
+async def test_what_a_request_saved_meanwhile_does_not_stop_the_minutely_work() -> None:
+    world = World()
+    entries = [await world.person(), await world.person()]
+    for entry in entries:
+        world.provider.good = "rt-0"
+        world.gate.store.broken.add("replace")
+        with pytest.raises(StateError):
+            await world.recheck.confirm(entry, TRACE)
+        world.gate.store.broken.clear()
+    saving = world.gate.store.hold("replace")
+    minutely = asyncio.create_task(world.recheck.retry())
+    await world.gate.settle()
+    await world.gate.sessions.end(entries[1].session.key, "user")
+    assert not await world.recheck.confirm(entries[1], TRACE)
+    saving.set()
+    await minutely
+    assert {} == world.recheck._unsaved
+
+
 async def test_a_logout_during_a_refresh_leaves_the_session_dead() -> None:
     world = World()
     entry = await world.person()

@@ -25,7 +25,8 @@ class Site:
         accounts, agents, support, jira: Keys to change in the configuration of accounts, portals and application.
         upstream: Address of another application than the stand-in; accounts are then left alone.
         sign_out: Whether a sign-out goes on to the provider.
-        staff: Keys to change in the configuration of the agents' provider.
+        staff, buyers: Keys to change in the configuration of the agents' and of the customers' provider.
+        audit: Where audit events go.
         clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
     """
 
@@ -42,6 +43,8 @@ class Site:
     upstream: str = ""
     sign_out: bool = False
     staff: Mapping[str, Any] = field(default_factory=dict)
+    buyers: Mapping[str, Any] = field(default_factory=dict)
+    audit: Mapping[str, Any] = field(default_factory=lambda: {"stdout": "json"})
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -67,10 +70,10 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         "state": f"file://{folder}/state",
         "trusted_proxies": list(site.trusted),
         "cookie_keys": [f"file://{folder}/cookie-key"],
-        "audit": {"stdout": "json"},
+        "audit": dict(site.audit),
         "providers": {
             "staff": {"preset": "okta", "issuer": issuers[0], "usernames": "authoritative", **at, **site.staff},
-            "customers": {"issuer": issuers[1], **at},
+            "customers": {"issuer": issuers[1], **at, **site.buyers},
         },
         "applications": {
             "jira": {

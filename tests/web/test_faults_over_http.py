@@ -174,9 +174,10 @@ async def test_a_full_disk_under_the_audit_trail_stops_nobody(worlds: Worlds) ->
     assert 200 == (await world.page("/browse/KEY-1", cookie)).status
     assert 403 == (await world.ask("GET", "/forbidden/x", cookie)).status
     assert ["/browse/KEY-1"] == [call.target for call in world.arrived]
-    # What was lost is counted, so that somebody hears of it.
-    lost = re.search(rb'lychgate_audit_lost\{sink="all"\} ([0-9.]+)', world.gate.metrics.render()[1])
-    assert lost is not None and full.tried == float(lost[1]) > 0
+    # Somebody hears of it, and what was told waits for room.
+    shown = world.gate.metrics.render()[1].decode()
+    assert full.tried > 0 and 'lychgate_audit_failing{sink="stdout"} 1.0' in shown
+    assert int(re.findall(r'lychgate_audit_queue\{sink="stdout"\} ([0-9]+)', shown)[0]) > 0
 
 
 @pytest.mark.parametrize(

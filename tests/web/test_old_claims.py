@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sidecar.core.ages import GRACE
+from sidecar.demo.cast import MOON
 from sidecar.demo.provider.faults import Fault
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
@@ -62,7 +63,7 @@ async def test_without_a_refresh_token_the_next_page_asks_the_provider_silently(
         key = day.key
         assert 200 == await day.call()
         status, place, _ = await browser.go(world.url + PAGE)
-        assert (302, ["none"]) == (status, query_of(place)["prompt"])
+        assert (302, ["none"], ["ada"]) == (status, query_of(place)["prompt"], query_of(place)["login_hint"])
         status, then, _ = await browser.choose(place, "ada")
         assert (200, world.url + PAGE, False) == (status, then, key == day.key)
         # The group that was taken away is gone.
@@ -161,7 +162,11 @@ async def test_a_form_that_meets_such_a_rule_is_told_where_to_confirm(worlds: Wo
         )
         address = json.loads(text)["next"]
         status, place, _ = await browser.go(world.origin + address)
-        assert (302, ["urn:demo:mfa"]) == (status, query_of(place)["acr_values"])
+        assert (302, ["urn:demo:mfa"], ["ada"]) == (
+            status,
+            query_of(place)["acr_values"],
+            query_of(place)["login_hint"],
+        )
         status, then, text = await browser.choose(place, "ada")
         assert (200, world.url + "/.lychgate/confirmed", True) == (status, then, "send the form again" in text)
         status, _, _ = await browser.go(world.url + "/secure/X.jspa", "POST", data="c=3", headers=FORM)
@@ -188,3 +193,39 @@ async def test_nothing_is_forgiven_where_a_rule_asks_for_a_fresh_sign_in(worlds:
         provider.fault = None
         day.clock.passed += 30
         assert 200 == await day.page(ADMIN)
+
+
+async def test_a_websocket_under_such_a_rule_ends_when_its_claims_wait_to_be_confirmed(worlds: Worlds) -> None:
+    rules = {"agents": {"rules": [{"paths": ["/rest/live/**"], "fresh": "8h"}]}}
+    async with a_day(worlds, **rules, **WITHOUT) as day, _open(day.world, day.browser.cookie) as wire:
+        day.clock.passed = RECHECK - 1
+        await day.world.gate.gateway.review()
+        wire.send(_frame(TEXT, b"still here"))
+        assert (TEXT, b"still here") == await _read(wire)
+        day.clock.passed = RECHECK
+        await day.world.gate.gateway.review()
+        assert CLOSE == (await _read(wire))[0]
+
+
+async def test_a_group_that_is_taken_away_there_is_taken_away_in_jira(worlds: Worlds) -> None:
+    groups = {"map": [{"from": "okta-project-moon", "to": MOON}]}
+    async with a_day(worlds, "nina", accounts={"groups": groups}) as day:
+        nina = day.world.jira.state.find("nina")
+        assert nina is not None and MOON in nina.groups
+        day.world.staff.provider.change_claims("nina", groups=["okta-jira-users"])
+        day.clock.passed = RECHECK - 1
+        assert (200, True) == (await day.page(), MOON in nina.groups)
+        day.clock.passed = RECHECK
+        assert (200, False) == (await day.page(), MOON in nina.groups)
+        assert ["group.removed"] == [event["code"] for event in day.world.told("group.removed")]
+
+
+async def test_groups_that_a_refresh_no_longer_tells_refuse_and_take_nothing_away(worlds: Worlds) -> None:
+    groups = {"map": [{"from": "okta-project-moon", "to": MOON}]}
+    async with a_day(worlds, "nina", accounts={"groups": groups}) as day:
+        nina = day.world.jira.state.find("nina")
+        assert nina is not None and MOON in nina.groups
+        day.world.staff.provider.fault = Fault.GROUPS_MISSING
+        day.clock.passed = RECHECK
+        status, _, text = await day.browser.go(day.world.url + PAGE)
+        assert (403, True, True) == (status, "groups_unknown" in text, MOON in nina.groups)

@@ -30,7 +30,8 @@ def _refused(answer: Answer, status: int, reason: str) -> None:
     assert (answer.header("Content-Type") or "").startswith("application/json")
     assert "no-store" in (answer.header("Cache-Control") or "")
     challenge = answer.header("WWW-Authenticate")
-    assert (challenge is None) if status != 401 else (challenge == 'Bearer realm="jira"')
+    error = ', error="invalid_token"' if reason == "token_not_accepted" else ""
+    assert (challenge is None) if status != 401 else (challenge == f'Bearer realm="jira"{error}')
     assert answer.header("X-Request-Id") == answer.json["request_id"]
 
 

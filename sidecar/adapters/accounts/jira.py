@@ -74,8 +74,12 @@ class JiraConnector:
                 assert_never(step)
 
     async def end_sessions(self, username: str) -> None:
-        """End all of Jira's own sessions of an account. See `flows.product_sessions.EndsSessions`."""
+        """End all of Jira's own sessions of an account, in every browser. See `flows.product_sessions.EndsSessions`."""
+        if not username.strip("."):
+            # It would lead to another path than the one that is meant.
+            raise AccountError(Reason.ACCOUNT_STEP_FAILED, "a username of dots has no address", retry=False)
         answer = await self._call("DELETE", f"/user/session/{quote(username, safe='')}")
+        # 404 of the REST interface itself: Jira knows no such account, so it has no sessions either.
         if answer.status not in (200, 204, 404):
             raise _unexpected(answer, "ending the sessions of an account")
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from authlib.oauth2.client import OAuth2Client
 
+from sidecar.adapters.oidc import contexts
 from sidecar.adapters.oidc.assertion import KIND, ClientKey
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig
@@ -77,7 +78,8 @@ class CodeClient:
             "prompt": request.prompt or config.prompt,
             "max_age": request.max_age if request.max_age is not None else usual,
             "login_hint": request.login_hint,
-            "acr_values": " ".join(request.acr),
+            "acr_values": "" if config.contexts else " ".join(request.acr),
+            "claims": contexts.asked(request.acr) if config.contexts and request.acr else None,
             "response_mode": "form_post" if config.form_post else None,
         }
         extra = dict(config.authorize_params)

@@ -15,7 +15,7 @@ from sidecar.domain.shape import PLAIN, ClaimSources, GroupReading
 OURS = frozenset(
     {"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge"}
     | {"code_challenge_method", "max_age", "prompt", "login_hint", "request", "request_uri", "client_secret"}
-    | {"acr_values", "ui_locales", "code_verifier", "client_assertion", "client_assertion_type"}
+    | {"acr_values", "claims", "ui_locales", "code_verifier", "client_assertion", "client_assertion_type"}
 )
 """Parameters of an authorization request that have a setting of their own, or are not for a site to set."""
 
@@ -81,6 +81,7 @@ class ProviderConfig:
         needed: Names of claims that the policy reads; with the first key of the groups' path if it asks for groups.
             If one is missing in the ID token, userinfo is asked.
         userinfo: Whether it is asked always or never instead.
+        contexts: Kinds of sign-in are Entra ID's authentication contexts: asked for and read its own way.
         graph: Microsoft Graph's address, asked for groups that Entra ID leaves out; None: they stay unknown.
         graph_security: Whether Graph is asked for security groups only.
         sign_out_way: What the sign-out endpoint understands.
@@ -119,6 +120,7 @@ class ProviderConfig:
     subject_claim: str = "sub"
     needed: frozenset[str] = frozenset()
     userinfo: UserInfo = UserInfo.AUTO
+    contexts: bool = False
     graph: str | None = None
     graph_security: bool = True
     sign_out_way: SignOutWay = SignOutWay.OIDC

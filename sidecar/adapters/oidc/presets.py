@@ -25,6 +25,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "overage": "graph",
         "client_authentication": "post",
         "subject_claim": "oid",
+        "step_up": "acrs",
         "userinfo": "never",
         "endpoint_hosts": ("graph.microsoft.com",),
     },

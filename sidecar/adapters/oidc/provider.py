@@ -11,10 +11,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 
+from sidecar.adapters.oidc.access_tokens import AccessTokens
 from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
 from sidecar.adapters.oidc.config import ProviderConfig, Push, UserInfo
+from sidecar.adapters.oidc.contexts import with_context
 from sidecar.adapters.oidc.discovery import Discovery
 from sidecar.adapters.oidc.graph import Graph
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
@@ -48,6 +50,7 @@ class OidcProvider:
 
     Attributes:
         notices: Reads what the provider posts to us to end sessions.
+        access_tokens: Verifies what programs bring.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class OidcProvider:
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
         self._signatures = Signatures(self._keys, config.algorithms)
         self.notices = Notices(config, self._signatures, clock)
+        self.access_tokens = AccessTokens(config, self._signatures, clock)
 
     async def close(self) -> None:
         """Stop fetches that are under way. The session stays open."""
@@ -127,6 +131,8 @@ class OidcProvider:
             raise failure(Reason.TOKEN_INVALID, fault.detail) from None
         if grant.issuer is not None and grant.issuer not in named_issuers(self._config.allowed_issuers, claims):
             raise failure(Reason.ISSUER_MISMATCH, "iss of the callback is not that of the token's tenant")
+        if self._config.contexts:
+            frozen = with_context(frozen, grant.acr)
         return await self._tokens(frozen, answer.id_token, answer)
 
     async def refresh(self, refresh_token: str, person: Person, now: UnixSeconds) -> Tokens:

@@ -13,6 +13,7 @@ from sidecar.adapters.oidc.presets import PERSONAL_TENANT, preset_values
 from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import ClaimFence, Seconds, Settings, SomeWords, Word, Words, between, fault, one_or_many
 from sidecar.adapters.urls import http_url
+from sidecar.core.addresses import ascii_domain
 from sidecar.core.tokens import DEFAULT_ALGORITHMS, SIGNATURE_HASHES
 from sidecar.domain.shape import GroupFormat
 
@@ -20,6 +21,7 @@ _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{27}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+_GROUP_PREFIX = re.compile(r"[A-Za-z0-9._:/@-]{0,16}")
 
 
 def _issuer(value: str) -> str:
@@ -53,6 +55,20 @@ def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     for host in value:
         if not _HOST.fullmatch(host):
             raise fault("names something that is no host", "write only the host, in lower case, such as id.example.com")
+    return value
+
+
+def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
+    known = [ascii_domain(domain) for domain in value]
+    for domain, spelled in zip(value, known, strict=True):
+        if spelled is None:
+            raise fault(f"{domain} is no domain of e-mail addresses", "write what stands behind the @: example.com")
+    return tuple(dict.fromkeys(spelled for spelled in known if spelled is not None))
+
+
+def _group_prefix(value: str) -> str:
+    if not _GROUP_PREFIX.fullmatch(value):
+        raise fault("is no prefix for groups", "use at most 16 of A-Z a-z 0-9 . _ : / @ -, such as partner:")
     return value
 
 
@@ -225,6 +241,11 @@ class ProviderSettings(Settings):
     label: Word | None = Field(
         default=None, description="Name for people, on pages. Without it the preset's name, or the provider's key."
     )
+    domains: Annotated[Words, AfterValidator(_domains)] = Field(
+        default=(),
+        description="Domains of e-mail addresses whose people sign in here, where a portal has several providers: the "
+        "page then asks for the address. A subdomain is another domain.",
+    )
     usernames: Literal["authoritative", "untrusted"] = Field(
         default="untrusted",
         description="`authoritative`: its usernames may be believed for accounts that exist already, and its e-mail "
@@ -241,6 +262,11 @@ class ProviderSettings(Settings):
     )
     acr_values: Words = Field(
         default=(), description="Kinds of sign-in that every sign-in asks for, the best first. A rule's `acr` demands."
+    )
+    step_up: Literal["acr_values", "acrs"] = Field(
+        default="acr_values",
+        description="How a rule's `acr` is asked for and told: `acr_values` and `acr`, or Entra ID's authentication "
+        "contexts (`acrs`: `c1` to `c25`). *By preset*: `acrs` for `entra`.",
     )
     ui_locales: Words = Field(default=(), description="Languages of the provider's pages, such as `de`, `en`.")
     authorize: Annotated[dict[Word, Word], AfterValidator(_extra)] = Field(
@@ -265,6 +291,11 @@ class ProviderSettings(Settings):
     )
     group_names: dict[Word, Word] = Field(
         default={}, description="Names for groups that come as ids; all others keep what they are."
+    )
+    group_prefix: Annotated[str, AfterValidator(_group_prefix)] = Field(
+        default="",
+        description="Put in front of every group's name, after all else: rules and group lines then speak of "
+        "`partner:jira`. Needed where a portal has several providers, so that none can name another's groups.",
     )
     groups_cut_at: int = Field(
         default=0,

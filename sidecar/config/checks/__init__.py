@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sidecar.config.checks import applications, choices, general, groups, portals, providers, rules, upstreams
+from sidecar.config.checks import api, applications, choices, general, groups, portals, providers, rules, upstreams
 from sidecar.config.checks.loopback import loopback_issuers
 from sidecar.config.faults import Finding
 from sidecar.config.model import Config
@@ -30,5 +30,5 @@ def between_entries(config: Config, products: Mapping[str, Product]) -> Iterator
     """What is wrong between entries."""
     yield from general.between(config)
     yield from providers.between(config)
-    for module in (applications, portals, choices, groups, rules):
+    for module in (applications, api, portals, choices, groups, rules):
         yield from module.between(config, products)

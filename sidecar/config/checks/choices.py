@@ -3,62 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
+from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.config.effective import groups_at
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
 from sidecar.config.model_portal import ConditionSettings, PortalSettings
 from sidecar.domain.product import Product
 
-_CURE = "give the provider where others choose the groups and claims a portal of its own"
+_OWN_PORTAL = "give the provider where others choose the claims a portal of its own"
 
 
 def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding]:
-    """Labels that are the same, and groups that any of the providers can name."""
+    """Labels and domains that are the same, changes for nobody, groups and claims that any of the providers can name.
+
+    What names a provider that is not there is another check's to tell.
+    """
     for name, portal in config.portals.items():
-        yield from _labels(config, name, portal)
-        if len(portal.provider) > 1:
-            yield from _mixed(config, name, portal)
+        at = ("portals", name)
+        known = {provider: config.providers[provider] for provider in portal.provider if provider in config.providers}
+        for provider in portal.usernames.keys() - set(portal.provider):
+            cure = f"name one of {', '.join(portal.provider)}, or remove it"
+            yield Finding((*at, "usernames", provider), "is for nobody: the portal does not use this provider", cure)
+        if len(known) > 1:
+            yield from _labels(at, known)
+            yield from _domains(at, known)
+            yield from _groups(at, known, config, portal)
+            yield from _claims(at, known, portal)
 
 
-def _labels(config: Config, name: str, portal: PortalSettings) -> Iterator[Finding]:
+def _labels(at: Path, known: Mapping[str, ProviderSettings]) -> Iterator[Finding]:
     seen: dict[str, str] = {}
-    for provider in portal.provider:
-        settings = config.providers.get(provider)
-        if settings is None:
-            continue
+    for provider, settings in known.items():
         label = settings.label or provider
         other = seen.setdefault(" ".join(label.split()).casefold(), provider)
         if other != provider:
             yield Finding(
-                ("portals", name, "provider"),
+                (*at, "provider"),
                 f"{other} and {provider} have the same label, {label}: people cannot tell them apart",
                 f"write a label of its own at providers.{provider}",
             )
 
 
-def _mixed(config: Config, name: str, portal: PortalSettings) -> Iterator[Finding]:
-    """Conditions and lines speak of names, whichever provider of the portal sent them."""
-    providers = " and ".join(portal.provider)
-    demands: list[tuple[Path, ConditionSettings | None]] = [(("require",), portal.require)]
-    demands += [(("rules", number, "require"), rule.require) for number, rule in enumerate(portal.rules)]
-    for at, demand in demands:
-        if demand is not None:
+def _domains(at: Path, known: Mapping[str, ProviderSettings]) -> Iterator[Finding]:
+    for (one, first), (two, second) in combinations(known.items(), 2):
+        for domain in sorted(set(first.domains) & set(second.domains)):
             yield Finding(
-                ("portals", name, *at),
-                f"is judged by what {providers} say alike: whoever names groups at one meets what is meant for the "
-                "other",
-                _CURE,
-                Severity.WARNING,
+                (*at, "provider"),
+                f"{one} and {two} both have the domain {domain}: nobody could be sent to the right one",
+                f"leave it at one of providers.{one} and providers.{two}",
             )
+
+
+def _groups(
+    at: Path, known: Mapping[str, ProviderSettings], config: Config, portal: PortalSettings
+) -> Iterator[Finding]:
+    """Whoever names groups at one provider must not meet what is meant for another's people."""
     owner = config.applications.get(portal.application)
-    if owner is None:
-        return
-    groups = groups_at(portal, owner)
-    if groups.map or groups.admin:
-        yield Finding(
-            ("portals", name, "provider"),
-            f"group lines take names from {providers} alike: whoever names groups at one gives those of the other",
-            _CURE,
-            Severity.WARNING,
-        )
+    lines = groups_at(portal, owner) if owner is not None else None
+    asked = [path for path, demand in _demands(portal) if demand.any_group or demand.all_groups or demand.no_group]
+    if lines is not None and (lines.map or lines.admin):
+        asked.append(("provider",))
+    for one, two in combinations(known, 2) if asked else ():
+        if _may_meet(known[one], known[two]):
+            yield Finding(
+                (*at, *asked[0]),
+                f"speaks of groups that {one} and {two} can name alike: whoever names groups at one could meet what is "
+                "meant for the other",
+                "write group_prefix at both, such as partner: and staff:, or only at the one that is not authoritative",
+            )
+
+
+def _claims(at: Path, known: Mapping[str, ProviderSettings], portal: PortalSettings) -> Iterator[Finding]:
+    providers = " and ".join(known)
+    for path, demand in _demands(portal):
+        if demand.claims:
+            wrong = f"is judged by claims that {providers} send alike: whoever sets them at one meets it"
+            yield Finding((*at, *path, "claims"), wrong, _OWN_PORTAL, Severity.WARNING)
+
+
+def _demands(portal: PortalSettings) -> Iterator[tuple[Path, ConditionSettings]]:
+    if portal.require is not None:
+        yield ("require",), portal.require
+    for number, rule in enumerate(portal.rules):
+        if rule.require is not None:
+            yield ("rules", number, "require"), rule.require
+
+
+def _may_meet(one: ProviderSettings, two: ProviderSettings) -> bool:
+    """Of two prefixes neither begins with the other; only a provider whose names are believed goes without one."""
+    for bare, other in ((one, two), (two, one)):
+        if not bare.group_prefix:
+            return bare.usernames != "authoritative" or not other.group_prefix
+    return one.group_prefix.startswith(two.group_prefix) or two.group_prefix.startswith(one.group_prefix)

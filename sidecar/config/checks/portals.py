@@ -148,14 +148,14 @@ def _names(config: Config, application: str, portals: dict[str, PortalSettings])
     seen: list[tuple[str, str, str]] = []
     authoritative: set[str] = set()
     for name, portal in portals.items():
-        prefix = username_at(portal, settings).prefix
         for provider in portal.provider:
+            prefix = username_at(portal, settings, provider).prefix
             if any(other != provider and _may_meet(prefix, theirs) for other, theirs, _ in seen):
                 other = next(o for o, theirs, _ in seen if o != provider and _may_meet(prefix, theirs))
                 yield Finding(
                     ("portals", name, "provider"),
                     f"names from {provider} and from {other} may meet: two people would share an account",
-                    "give one of them a portal of its own with a prefix, such as username: {prefix: cust-}",
+                    _prefix_for(provider, portal),
                 )
             seen.append((provider, prefix, name))
             if provider in config.providers and config.providers[provider].usernames == "authoritative":
@@ -166,6 +166,12 @@ def _names(config: Config, application: str, portals: dict[str, PortalSettings])
                         f"{application} has more than one authoritative provider: {', '.join(sorted(authoritative))}",
                         "leave usernames: authoritative at the one where people cannot choose their names",
                     )
+
+
+def _prefix_for(provider: str, portal: PortalSettings) -> str:
+    if len(portal.provider) == 1:
+        return "give one of them a portal of its own with a prefix, such as username: {prefix: cust-}"
+    return f"give one of them a prefix, such as usernames: {{{provider}: {{prefix: cust-}}}}"
 
 
 def _may_meet(one: str, two: str) -> bool:

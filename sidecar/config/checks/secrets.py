@@ -16,6 +16,7 @@ from sidecar.config.model import Config
 from sidecar.config.shape import key_of
 
 _PLENTY = 16
+_ED25519: tuple[Path, ...] = (("assertion_key",), ("audit", "key"))
 
 
 def check(config: Config) -> Iterator[Finding]:
@@ -26,11 +27,11 @@ def check(config: Config) -> Iterator[Finding]:
         except SecretError as error:
             yield Finding(path, error.wrong, error.cure)
             continue
-        if path == ("assertion_key",) and not _is_ed25519(value):
+        if path in _ED25519 and not _is_ed25519(value):
             yield Finding(
                 path,
                 f"the key in {secret} is no private Ed25519 key in PEM",
-                "make one: openssl genpkey -algorithm ed25519 -out assertion-key.pem",
+                "make one: openssl genpkey -algorithm ed25519 -out key.pem",
             )
         if path[:1] == ("providers",) and path[-1] == "client_key":
             try:

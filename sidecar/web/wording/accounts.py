@@ -196,7 +196,16 @@ OURS: Mapping[Reason, Text] = {
         "Signing in is not possible at present",
         "Our record of sign-ins does not answer.",
         "Wait a moment and try again.",
-        "The SQLite files in `state` cannot be read or written: disk full, read-only, locked, or damaged.",
+        "The SQLite files in `state` cannot be read or written: disk full, read-only, locked, or damaged. Or the audit "
+        "trail does not take new sessions and its `policy` demands them: see `audit_unavailable`.",
+    ),
+    Reason.AUDIT_UNAVAILABLE: Text(
+        503,
+        "Your account cannot be made ready at present",
+        "What is done to accounts has to be recorded, and the record cannot be written.",
+        "Wait a moment and try again.",
+        "A sink of the audit trail with `policy: block` or `required` is full, slow or cannot be written: disk full, "
+        "read-only, or nobody reads standard output. `lychgate_audit_failing` and the log name it.",
     ),
     Reason.INTERNAL: Text(
         500,

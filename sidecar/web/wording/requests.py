@@ -243,9 +243,10 @@ RULES: Mapping[Reason, Text] = {
         401,
         "This token is not accepted",
         "The program sent a token of the sign-in service, and that is not a key to {product}.",
-        "Use a personal access token of {product}.",
+        "Ask for a new access token, or use a personal access token of {product}.",
         "The Bearer value is a JWT of one of the configured providers, or Lychgate's own assertion, and is not valid "
-        "for this use. It is not forwarded.",
+        "for this use: `api.jwt` is off, or the token is expired, for another audience, no access token of a person, "
+        "revoked, or from an address that is not allowed. It is not forwarded; the audit event says which.",
     ),
     Reason.FORM_TOKEN_INVALID: Text(
         403,

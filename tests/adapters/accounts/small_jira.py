@@ -34,6 +34,7 @@ class SmallJira:
         self.headers: list[dict[str, str]] = []
         self.next_answers: list[Callable[[], web.StreamResponse]] = []
         self.after_myself: list[Callable[[], web.StreamResponse]] = []
+        self.ended: list[str] = []
         self.add("connector", "jira-administrators")
 
     def add(self, name: str, *groups: str, active: bool = True) -> None:
@@ -64,7 +65,10 @@ class SmallJira:
             return web.json_response({}, headers={"X-Seraph-LoginReason": "OUT, AUTHENTICATED_FAILED"})
         if request.method != "GET" and request.headers.get("X-Atlassian-Token") != "no-check":
             return web.Response(status=403, text="XSRF check failed")
-        route = self._routes().get((request.method, path.removeprefix("/jira/rest/api/2")))
+        below = path.removeprefix("/jira/rest/api/2")
+        if below.startswith("/user/session/"):
+            asked["username"], below = unquote(below.removeprefix("/user/session/")), "/user/session"
+        route = self._routes().get((request.method, below))
         if route is None:
             return web.Response(status=404, text="<html>dead link</html>", content_type="text/html")
         answer = route(asked, body)
@@ -77,6 +81,7 @@ class SmallJira:
             ("GET", "/user"): self._read,
             ("POST", "/user"): self._create,
             ("PUT", "/user"): self._change,
+            ("DELETE", "/user/session"): self._end_sessions,
             ("POST", "/group/user"): self._join,
             ("DELETE", "/group/user"): self._leave,
         }
@@ -102,6 +107,12 @@ class SmallJira:
             return errors(404, "no such user")
         user |= body
         return web.json_response(body)
+
+    def _end_sessions(self, asked: dict[str, str], body: Any) -> web.Response:
+        if asked["username"].lower() not in self.users:
+            return errors(404, "no such user")
+        self.ended.append(asked["username"])
+        return web.Response(status=200)
 
     def _join(self, asked: dict[str, str], body: Any) -> web.Response:
         members = self.groups.get(asked["groupname"])

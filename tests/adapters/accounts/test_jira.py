@@ -245,3 +245,35 @@ async def test_silence_ends_in_time() -> None:
             await connector.read("alice")
         jira.released.set()
     assert (Reason.CONNECTOR_UNREACHABLE, True) == (caught.value.reason, caught.value.retry)
+
+
+async def test_the_sessions_of_an_account_are_ended_whatever_its_name() -> None:
+    jira = SmallJira()
+    for name in ("alice", "a/b?c", "\u00e4 #1"):
+        jira.add(name)
+    async with connected(jira) as connector:
+        for name in ("alice", "a/b?c", "\u00e4 #1", "nobody"):
+            await connector.end_sessions(name)
+        for dots in (".", ".."):
+            with pytest.raises(AccountError):
+                await connector.end_sessions(dots)
+    assert ["alice", "a/b?c", "\u00e4 #1"] == jira.ended
+    assert 4 == len(jira.requests)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, Reason.CONNECTOR_REFUSED),
+        (403, Reason.ACCOUNT_STEP_FAILED),
+        (500, Reason.CONNECTOR_UNREACHABLE),
+        (302, Reason.CONNECTOR_REFUSED),
+    ],
+)
+async def test_sessions_that_were_not_ended_are_an_error(status: int, reason: Reason) -> None:
+    jira = SmallJira()
+    jira.next_answers.append(lambda: errors(status))
+    async with connected(jira) as connector:
+        with pytest.raises(AccountError) as failed:
+            await connector.end_sessions("alice")
+    assert reason is failed.value.reason

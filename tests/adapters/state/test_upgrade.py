@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sidecar.adapters.state.schema import LEDGER
+from sidecar.adapters.state.database import hashed
+from sidecar.adapters.state.schema import LEDGER, SESSIONS
 from sidecar.adapters.state.sqlite import open_state
+from sidecar.core.records import session_to_bytes
 from sidecar.domain.ledger import Pin
-from tests.adapters.state.samples import ANNA, BERT, SEALER, at
+from sidecar.domain.revocation import By, Name
+from tests.adapters.state.samples import ANNA, BERT, SEALER, a_session, at
 
 
 @contextmanager
@@ -44,3 +47,21 @@ async def test_a_ledger_of_the_first_version_is_brought_to_ours_and_keeps_its_pi
             await state.ledger.learn_key("jira", "anna", "K1")
     with opened(directory) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)
+
+
+async def test_sessions_of_the_first_version_are_found_by_what_providers_call_their_people(tmp_path: Path) -> None:
+    directory, session = tmp_path / "state", a_session("one")
+    directory.mkdir(mode=0o700)
+    with closing(sqlite3.connect(directory / "sessions.sqlite3", isolation_level=None)) as connection:
+        for statement in SESSIONS.steps[0]:
+            connection.execute(statement)
+        record = SEALER.seal("session record", b"one", session_to_bytes(session))
+        person = hashed(ANNA.issuer, ANNA.subject)
+        row = ("one", "jira", person, None, session.created_at, session.ends_at, session.created_at, 1, record)
+        connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute(f"PRAGMA application_id = {SESSIONS.application_id}")
+        connection.execute("PRAGMA user_version = 1")
+    (directory / "sessions.sqlite3").chmod(0o600)
+    async with open_state(directory, SEALER) as state:
+        assert ("one",) == await state.sessions.named(Name(ANNA.issuer, By.SUBJECT, ANNA.subject))
+        assert (session, session.created_at) == await state.sessions.get("one")

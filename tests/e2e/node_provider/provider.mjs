@@ -17,6 +17,7 @@ console.log = console.error;
 const { Provider } = await import('oidc-provider');
 
 const COOKIE_KEYS = [randomUUID()];
+const KINDS = ['urn:demo:password', 'urn:demo:key'];
 const MAX_FORM_BYTES = 16_384;
 
 /** Everything the provider remembers. The library's own store forgets beyond 1000 entries. */
@@ -156,7 +157,10 @@ async function interact(provider, request, response) {
   }
   const claims = people.get(form.get('login'));
   if (!claims) return sendPage(response, 401, loginPage('Nobody has that name.'));
-  return finish({ login: { accountId: claims.sub } });
+  // A sign-in here is worth what was asked for, if that is one of the kinds that there are.
+  const { params } = await provider.interactionDetails(request, response);
+  const kind = (params.acr_values ?? '').split(' ').find((value) => KINDS.includes(value));
+  return finish({ login: { accountId: claims.sub, ...(kind && { acr: kind }) } });
 }
 
 /** Consent without asking: the grant always covers what the client asks for. */
@@ -169,6 +173,7 @@ async function grantEverything(ctx) {
     ? found : new Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope([...requestParamOIDCScopes].join(' '));
   grant.addOIDCClaims([...requestParamClaims]);
+  for (const [api, server] of Object.entries(ctx.oidc.resourceServers ?? {})) grant.addResourceScope(api, server.scope);
   await grant.save();
   return grant;
 }
@@ -183,6 +188,7 @@ function configuration(options) {
     cookies: { keys: COOKIE_KEYS },
     pkce: { required: () => true }, // the library knows S256 only
     scopes: ['openid', 'offline_access'],
+    acrValues: KINDS,
     claims: {
       openid: ['sub', ...(options.openidClaims ?? [])],
       profile: ['name', 'preferred_username', 'updated_at'],
@@ -191,6 +197,10 @@ function configuration(options) {
     },
     conformIdTokenClaims: options.conformIdTokenClaims ?? false,
     rotateRefreshToken: () => true,
+    extraTokenClaims: async (ctx, token) => {
+      const claims = token.aud && [...people.values()].find(({ sub }) => sub === token.accountId);
+      return claims ? { preferred_username: claims.preferred_username, groups: claims.groups } : undefined;
+    },
     // The standard wants `prompt=consent` before `offline_access` counts. Many providers do not.
     ...(options.alwaysRefresh && {
       issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -203,6 +213,12 @@ function configuration(options) {
         enabled: options.push !== 'never', requirePushedAuthorizationRequests: options.push === 'always',
       },
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        // Whatever a program asks for is an API of its own; its tokens are JWTs (RFC 9068), opaque ones are for userinfo.
+        getResourceServerInfo: (ctx, api) => ({ scope: 'api', audience: api, accessTokenFormat: 'jwt' }),
+      },
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,

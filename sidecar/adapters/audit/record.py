@@ -1,0 +1,121 @@
+"""From an event to its record: the envelope keeps its names (design, section 7), and persons may be hidden in it."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sidecar.domain.events import Event
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.reason import Reason
+
+NAMED = ("username", "application", "portal", "provider", "rule", "request", "source")
+PSEUDONYM = "~"
+"""Begins every pseudonym: no username begins so."""
+_TELLING = frozenset({"detail", "path"})
+"""Facts in which a name may stand anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event with what was true when it was told.
+
+    Attributes:
+        order: Counts the events of this process; 0 for what the trail says of itself.
+        config: First digits of the policy's hash.
+    """
+
+    event: Event
+    time: UnixSeconds
+    order: int = 0
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What, when, where, who, outcome, and under which policy (NIST SP 800-53r5, AU-3).
+
+    Attributes:
+        session_mark: Makes the keyed hash by which a session is shown; its store key stays inside.
+        pseudonym: Makes the keyed hash by which a person is shown, or None: persons are named.
+    """
+
+    instance: str
+    version: str
+    session_mark: Callable[[str], str] = str
+    pseudonym: Callable[[str], str] | None = None
+
+    def record(self, told: Told) -> dict[str, object]:
+        """The fields, in the order in which they are written; empty ones are left out."""
+        event = told.event
+        record: dict[str, object] = {
+            "code": event.code.value,
+            "time": written(told.time),
+            "order": told.order,
+            "instance": self.instance,
+            "version": self.version,
+            "config": told.config,
+            "outcome": event.outcome,
+        }
+        if event.reason is not Reason.OK:
+            record["reason"] = event.reason.value
+        if event.person is not None:
+            record["person"] = {"iss": event.person.issuer, "sub": event.person.subject}
+        record.update({name: getattr(event, name) for name in NAMED})
+        record.update(
+            {name: list(value) for name in ("before", "after") if (value := getattr(event, name)) is not None}
+        )
+        if event.session:
+            record["session"] = self.session_mark(event.session)
+        record["facts"] = dict(event.facts)
+        if self.pseudonym is not None:
+            self._hide(record, event, self.pseudonym)
+        return {name: value for name, value in record.items() if value or name in {"before", "after"}}
+
+    def _hide(self, record: dict[str, object], event: Event, pseudonym: Callable[[str], str]) -> None:
+        """Nothing is left that names a person; the same person has the same pseudonym everywhere."""
+        if event.person is not None:
+            whole = json.dumps([event.person.issuer, event.person.subject])
+            record["person"] = {"iss": event.person.issuer, "sub": PSEUDONYM + pseudonym(whole)}
+        if event.username:
+            record["username"] = PSEUDONYM + pseudonym(event.username.casefold())
+        facts = {name: value for name, value in event.facts.items() if name not in _TELLING}
+        if isinstance(account := facts.get("account"), str):
+            facts["account"] = PSEUDONYM + pseudonym(account.casefold())
+        record["facts"] = facts
+
+
+def written(time: UnixSeconds) -> str:
+    """RFC 3339, UTC."""
+    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+
+
+def text_line(record: Mapping[str, object]) -> str:
+    """For people at a terminal: time, code, who, what changed."""
+    time = str(record["time"])[11:19]
+    who = record.get("username") or subject(record)
+    parts = [f"{time}  {record['code']:<22}", plain(who) if who else ""]
+    for name in ("application", "portal", "provider", "reason"):
+        if name in record:
+            parts.append(f"{name}={plain(record[name])}")
+    if record.get("before") or record.get("after"):
+        parts.append(f"{plain(record.get('before', []))} -> {plain(record.get('after', []))}")
+    facts = record.get("facts")
+    if isinstance(facts, dict):
+        parts.extend(f"{name}={plain(value)}" for name, value in facts.items() if value is not False)
+    return "  ".join(part for part in parts if part)
+
+
+def subject(record: Mapping[str, object]) -> object:
+    """`sub` of the person, or ""."""
+    person = record.get("person")
+    return person["sub"] if isinstance(person, dict) else ""
+
+
+def plain(value: object) -> str:
+    """Without control and bidirectional characters (rule 66)."""
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return "".join(ch if unicodedata.category(ch)[0] not in "C" else f"\\u{ord(ch):04x}" for ch in text)

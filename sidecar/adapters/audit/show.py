@@ -1,0 +1,106 @@
+"""The records that somebody asks for, readable. Used by `lychgate audit show`; it does not judge, `verify` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from sidecar.adapters.audit.chain import LONGEST
+from sidecar.adapters.audit.record import NAMED, plain, subject
+
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which records are asked for; what is empty does not count.
+
+    Attributes:
+        person: `sub`, or `iss` and `sub` with a blank between.
+        username: In any case of letters; the fact `account` counts too.
+        code: A code, or a pattern such as `login.*`.
+        since, until: The first instant that counts, and the first that does not.
+    """
+
+    person: str = ""
+    username: str = ""
+    portal: str = ""
+    code: str = ""
+    request: str = ""
+    session: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def fits(self, record: Record) -> bool:
+        """Whether a record is one of them."""
+        exact = (("portal", self.portal), ("request", self.request), ("session", self.session))
+        return (
+            all(not wanted or record.get(name) == wanted for name, wanted in exact)
+            and (not self.code or fnmatchcase(str(record.get("code")), self.code))
+            and (not self.username or self.username.casefold() in _names(record))
+            and (not self.person or self.person in _persons(record))
+            and self._in_time(record)
+        )
+
+    def _in_time(self, record: Record) -> bool:
+        if self.since is None and self.until is None:
+            return True
+        try:
+            time = datetime.fromisoformat(str(record.get("time")))
+            return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
+        except (ValueError, TypeError):
+            return False
+
+
+def records(lines: Iterable[bytes]) -> Iterator[Record]:
+    """All records among *lines*; what is none is passed over."""
+    for line in lines:
+        if line.startswith(b"{") and len(line) <= LONGEST:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and "code" in record:
+                yield record
+
+
+def sessions_in(found: Iterable[Record]) -> frozenset[str]:
+    """The sessions that records name."""
+    return frozenset(str(record["session"]) for record in found if record.get("session"))
+
+
+def told(record: Record) -> str:
+    """A record in one readable line, without control characters."""
+    time = str(record.get("time", "")).replace("T", " ").replace("Z", "")
+    who = record.get("username") or subject(record)
+    parts = [f"{plain(time)}  {plain(record['code']):<22}  {plain(record.get('outcome', '')):<9}", plain(who or "-")]
+    parts += [f"{name}={plain(record[name])}" for name in ("reason", *NAMED[1:], "session") if name in record]
+    if "before" in record or "after" in record:
+        before, after = _set(record, "before"), _set(record, "after")
+        changes = [*(f"+{name}" for name in sorted(after - before)), *(f"-{name}" for name in sorted(before - after))]
+        parts.append(f"changed={plain(changes) or 'nothing'}")
+    facts = record.get("facts")
+    if isinstance(facts, dict):
+        parts += [f"{plain(name)}={plain(value)}" for name, value in facts.items()]
+    return "  ".join(parts)
+
+
+def _set(record: Record, name: str) -> set[str]:
+    value = record.get(name)
+    return set(map(str, value)) if isinstance(value, list) else set()
+
+
+def _names(record: Record) -> set[str]:
+    facts = record.get("facts")
+    account = facts.get("account") if isinstance(facts, dict) else None
+    return {str(name).casefold() for name in (record.get("username"), account) if name}
+
+
+def _persons(record: Record) -> set[str]:
+    person = record.get("person")
+    if not isinstance(person, dict):
+        return set()
+    return {str(person.get("sub")), f"{person.get('iss')} {person.get('sub')}"}

@@ -1,0 +1,68 @@
+"""An answer for a person in whose name a program asks: never somebody else's, and no cookie goes with it (D6, D8)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from sidecar.domain.events import Code, Event
+from sidecar.domain.reason import Reason
+from sidecar.flows.callers import Caller
+from sidecar.flows.streaming import AnswerHead
+from sidecar.flows.telling import Audit
+from sidecar.web.answer import Passing
+from sidecar.web.inbound import goes_on
+from sidecar.web.person import leads_to_log_in
+from sidecar.web.sink import TransportSink
+from sidecar.web.visit import Serving, Visit
+
+_REDIRECTS = range(300, 400)
+
+
+class CallerAnswer(Passing):
+    """Delivers what was made for the caller's person."""
+
+    def __init__(self, visit: Visit, caller: Caller, serving: Serving, username: str, audit: Audit) -> None:
+        request: web.BaseRequest = visit.request
+        super().__init__(
+            TransportSink(request),
+            visit.record,
+            serving.guarded,
+            cookies=False,
+            keep_alive=goes_on(request),
+            modern=request.version >= (1, 1),
+            request=request,
+        )
+        self._visit = visit
+        self._caller = caller
+        self._landing = serving.landing
+        self._username = username
+        self._audit = audit
+
+    def judge(self, head: AnswerHead) -> Reason:
+        """D8's alarm; and a log-in page is no answer for a program."""
+        reason, place = self._landing.check(self._username, head), self._visit.place
+        if reason is Reason.LANDING_MISMATCH:
+            self._alarm(Code.LANDING_MISMATCH, reason)
+            return reason
+        if head.status in _REDIRECTS and place is not None and leads_to_log_in(head, place):
+            self._alarm(Code.LANDING_FAILED, Reason.LANDING_FAILED)
+            return Reason.LANDING_FAILED
+        return Reason.OK
+
+    def _alarm(self, code: Code, reason: Reason) -> None:
+        record, session = self._visit.record, self._caller.session
+        self._audit.tell(
+            Event(
+                code=code,
+                outcome="failure",
+                reason=reason,
+                request=record.request,
+                source=record.source,
+                person=session.identity.person,
+                username=self._username,
+                application=record.application,
+                portal=record.portal,
+                provider=session.identity.provider,
+                session=session.key[:16],
+            )
+        )
