@@ -230,7 +230,7 @@ async def test_keys_change_while_people_sign_in(tmp_path: Path) -> None:
             assert [f"/browse/KEY-{number}" for number in numbers] == await asyncio.gather(*tasks)
             clock.leapt += FORCE_PAUSE["answer"]
         story = codes(here.story)
-        assert (SIGN_INS, SIGN_INS, 0) == tuple(story.count(f"login.{code}") for code in ("start", "success", "error"))
+        assert (SIGN_INS, 0) == (story.count("login.success"), story.count("login.error"))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
