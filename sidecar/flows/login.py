@@ -57,6 +57,7 @@ class CodeGrant:
     Attributes:
         issuer: The callback's `iss`, or None (RFC 9207).
         acr: The kinds of sign-in that were asked for.
+        silent: It confirms a session; nobody signed in.
     """
 
     code: str
@@ -66,6 +67,7 @@ class CodeGrant:
     max_age: int | None
     issuer: str | None
     now: UnixSeconds
+    silent: bool = False
     acr: tuple[str, ...] = ()
 
 

@@ -188,12 +188,8 @@ class SignIn:
         name = attempt_name(callback.state)
         attempt = self._cookies.attempt(application.name, name, cookies.get(name))
         if attempt is None:
-            if present is not None:
-                wanted = self._returns.page_of(application.name, name, present.session.identity.person)
-                return _back(application, wanted, name, present.session.portal)
             error = LoginError(Reason.STATE_MISSING, "the browser brought no attempt for this state")
-            error.back_to = self._returns.page_of(application.name, name, None) or ""
-            raise self._teller.unknown(application, self._named(provider), error, trace)
+            return self.astray(application, provider, name, error, present, trace)
         back = _Return(
             application=application,
             attempt=attempt,
@@ -216,6 +212,27 @@ class SignIn:
         self._tasks[task] = attempt.provider
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
+
+    def astray(
+        self,
+        application: Application,
+        provider: str,
+        name: str,
+        error: LoginError,
+        present: Entry | None,
+        trace: Trace,
+    ) -> Arrival:
+        """A browser that came back without what belongs to the attempt *name*, which may be "" for none: on to its
+        page if it has a session all the same.
+
+        Raises:
+            LoginError: *error*, told, with the page that was wanted as far as it is known.
+        """
+        if present is not None and name:
+            wanted = self._returns.page_of(application.name, name, present.session.identity.person)
+            return _back(application, wanted, name, present.session.portal)
+        error.back_to = self._returns.page_of(application.name, name, None) or ""
+        raise self._teller.unknown(application, self._named(provider), error, trace)
 
     async def close(self) -> None:
         """Let what was begun come to its end."""
@@ -310,6 +327,7 @@ class SignIn:
                 max_age=attempt.max_age,
                 issuer=callback.issuer,
                 now=self._clock.now(),
+                silent=attempt.silent,
                 acr=attempt.acr,
             )
         )

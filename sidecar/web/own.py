@@ -20,10 +20,11 @@ from sidecar.core.steps import step_up_for
 from sidecar.domain.decision import Deny, Kind, Own, Place, RequestFacts
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
+from sidecar.flows.login import LoginError
 from sidecar.flows.sessions import Entry, Sessions, Signer
 from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
-from sidecar.web.bounce import Bounce
+from sidecar.web.bounce import Bounce, posted_name
 from sidecar.web.doors import Doors
 from sidecar.web.entrance import Entrance, is_choice
 from sidecar.web.failures import choice, form_targets, from_decision
@@ -82,10 +83,7 @@ class OwnEndpoints:
         if name == "callback" and provider and method == "GET":
             return await self._callback(visit, own.application, provider)
         if name == "callback" and provider and visit.facts.method == "POST":
-            known = visit.policy.providers.get(provider)
-            if known is None or not known.form_post:
-                return self._nothing(visit)
-            return await self._bounce.receive(visit, own.application, provider)
+            return await self._post(visit, own.application, provider)
         if provider and (door := self._doors.find(visit.facts.method, name)) is not None:
             used = any(provider in portal.providers for portal in own.application.portals)
             known = visit.policy.providers.get(provider) if used else None
@@ -153,19 +151,37 @@ class OwnEndpoints:
     async def _callback(self, visit: Visit, application: Application, provider: str) -> web.StreamResponse:
         visit.entry = await self.session_of(visit, application)
         cookies = flow_cookies(visit.head.cookies, application)
-        query, posted = self._bounce.query_of(visit, application, provider, urlsplit(visit.facts.target).query)
-        arrival = await self._sign_in.finish(application, provider, query, cookies, visit.entry, visit.trace)
+        query = urlsplit(visit.facts.target).query
+        posted = posted_name(query)
+        try:
+            brought = query if posted is None else self._bounce.query_of(visit, application, provider, posted)
+        except LoginError as error:
+            arrival = self._sign_in.astray(application, provider, posted or "", error, visit.entry, visit.trace)
+        else:
+            arrival = await self._sign_in.finish(application, provider, brought, cookies, visit.entry, visit.trace)
         visit.record.portal = arrival.portal
         response = self._replies.redirect(arrival.location, visit.record)
         put_cookies(response, application, arrival.cookies)
         if posted is not None:
-            put_cookies(response, application, [CookieChange(posted, None)])
+            self._bounce.forget(response, application, provider, posted)
         if arrival.session_cookie is not None:
             put_session(response, application, arrival.session_cookie)
             portal = application.portal(arrival.portal)
             choice = self.entrance.remember(application, portal, provider) if portal is not None else None
             put_cookies(response, application, [choice] if choice is not None else [])
         return response
+
+    async def _post(self, visit: Visit, application: Application, provider: str) -> web.Response:
+        """An answer in a form, of a provider that may answer so. It is not judged here: see `web.bounce`."""
+        known = visit.policy.providers.get(provider)
+        used = any(provider in portal.providers for portal in application.portals)
+        if known is None or not known.form_post or not used:
+            return self._nothing(visit)
+        try:
+            return await self._bounce.receive(visit, application, provider)
+        except LoginError as error:
+            _ = self._sign_in.astray(application, provider, "", error, None, visit.trace)
+            raise
 
     async def _logout_page(self, visit: Visit, application: Application, query: str) -> web.Response:
         return await self.confirm_sign_out(visit, application)

@@ -106,6 +106,11 @@ def put_session(response: web.Response, application: Application, value: str | N
     _put(response, application.cookie, value, None)
 
 
+def put_cookie_at(response: web.Response, path: str, name: str, value: str | None, max_age: int | None) -> None:
+    """Write or (None) take back a cookie that only *path* gets."""
+    _put(response, name, value, max_age, path)
+
+
 def flow_cookies(fields: Iterable[bytes], application: Application) -> dict[str, str]:
     """Our flow cookies that the browser carries, by name without the prefix."""
     prefix = f"{application.cookie}."
@@ -117,11 +122,11 @@ def flow_cookies(fields: Iterable[bytes], application: Application) -> dict[str,
     return found
 
 
-def _put(response: web.Response, name: str, value: str | None, max_age: int | None) -> None:
+def _put(response: web.Response, name: str, value: str | None, max_age: int | None, path: str = "/") -> None:
     """`__Host-` cookies: Secure, whole host, no Domain (RFC 6265bis, section 4.1.3.2); taken back with the same
     attributes, or browsers keep them (rule 38)."""
     age = 0 if value is None else max_age
-    parts = [f"{name}={value or ''}", "Path=/", "Secure", "HttpOnly", "SameSite=Lax"]
+    parts = [f"{name}={value or ''}", f"Path={path}", "Secure", "HttpOnly", "SameSite=Lax"]
     if age is not None:
         parts.append(f"Max-Age={age}")
     response.headers.add("Set-Cookie", "; ".join(parts))

@@ -6,11 +6,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from sidecar.config.faults import ConfigError, Fault, Severity
 from sidecar.config.load import Loaded, load
 
+_KEY = Ed25519PrivateKey.generate()
+
+
+def _pem(locked: KeySerializationEncryption) -> str:
+    return _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked).decode()
+
+
 SECRETS = {
+    "CLIENT_KEY": _pem(NoEncryption()),
+    "CLIENT_KEY_LOCKED": _pem(BestAvailableEncryption(b"a password")),
     "COOKIE_KEY": "Q2hhcmxpZSBQYXBhIEVjaG8gQWxwaGE5",
     "OKTA_SECRET": "aV3ry-L0ng-c1ient",
     "AUTH0_SECRET": "an0ther-c1ient-kq",

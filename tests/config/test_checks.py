@@ -37,6 +37,15 @@ def groups(text: str) -> Edit:
     return ACCOUNTS, f"    accounts: {{token: env://JIRA_PAT, groups: {text}}}\n"
 
 
+KEYED = """\
+    client_authentication: private_key_jwt
+    client_key: env://CLIENT_KEY
+    client_key_id: k-1
+    client_id"""
+ENDPOINTS = (
+    "    endpoints: {authorization: 'https://i.de/a', token: 'https://i.de/t', jwks: 'https://i.de/k'}\n    client_id"
+)
+PUSH = ", push: 'https://i.de/p'}"
 TENANT = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 FAULTS: list[tuple[str, tuple[Edit, ...], str, str]] = [
@@ -51,6 +60,12 @@ FAULTS: list[tuple[str, tuple[Edit, ...], str, str]] = [
     ("secret of a public client", (("    client_id", "    client_authentication: none\n    client_id"),),
      "providers.okta.client_secret", "never used"),
     ("no secret", (("    client_secret: env://OKTA_SECRET\n", ""),), "providers.okta.client_secret", "is missing"),
+    ("id of a key that is not used", (("    client_id", "    client_key_id: k-1\n    client_id"),),
+     "providers.okta.client_key_id", "never used"),
+    ("secret beside a key", (("    client_id", KEYED), ("private_key_jwt", "basic")),
+     "providers.okta.client_key", "never used"),
+    ("push without discovery to ask for it", (("    client_id", ENDPOINTS.replace("}", PUSH)),),
+     "providers.okta.endpoints.push", "par: auto"),
     ("fence that keeps nobody out", (("https://id.example.com", "https://accounts.google.com"),
                                      ("    client_id", "    only: {email_verified: true}\n    client_id")),
      "providers.okta.issuer", "serves strangers"),
@@ -158,6 +173,11 @@ def test_is_a_fault(errors: Errors, edits: tuple[Edit, ...], path: str, wrong: s
 
 FINE: list[tuple[str, tuple[Edit, ...]]] = [
     ("the whole", ()),
+    ("a key in place of the secret", (("    client_secret: env://OKTA_SECRET\n", ""), ("    client_id", KEYED))),
+    ("pushed to the address that stands there", (
+        ("    client_id", ENDPOINTS.replace("}", PUSH)), ("    client_id", "    par: always\n    client_id"))),
+    ("an address that discovery may ask for", (
+        ("    client_id", "    endpoints: {push: 'https://p.example.com/push'}\n    client_id"),)),
     ("http said to be wanted", (("https://jira", "http://jira"),
                                 ("    product:", "    allow_http: true\n    product:"))),
     ("http issuer said to be wanted", (("https://id", "http://id"),

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import yaml
 
+from sidecar.adapters.oidc.assertion import read_client_key
 from sidecar.adapters.oidc.presets import PRESETS
 from sidecar.config.load import load
 
 FOLDER = Path(__file__).parents[2] / "docs" / "providers"
-PAGES = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("*.md") if path.stem not in ("README", "shapes")}
+CLIENTS = (FOLDER / "client-authentication.md").read_text("utf-8")
+OTHERS = ("README", "shapes", "client-authentication")
+PAGES = {path.stem: path.read_text("utf-8") for path in FOLDER.glob("*.md") if path.stem not in OTHERS}
 
 AROUND = """
 version: 1
@@ -38,11 +43,12 @@ class Part(NamedTuple):
     text: str
 
 
-PARTS = [
-    Part(stem, number, text)
-    for stem, page in sorted(PAGES.items())
-    for number, text in enumerate(re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
-]
+def _parts(stem: str, page: str, language: str = "yaml") -> list[Part]:
+    found = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [Part(stem, number, text) for number, text in enumerate(found)]
+
+
+PARTS = [part for stem, page in sorted(PAGES.items()) for part in _parts(stem, page)]
 
 
 def test_every_preset_has_a_page_and_a_line_in_the_index() -> None:
@@ -63,6 +69,39 @@ def test_what_the_page_tells_to_write_loads(part: Part, tmp_path: Path, monkeypa
     warned = {fault.path for fault in load(path).warnings}
     # Google has no groups to ask for, and its page says so.
     assert warned == ({"providers.google.groups_claim"} if name == "google" else set())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What the commands for keys leave, and what they say."""
+    if shutil.which("openssl") is None or shutil.which("basenc") is None:
+        pytest.skip("needs openssl and basenc")
+    folder = tmp_path_factory.mktemp("keys")
+    said = ""
+    for part in _parts("client-authentication", CLIENTS, "sh"):
+        command = ["sh", "-ec", part.text]
+        said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    return folder, said.strip()
+
+
+def test_the_commands_make_a_key_that_can_be_used(made: tuple[Path, str]) -> None:
+    folder, thumbprint = made
+    key = read_client_key((folder / "client-key.pem").read_text("ascii"), None, thumbprint)
+    assert ("RS256", 27, 0o400) == (key.algorithm, len(thumbprint), (folder / "client-key.pem").stat().st_mode & 0o777)
+    assert "PUBLIC KEY" in (folder / "client-key-public.pem").read_text("ascii")
+
+
+@pytest.mark.parametrize("part", _parts("client-authentication", CLIENTS), ids=lambda part: str(part.number))
+def test_what_is_said_of_clients_loads(
+    part: Part, made: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (name,) = _providers(part)
+    for key in ("COOKIE_KEY", "SECRET", "TOKEN"):
+        monkeypatch.setenv(f"PAGES_{key}", secrets.token_urlsafe(48))
+    text = part.text.replace("file:///run/secrets/client-key", f"file://{made[0]}/client-key.pem")
+    path = tmp_path / "lychgate.yaml"
+    path.write_text(AROUND.replace("NAME", name) + text.replace("file:///run/secrets/google", "env://PAGES_SECRET"))
+    assert load(path).policy.providers[name]
 
 
 @pytest.mark.parametrize("stem", PAGES)

@@ -70,7 +70,8 @@ class NodeProvider:
     `options` may hold `host` ("localhost" or "127.0.0.1"), `conformIdTokenClaims` (default false:
     profile, email and groups are in the ID token too), `alwaysRefresh` (a refresh token without
     `prompt=consent`), `issuer` (of a proxy in front of it), `openidClaims` (names given with the
-    bare `openid` scope) and `ttl` (seconds by kind: AccessToken, IdToken, RefreshToken, Session).
+    bare `openid` scope), `push` (of authorization requests: "always" or "never") and
+    `ttl` (seconds by kind: AccessToken, IdToken, RefreshToken, Session).
     """
 
     def __init__(
@@ -135,6 +136,10 @@ class NodeProvider:
     async def remove_person(self, login: str) -> None:
         """Let a person leave: refreshes answer `invalid_grant` from now on."""
         await self._ask({"person": {"login": login, "claims": None}}, ANSWER_SECONDS)
+
+    async def rotate_keys(self) -> None:
+        """Sign with new keys from now on; the old ones are published no more."""
+        await self._ask({"rotate": True}, ANSWER_SECONDS)
 
     async def reported(self, name: str) -> dict[str, Any]:
         """Wait for the first event of this name, for example `grant.error`, and return it.

@@ -25,6 +25,7 @@ from sidecar.commands import initialise_ledger
 from sidecar.demo.cast import MARS, MOON, USERS
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.flows.telling import Clock
 from tests.e2e import rigs
 from tests.e2e.conftest import require
 from tests.e2e.journeys import CLIENT_SECRET, Ground, Tab, code_on, codes, ground, walking
@@ -59,7 +60,11 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    folder: Path, client: Mapping[str, Any] | None = None, provider: Mapping[str, Any] | None = None, **options: Any
+    folder: Path,
+    client: Mapping[str, Any] | None = None,
+    provider: Mapping[str, Any] | None = None,
+    clock: Clock | None = None,
+    **options: Any,
 ) -> AsyncIterator[Scene]:
     """Start everything; *client* is metadata of the gate at the provider, *provider* the gate's settings of it."""
     require(rigs.npm_ready(), rigs.NODE_NEEDED)
@@ -89,7 +94,7 @@ async def scene(
         loaded = place.write({"staff": staff}, {"agents": door})
         assert {"jira": True} == await initialise_ledger(loaded)
         story = io.StringIO()
-        gate = await stack.enter_async_context(place.serving(loaded, story))
+        gate = await stack.enter_async_context(place.serving(loaded, story, clock))
         await remember_dora(gate, running.issuer)
         yield Scene(place, running, gate, story)
 

@@ -233,6 +233,8 @@ class FakeProvider(Outside):
         wanted = (grant.verifier, grant.nonce, grant.redirect_uri, grant.max_age)
         if request is None or wanted != (request.verifier, request.nonce, request.redirect_uri, request.max_age):
             raise LoginError(Reason.CODE_REFUSED, "invalid_grant")
+        if grant.silent is not (request.prompt == "none"):
+            raise AssertionError("what was asked silently is redeemed as such, and nothing else")
         return Tokens(claims=claims, id_token="an.id.token", refresh_token="a refresh token")
 
     async def refresh(self, refresh_token: str, person: Person, now: UnixSeconds) -> Tokens:

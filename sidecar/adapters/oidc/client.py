@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 from authlib.oauth2.client import OAuth2Client
 
 from sidecar.adapters.oidc import contexts
-from sidecar.adapters.oidc.assertion import KIND
+from sidecar.adapters.oidc.assertion import KIND, ClientKey
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, failure
@@ -32,6 +32,7 @@ _METHODS = {
     ClientAuthentication.NONE: "none",
 }
 _ERROR_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
+_REFERENCE = re.compile(r"[\x21-\x7e]{1,512}")
 _LOOKS_SECRET = re.compile(r"[^\s'\"(){}<>,;]{20,}")
 
 
@@ -71,9 +72,11 @@ class CodeClient:
     def authorization_url(self, endpoint: str, request: AuthorizationRequest) -> str:
         """Where the browser goes (RFC 6749, section 4.1.1; RFC 7636). A query of *endpoint* is kept."""
         config = self._config
+        # A session that is only confirmed is no sign-in: with a `max_age` it would end as soon as that has passed.
+        usual = config.max_age if request.prompt != "none" else None
         asked = {
             "prompt": request.prompt or config.prompt,
-            "max_age": request.max_age if request.max_age is not None else config.max_age,
+            "max_age": request.max_age if request.max_age is not None else usual,
             "login_hint": request.login_hint,
             "acr_values": "" if config.contexts else " ".join(request.acr),
             "claims": contexts.asked(request.acr) if config.contexts and request.acr else None,
@@ -87,9 +90,9 @@ class CodeClient:
             code_verifier=request.verifier,
             redirect_uri=request.redirect_uri,
             nonce=request.nonce,
-            **extra,
         )
-        return str(url)
+        # Not handed to Authlib as keywords: a site's own parameter may be named as one of its arguments.
+        return _with_query(str(url), extra.items())
 
     async def pushed_url(self, endpoint: str, push_endpoint: str, request: AuthorizationRequest) -> str:
         """The same, with all of the request sent ahead from here (RFC 9126): the browser carries a reference only.
@@ -98,20 +101,21 @@ class CodeClient:
             LoginError: `too_many_sign_ins`; otherwise as `redeem`.
         """
         query = urlsplit(self.authorization_url("https://push.invalid/", request)).query
+        if self._config.authentication is not ClientAuthentication.BASIC:
+            # The other ways bring the id along, and a parameter may stand there only once.
+            query = urlencode([pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "client_id"])
         exchange = self._exchange(push_endpoint)
         auth = exchange.client_auth(exchange.token_endpoint_auth_method)
         with self._budget.one():
             url, headers, body = auth.prepare("POST", push_endpoint, _headers(), query)
             answer = await self._outbound.post(url, ANSWER_LIMIT, headers, body)
-        known = [request.state, request.nonce, request.verifier, self._config.client_secret or ""]
         if answer.status not in (200, 201):
-            raise _refusal(answer, known, self._config.hint)
-        reference = _text(answer.json(), "request_uri")
-        if reference is None:
-            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave no request_uri")
-        parts = urlsplit(endpoint)
-        ours = [("client_id", self._config.client_id), ("request_uri", reference)]
-        return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *ours])).geturl()
+            told = (request.state, request.nonce, request.verifier, request.login_hint)
+            raise _refusal(answer, [text for text in (*told, self._config.client_secret) if text])
+        reference = answer.json().get("request_uri")
+        if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
+            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave no request_uri that we could send on")
+        return _with_query(endpoint, [("client_id", self._config.client_id), ("request_uri", reference)])
 
     async def redeem(self, endpoint: str, grant: CodeGrant) -> TokenAnswer:
         """Redeem a code (RFC 6749, section 4.1.3).
@@ -155,8 +159,8 @@ class CodeClient:
             exchange.register_client_auth_method((_METHODS[ClientAuthentication.BASIC], _encoded_basic))
         if self._config.client_key is not None:
             audience = self._config.issuer if self._config.assertion_for_issuer else endpoint
-            assertion = self._config.client_key.assertion(self._config.client_id, audience, self._clock.now())
-            exchange.register_client_auth_method((_METHODS[ClientAuthentication.KEY], _asserting(assertion)))
+            asserting = _asserting(self._config.client_key, audience, self._clock)
+            exchange.register_client_auth_method((_METHODS[ClientAuthentication.KEY], asserting))
         return exchange
 
     def _read(self, answer: Answer, secrets: Iterable[str]) -> TokenAnswer:
@@ -177,6 +181,12 @@ class CodeClient:
         )
 
 
+def _with_query(url: str, more: Iterable[tuple[str, str]]) -> str:
+    """*url* with *more* at the end of its query."""
+    parts = urlsplit(url)
+    return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *more])).geturl()
+
+
 def _headers() -> dict[str, str]:
     return {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
@@ -188,10 +198,11 @@ def _encoded_basic(client: Any, _method: str, uri: str, headers: dict[str, str],
     return uri, headers, body
 
 
-def _asserting(assertion: str) -> Callable[..., tuple[str, Any, str]]:
-    """RFC 7523, section 2.2: the assertion goes with the form."""
+def _asserting(key: ClientKey, audience: str, clock: Clock) -> Callable[..., tuple[str, Any, str]]:
+    """RFC 7523, section 2.2: the assertion goes with the form. It is signed only when something is sent."""
 
     def prepare(client: Any, _method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, Any, str]:
+        assertion = key.assertion(client.client_id, audience, clock.now())
         proof = {"client_id": client.client_id, "client_assertion_type": KIND, "client_assertion": assertion}
         kept = [(name, value) for name, value in parse_qsl(body, keep_blank_values=True) if name != "client_id"]
         return uri, headers, urlencode([*kept, *proof.items()])

@@ -15,7 +15,7 @@ from sidecar.domain.shape import PLAIN, ClaimSources, GroupReading
 OURS = frozenset(
     {"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge"}
     | {"code_challenge_method", "max_age", "prompt", "login_hint", "request", "request_uri", "client_secret"}
-    | {"acr_values", "claims", "ui_locales", "client_assertion", "client_assertion_type"}
+    | {"acr_values", "claims", "ui_locales", "code_verifier", "client_assertion", "client_assertion_type"}
 )
 """Parameters of an authorization request that have a setting of their own, or are not for a site to set."""
 

@@ -83,7 +83,8 @@ class OidcProvider:
         if not demanded:
             return self._client.authorization_url(metadata.authorization_endpoint, request)
         if metadata.push_endpoint is None:
-            raise failure(Reason.PROVIDER_MISCONFIGURED, f"{self._config.name} has no address for pushed requests")
+            detail = f"{self._config.name} has no address for pushed requests on a known host"
+            raise failure(Reason.PROVIDER_MISCONFIGURED, detail)
         return await self._client.pushed_url(metadata.authorization_endpoint, metadata.push_endpoint, request)
 
     async def check_response_issuer(self, issuer: str | None) -> None:
@@ -110,6 +111,7 @@ class OidcProvider:
         answer = await self._client.redeem(metadata.token_endpoint, grant)
         if answer.id_token is None:
             raise failure(Reason.TOKEN_INVALID, f"{self._config.name} gave no ID token")
+        usual = None if grant.silent else self._config.max_age
         expected = Expected(
             issuers=self._config.allowed_issuers,
             client_id=self._config.client_id,
@@ -117,7 +119,7 @@ class OidcProvider:
             access_token=answer.access_token,
             skew=self._config.skew,
             nonce=grant.nonce,
-            max_age=grant.max_age if grant.max_age is not None else self._config.max_age,
+            max_age=grant.max_age if grant.max_age is not None else usual,
         )
         try:
             header, claims = await self._signatures.verified(answer.id_token, "answer")

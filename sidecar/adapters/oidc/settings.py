@@ -19,6 +19,7 @@ from sidecar.domain.shape import GroupFormat
 
 _TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?")
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{27}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 _GROUP_PREFIX = re.compile(r"[A-Za-z0-9._:/@-]{0,16}")
 
@@ -83,6 +84,13 @@ def _algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
     for name in value:
         if name not in SIGNATURE_HASHES:
             raise fault(f"{name} is no algorithm that is ever accepted", f"name some of {', '.join(SIGNATURE_HASHES)}")
+    return value
+
+
+def _thumbprint(value: str) -> str:
+    if not _THUMBPRINT.fullmatch(value):
+        command = "openssl x509 -in cert.pem -outform der | openssl dgst -sha1 -binary | basenc --base64url | tr -d ="
+        raise fault("is no SHA-1 in base64url, which has 27 characters", f"write what this says: {command}")
     return value
 
 
@@ -205,7 +213,7 @@ class ProviderSettings(Settings):
         "P-521 or Ed25519. The provider gets the public part.",
     )
     client_key_id: Word | None = Field(default=None, description="The key's id at the provider (`kid`).")
-    client_key_thumbprint: Word | None = Field(
+    client_key_thumbprint: Annotated[Word, AfterValidator(_thumbprint)] | None = Field(
         default=None,
         description="SHA-1 of the key's certificate in base64url (`x5t`), for Entra ID, which finds keys by it.",
     )
@@ -248,7 +256,9 @@ class ProviderSettings(Settings):
         default=None, description="`prompt` of every sign-in (OIDC Core 1.0, section 3.1.2.1)."
     )
     max_age: Annotated[Seconds, AfterValidator(between(0, 2_592_000))] | None = Field(
-        default=None, description="Every sign-in must be at most so old at the provider (`max_age`, verified)."
+        default=None,
+        description="Every sign-in must be at most so old at the provider (`max_age`, verified). "
+        "Silent confirmations of a session are no sign-ins.",
     )
     acr_values: Words = Field(
         default=(), description="Kinds of sign-in that every sign-in asks for, the best first. A rule's `acr` demands."

@@ -19,6 +19,7 @@ def within(config: Config) -> Iterator[Finding]:
         at = ("providers", name)
         yield from _addresses(at, provider)
         yield from _credentials(at, provider)
+        yield from _pushes(at, provider)
         yield from _fence(at, provider)
         yield from _tenants(at, provider)
         yield from _names(at, provider)
@@ -59,6 +60,19 @@ def _credentials(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Fi
     for key in ("client_key_id", "client_key_thumbprint"):
         if getattr(provider, key) is not None and wanted != "client_key":
             yield Finding((*at, key), f"is never used with client_authentication: {way}", "remove it")
+
+
+def _pushes(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:
+    """An address for pushed requests that nobody uses, and pushes without an address."""
+    endpoints = provider.endpoints
+    # Then discovery is not asked, and nobody says what the provider demands.
+    alone = None not in (endpoints.authorization, endpoints.token, endpoints.jwks)
+    if endpoints.push is not None and (provider.par == "never" or (provider.par == "auto" and alone)):
+        cure = "write par: always, or remove the address"
+        yield Finding((*at, "endpoints", "push"), f"is never used with par: {provider.par}", cure)
+    if provider.par == "always" and alone and endpoints.push is None:
+        cure = "add endpoints.push, or let discovery say where it is"
+        yield Finding((*at, "par"), "has no address to push to: discovery is not asked", cure)
 
 
 def _fence(at: tuple[str, str], provider: ProviderSettings) -> Iterator[Finding]:

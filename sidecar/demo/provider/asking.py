@@ -14,6 +14,7 @@ from sidecar.demo.provider.parameters import Parameters
 
 _S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+FORM_POST = "form_post"
 PROMPTS = ("none", "login", "consent", "select_account")
 
 
@@ -41,6 +42,11 @@ def read_client(parameters: Parameters, clients: dict[str, Client]) -> tuple[Cli
     return client, redirect_uri
 
 
+def wants_form(parameters: Parameters) -> bool:
+    """Whether the answer goes back in a form, be the request as wrong as it may."""
+    return parameters.get("response_mode") == FORM_POST
+
+
 def read_request(parameters: Parameters, client: Client, redirect_uri: str) -> AuthorizationRequest:
     """The checked request. Raises `RefusedToClientError`."""
     _refuse_unsupported(parameters)
@@ -58,6 +64,7 @@ def read_request(parameters: Parameters, client: Client, redirect_uri: str) -> A
         max_age=_max_age(parameters),
         login_hint=parameters.get("login_hint"),
         id_token_hint=parameters.get("id_token_hint"),
+        form_post=wants_form(parameters),
     )
 
 
@@ -66,8 +73,8 @@ def _refuse_unsupported(parameters: Parameters) -> None:
         raise RefusedToClientError("invalid_request", "response_type is missing")
     if parameters["response_type"] != "code":
         raise RefusedToClientError("unsupported_response_type", "only the code flow is offered")
-    if parameters.get("response_mode", "query") != "query":
-        raise RefusedToClientError("invalid_request", "only response_mode=query is offered")
+    if parameters.get("response_mode", "query") not in {"query", FORM_POST}:
+        raise RefusedToClientError("invalid_request", "no other response_mode is offered than query and form_post")
     for name in ("request", "request_uri"):
         if name in parameters:
             raise RefusedToClientError(f"{name}_not_supported", f"{name} is not offered")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from hashlib import sha256
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -18,6 +19,7 @@ from sidecar.demo.provider.asking import (
     RefusedToClientError,
     read_client,
     read_request,
+    wants_form,
 )
 from sidecar.demo.provider.instance import Instance
 from sidecar.demo.provider.memory import (
@@ -31,6 +33,14 @@ from sidecar.demo.provider.memory import (
 from sidecar.demo.provider.parameters import Parameters, form, query
 
 PAGE_SECONDS = 600
+
+
+class Back(NamedTuple):
+    """Where an answer goes, and how."""
+
+    uri: str
+    state: str | None
+    form_post: bool
 
 
 async def authorize(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:
@@ -48,7 +58,8 @@ async def authorize(instance: Instance, request: web.BaseRequest) -> web.StreamR
         if "none" in asked.prompt:
             raise RefusedToClientError("login_required", "nobody is signed in")
     except RefusedToClientError as error:
-        return _refusal(instance, redirect_uri, parameters.get("state"), error)
+        back = Back(redirect_uri, parameters.get("state"), wants_form(parameters))
+        return _refusal(instance, back, error)
     return _page(instance, request, asked)
 
 
@@ -64,7 +75,7 @@ def _chosen(instance: Instance, request: web.BaseRequest, parameters: Parameters
         return pages.used_up()
     if "cancel" in parameters:
         refused = RefusedToClientError("access_denied", "the person pressed Cancel")
-        return _refusal(instance, asked.redirect_uri, asked.state, refused)
+        return _refusal(instance, _back_of(asked), refused)
     person = instance.provider.people.get(parameters.get("person", ""))
     if person is None:
         return pages.message("Nobody of that name", "Please go back and start again.", status=400)
@@ -155,17 +166,21 @@ def _with_code(instance: Instance, asked: AuthorizationRequest, sign_in: SignIn)
     sign_in.clients.add(asked.client.client_id)
     expires = instance.now() + instance.provider.code_seconds
     code = instance.memory.codes.put(Ticket(Grant(asked, sign_in), asked.scope, expires))
-    return _response(instance, asked.redirect_uri, asked.state, {"code": code})
+    return _response(instance, _back_of(asked), {"code": code})
 
 
-def _refusal(instance: Instance, redirect_uri: str, state: str | None, refused: RefusedToClientError) -> web.Response:
+def _back_of(asked: AuthorizationRequest) -> Back:
+    return Back(asked.redirect_uri, asked.state, asked.form_post)
+
+
+def _refusal(instance: Instance, back: Back, refused: RefusedToClientError) -> web.Response:
     said = {"error": refused.error, "error_description": refused.description}
-    return _response(instance, redirect_uri, state, said)
+    return _response(instance, back, said)
 
 
-def _response(instance: Instance, redirect_uri: str, state: str | None, said: dict[str, str]) -> web.Response:
+def _response(instance: Instance, back: Back, said: dict[str, str]) -> web.Response:
     parameters = {**said, "iss": instance.issuer}
-    if state is not None:
-        parameters["state"] = state
+    if back.state is not None:
+        parameters["state"] = back.state
     bent = faults.response_parameters(instance.provider.fault, parameters)
-    return redirect(redirect_uri, bent)
+    return pages.post_back(back.uri, bent) if back.form_post else redirect(back.uri, bent)

@@ -58,6 +58,7 @@ class AuthorizationRequest:
     max_age: int | None
     login_hint: str | None
     id_token_hint: str | None
+    form_post: bool = False
 
 
 @dataclass(frozen=True, slots=True)

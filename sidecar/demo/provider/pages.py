@@ -7,7 +7,7 @@ the one address that the client registered.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,6 +65,11 @@ def sign_in(
 def sign_out(interaction: str, return_to: str | None) -> web.Response:
     """The question whether to sign out."""
     return _page("sign_out.html", return_to=return_to, interaction=interaction)
+
+
+def post_back(return_to: str, fields: Mapping[str, str]) -> web.Response:
+    """The answer as a form (OAuth 2.0 Form Post Response Mode). Other providers submit it by a script."""
+    return _page("post_back.html", return_to=return_to, address=return_to, fields=fields)
 
 
 def message(title: str, text: str, status: int = 200) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import aiohttp
 import pytest
@@ -22,6 +23,18 @@ async def test_a_button_gives_a_code_with_state_and_iss(party: RelyingParty) -> 
 async def test_the_request_may_come_by_post(party: RelyingParty) -> None:
     page = await party.call("POST", "/authorize", data=party.request())
     assert "code" in (await party.press(page, person="ben")).returned
+
+
+async def test_an_answer_may_go_back_in_a_form(party: RelyingParty) -> None:
+    page = await party.authorize(response_mode="form_post", state='a"><b>&amp;')
+    good = await party.press(page, person="anna")
+    wrong = await party.authorize(response_mode="form_post", prompt="none", max_age="soon")
+    for answer, expected in ((good, {"code", "state", "iss"}), (wrong, {"error", "error_description", "state", "iss"})):
+        assert (200, False) == (answer.status, "Location" in answer.headers)
+        assert f'<form method="post" action="{RETURN_TO}">' in answer.text
+        assert expected == set(re.findall(r'type="hidden" name="(\w+)"', answer.text))
+        assert "form-action 'self' http://127.0.0.1:9;" in answer.headers["Content-Security-Policy"]
+    assert ("<b>" not in good.text, "no-store") == (True, good.headers["Cache-Control"])
 
 
 async def test_without_state_none_is_given(party: RelyingParty) -> None:

@@ -16,6 +16,7 @@ console.log = console.error;
 
 const { Provider } = await import('oidc-provider');
 
+const COOKIE_KEYS = [randomUUID()];
 const KINDS = ['urn:demo:password', 'urn:demo:key'];
 const MAX_FORM_BYTES = 16_384;
 
@@ -184,7 +185,7 @@ function configuration(options) {
     findAccount,
     loadExistingGrant: grantEverything,
     jwks: { keys: makeKeys() },
-    cookies: { keys: [randomUUID()] },
+    cookies: { keys: COOKIE_KEYS },
     pkce: { required: () => true }, // the library knows S256 only
     scopes: ['openid', 'offline_access'],
     acrValues: KINDS,
@@ -208,6 +209,9 @@ function configuration(options) {
     fetch: (url, { dispatcher, ...rest }) => fetch(url, rest),
     ttl: { Session: 86_400, Grant: 86_400, Interaction: 600, ...seconds },
     features: {
+      pushedAuthorizationRequests: {
+        enabled: options.push !== 'never', requirePushedAuthorizationRequests: options.push === 'always',
+      },
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       resourceIndicators: {
@@ -233,7 +237,7 @@ function configuration(options) {
 }
 
 function report(provider) {
-  const errors = ['authorization.error', 'grant.error', 'userinfo.error', 'end_session.error', 'revocation.error',
+  const errors = ['authorization.error', 'grant.error', 'pushed_authorization_request.error', 'userinfo.error', 'end_session.error', 'revocation.error',
     'discovery.error', 'jwks.error', 'server_error'];
   for (const name of errors) {
     // The answer to the client is vague by design; the detail says what really went wrong.
@@ -247,6 +251,8 @@ function report(provider) {
     tell('backchannel.error', { client: client.clientId, sub, sid, error: error.message })));
 }
 
+let renew; // makes the provider anew, with keys that nobody has seen; everything else it remembers
+
 async function start(options) {
   for (const client of options.clients ?? []) putClient(client);
   for (const [login, claims] of Object.entries(options.people ?? {})) putPerson(login, claims);
@@ -258,9 +264,14 @@ async function start(options) {
   // The issuer holds the port, so the provider is made after the port is known; behind a proxy it holds the proxy's.
   const address = `http://${options.host ?? 'localhost'}:${server.address().port}`;
   const issuer = options.issuer ?? address;
-  const provider = new Provider(issuer, configuration(options));
-  report(provider);
-  const callback = provider.callback();
+  let provider;
+  let callback;
+  renew = () => {
+    provider = new Provider(issuer, configuration(options));
+    report(provider);
+    callback = provider.callback();
+  };
+  renew();
   server.on('request', (request, response) => {
     if (!request.url.startsWith('/interaction/')) return callback(request, response);
     return interact(provider, request, response).catch((error) => {
@@ -274,6 +285,7 @@ async function start(options) {
 function obey(command) {
   if (command.client) putClient(command.client);
   else if (command.person) putPerson(command.person.login, command.person.claims);
+  else if (command.rotate) renew();
   else throw new Error('unknown command');
   return { done: true };
 }
