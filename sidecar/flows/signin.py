@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.claims import identity_from, is_stranger
 from sidecar.core.logins import (
     ATTEMPT_LIFE,
-    KNOWN_ERRORS,
     LOOP_BOUND,
     SKEW,
     UNCONFIRMED,
@@ -27,18 +25,17 @@ from sidecar.core.logins import (
     read_callback,
 )
 from sidecar.core.redirects import safe_return
-from sidecar.core.standing import needed_claims
-from sidecar.core.tokens import TokenFault
 from sidecar.domain.decision import StartLogin
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.attempts import LOOP, AttemptCookies, AttemptSealer, CookieChange
-from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Provider, SpentStates, Tokens
+from sidecar.flows.login import AuthorizationRequest, LoginError, Provider, SpentStates
 from sidecar.flows.login_events import LoginTeller
 from sidecar.flows.openings import Openings
+from sidecar.flows.redemption import Redemption, redirect_uri
 from sidecar.flows.returns import Returns
-from sidecar.flows.sessions import Entry, Opening, Sessions
+from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.telling import Audit, Chance, Clock, Trace
 
 __all__ = ["LOOP", "Arrival", "AttemptSealer", "CookieChange", "Departure", "SignIn", "redirect_uri"]
@@ -110,11 +107,11 @@ class SignIn:
         self._cookies = AttemptCookies(sealer)
         self._spent = spent
         self._sessions = sessions
-        self._policy = policy
         self._teller = LoginTeller(audit)
         self._clock = clock
         self._chance = chance
         self._tasks: dict[asyncio.Task[Any], str] = {}
+        self._redemption = Redemption(providers, policy, clock)
         self._openings = Openings(self._cookies, sessions, clock)
         self._returns = Returns(clock)
 
@@ -277,8 +274,7 @@ class SignIn:
             self._returns.note(attempt, present.session.identity.person)
             return back.back()
         try:
-            tokens = await self._tokens(back)
-            opening = self._opening_of(back, tokens)
+            opening = await self._redemption.opening_of(back.application, attempt, back.callback)
         except LoginError as error:
             failed = self._teller.failed(attempt, error, trace)
             if attempt.silent:
@@ -309,55 +305,6 @@ class SignIn:
             portal=attempt.portal,
         )
 
-    async def _tokens(self, back: _Return) -> Tokens:
-        attempt, callback = back.attempt, back.callback
-        provider = self._providers.get(attempt.provider)
-        if provider is None:
-            raise LoginError(Reason.STATE_EXPIRED, "the provider is no longer configured")
-        await provider.check_response_issuer(callback.issuer)
-        if callback.code is None:
-            word = callback.error if callback.error in KNOWN_ERRORS else "an error of its own"
-            raise LoginError(Reason.PROVIDER_REFUSED, f"the provider answered {word}")
-        return await provider.redeem(
-            CodeGrant(
-                code=callback.code,
-                verifier=attempt.verifier,
-                redirect_uri=redirect_uri(back.application, attempt.provider),
-                nonce=attempt.nonce,
-                max_age=attempt.max_age,
-                issuer=callback.issuer,
-                now=self._clock.now(),
-                silent=attempt.silent,
-                acr=attempt.acr,
-            )
-        )
-
-    def _opening_of(self, back: _Return, tokens: Tokens) -> Opening:
-        """Judged by the policy of now: it may have changed while the person was away."""
-        attempt, policy = back.attempt, self._policy()
-        known = policy.providers.get(attempt.provider)
-        application = policy.applications.get(attempt.application)
-        portal = application.portal(attempt.portal) if application is not None else None
-        if known is None or application is None or portal is None or attempt.provider not in portal.providers:
-            raise LoginError(Reason.STATE_EXPIRED, "the portal changed while somebody signed in")
-        if is_stranger(tokens.claims, known):
-            raise LoginError(Reason.STRANGER, "the person belongs to none of the organisations let in")
-        try:
-            identity = identity_from(tokens.claims, known, needed_claims(application))
-        except TokenFault as fault:
-            raise LoginError(Reason.TOKEN_INVALID, str(fault)) from fault
-        if attempt.acr and identity.acr not in attempt.acr:
-            # Providers may ignore what they do not know (Okta does): what came back counts.
-            raise LoginError(Reason.STEP_UP_FAILED, "the provider used none of the ways of signing in that were asked")
-        return Opening(
-            application=application.name,
-            portal=portal.name,
-            identity=identity,
-            began=attempt.began,
-            refresh_token=tokens.refresh_token,
-            id_token=tokens.id_token if known.sign_out else None,
-        )
-
     def _named(self, provider: str) -> str:
         """The audit trail gets no names that somebody made up."""
         return provider if provider in self._providers else ""
@@ -367,11 +314,6 @@ class SignIn:
         if not task.cancelled():
             # Whoever waited may be gone: then nobody else would look at the error.
             _ = task.exception()
-
-
-def redirect_uri(application: Application, provider: str) -> str:
-    """Where the provider sends the browser back; to be registered there exactly so."""
-    return f"{application.origin}{application.context}/.lychgate/callback/{provider}"
 
 
 def _location(application: Application, back_to: str | None) -> str:
