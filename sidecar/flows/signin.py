@@ -282,8 +282,8 @@ class SignIn:
                 back.note_unconfirmed()
                 return back.back()
             raise failed from error
-        if attempt.silent and present is not None and present.ended:
-            # Signed out in another tab meanwhile: a renewal must not undo that.
+        if attempt.silent and present is not None and (present.ended or _is_later(present, attempt)):
+            # Signed out, or in as somebody else, in another tab meanwhile: a renewal must not undo that.
             return back.back()
         try:
             cookie, began = await self._openings.cookie_for(opening, attempt, back.cookies, present, trace)
@@ -329,11 +329,19 @@ def _back(application: Application, back_to: str | None, name: str, portal: str)
     )
 
 
+def _is_later(present: Entry, attempt: Attempt) -> bool:
+    """Whether the session began after the attempt to renew the one that was there then."""
+    session = present.session
+    return session.created_at > attempt.began or session.identity.provider != attempt.provider
+
+
 def _is_overtaken(attempt: Attempt, present: Entry) -> bool:
-    """Another tab of the same browser has signed in at this portal since: one session is enough (rule 31)."""
+    """Another tab of the same browser has signed in at this portal since: one session is enough (rule 31). Who chose
+    another provider meant to be somebody else."""
     session = present.session
     return (
         session.portal == attempt.portal
+        and session.identity.provider == attempt.provider
         and session.created_at >= attempt.began
         and not attempt.silent
         and attempt.max_age is None

@@ -133,7 +133,7 @@ class Entrance:
         back_to = safe_return(given.get("to"), application)
         facts = RequestFacts(method="GET", host=visit.facts.host, target=back_to, kind=Kind.NAVIGATION)
         place = locate(facts, visit.policy)
-        return (place if isinstance(place, Place) else None), back_to
+        return (place if isinstance(place, Place) and place.application is application else None), back_to
 
     def _no_portal(self, visit: Visit) -> web.Response:
         visit.record.outcome = "denied"

@@ -346,3 +346,40 @@ async def test_only_so_many_wait_for_a_provider_at_once(gate: Gate, monkeypatch:
     holding.set()
     await asyncio.gather(*waiting)
     assert (await browsers[2].come_back(tabs[2])).session_cookie is not None
+
+
+def choosing(gate: Gate, *providers: str) -> None:
+    """The agents' portal has several providers; this browser leaves for the first."""
+    jira = gate.application()
+    agents = replace(jira.default_portal, providers=providers)
+    others = tuple(portal for portal in jira.portals if not portal.default)
+    gate.policy = changed(gate.policy, applications={"jira": replace(jira, portals=(agents, *others))})
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_another_provider_chosen_meanwhile(gate: Gate, browser: Browser, *, silent: bool) -> None:
+    """Who chose one means it, even if another tab was faster; a renewal of the other one undoes nothing."""
+    choosing(gate, "staff", "customers")
+    if silent:
+        await browser.signs_in()
+    slow = await browser.at_provider("/jira/browse/ABC-2", silent=silent)
+    choosing(gate, "customers", "staff")
+    await browser.come_back(await browser.at_provider(who="carl"))
+    gate.clock.time += 1
+    await browser.come_back(slow)
+    entry = await browser.entry()
+    assert entry is not None
+    assert ("customers" if silent else "staff") == entry.session.identity.provider
+    assert browser.landed[-1].endswith("/jira/browse/ABC-2")
+
+
+async def test_somebody_else_signed_in_meanwhile_stays(gate: Gate, browser: Browser) -> None:
+    """At the same provider too: a renewal that began before would bring the first person back."""
+    await browser.signs_in("alice")
+    slow = await browser.at_provider("/jira/browse/ABC-2", who="alice", silent=True)
+    gate.clock.time += 1
+    await browser.come_back(await browser.at_provider(who="bob"))
+    await browser.come_back(slow)
+    entry = await browser.entry()
+    assert entry is not None
+    assert "bob" == entry.session.identity.claims["preferred_username"]
