@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from sidecar.adapters.oidc.provider import OidcProvider
+from sidecar.core.claims import identity_from
 from sidecar.domain.identity import Person
+from sidecar.domain.policy import ProviderPolicy
 from sidecar.domain.reason import Reason
 from tests.adapters.oidc.conftest import Build
 from tests.adapters.oidc.stand_in import NOW, RSA_ONE, RSA_TWO, Reply, StandIn, public, signed
@@ -123,3 +125,17 @@ async def test_a_key_whose_issuer_is_not_text_is_not_used(tenants: Tenants) -> N
     tenants.server.keys = [public(RSA_ONE, issuer=[tenants.pattern])]
     tenants.server.gives(tenants.token())
     await refused(tenants.us().redeem(grant()), Reason.PROVIDER_MISCONFIGURED)
+
+
+async def test_a_program_s_token_names_the_person_that_a_sign_in_names(tenants: Tenants) -> None:
+    """The same tenant's issuer and the same `oid`: one pin, one account, one revocation."""
+    us, application = tenants.us(), "00000000-0000-4000-8000-00000000000a"
+    tenants.server.gives(tenants.token(tid=TWO, iss=tenants.issuer(TWO)))
+    signed_in = await us.redeem(grant())
+    claims = {"aud": application, "ver": "2.0", "scp": "access", "azp": "script", "exp": NOW + 600, "nonce": None}
+    basis = tenants.server.claims(iss=tenants.issuer(TWO), tid=TWO, oid="o-1", sub="another pairwise", **claims)
+    kept = {name: value for name, value in basis.items() if value is not None}
+    access = await us.access_tokens.check(signed(kept, RSA_ONE, kid="one"), frozenset({application}), "entra")
+    known = ProviderPolicy(name="entra", label="", issuer=tenants.pattern, subject_claim="oid")
+    persons = {identity_from(claims, known, frozenset()).person for claims in (signed_in.claims, access.claims)}  # type: ignore[arg-type]
+    assert {Person(tenants.issuer(TWO), "o-1")} == persons
