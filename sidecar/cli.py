@@ -7,7 +7,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -16,7 +16,7 @@ from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
 from sidecar.app import running
 from sidecar.cli_audit import audit
-from sidecar.commands import initialise_ledger, link_account, unlink_account
+from sidecar.commands import initialise_ledger, link_account, relink_accounts, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
 from sidecar.config.schema import json_schema
@@ -28,6 +28,7 @@ from sidecar.explaining import Asked, QuestionError, explained
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError
+from sidecar.relinking import ListError, persons_in
 from sidecar.web.texts import TEXTS
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
@@ -140,11 +141,7 @@ def accounts() -> None:
 def accounts_link(config: Path, application: str, username: str, issuer: str, subject: str) -> None:
     """Tie an account to a person: the only way to reserved and protected accounts. The gate must not run."""
     loaded = _loaded(config)
-    known = _application(loaded, application)
-    names = {name for portal in known.portals for name in portal.providers}
-    issuers = {issuer for name in names for issuer in issuers_of(loaded.policy.providers[name])}
-    if issuer not in issuers:
-        raise click.ClickException(f"no provider of {application} is {issuer}; there is {', '.join(sorted(issuers))}")
+    _check_issuer(loaded, application, issuer)
     _run(_link(loaded, application, username, Person(issuer, subject)))
 
 
@@ -160,10 +157,37 @@ def accounts_unlink(config: Path, application: str, username: str) -> None:
     _run(_unlink(loaded, application, username))
 
 
+@accounts.command("relink")
+@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--from", "before", required=True, help="`iss` of the old provider.")
+@click.option("--to", "after", required=True, help="`iss` of the new provider, as it writes it.")
+@click.option("--subjects", type=_FILE, required=True, help="CSV without a heading: old subject,new subject.")
+@click.option("--apply", is_flag=True, help="Do it; without this it is only shown.")
+def accounts_relink(config: Path, application: str, before: str, after: str, subjects: Path, *, apply: bool) -> None:
+    """Tie the accounts of many people to the same people at another provider: all of them, or none. The gate must not
+    run."""
+    loaded = _loaded(config)
+    _check_issuer(loaded, application, after)
+    try:
+        persons = persons_in(subjects, before, after)
+    except ListError as error:
+        raise click.ClickException(str(error)) from None
+    _run(_relink(loaded, application, persons, apply=apply))
+
+
 @main.command()
 def version() -> None:
     """Print the version."""
     click.echo(f"lychgate {__version__}")
+
+
+def _check_issuer(loaded: Loaded, application: str, issuer: str) -> None:
+    known = _application(loaded, application)
+    names = {name for portal in known.portals for name in portal.providers}
+    issuers = {issuer for name in names for issuer in issuers_of(loaded.policy.providers[name])}
+    if issuer not in issuers:
+        raise click.ClickException(f"no provider of {application} is {issuer}; there is {', '.join(sorted(issuers))}")
 
 
 def _application(loaded: Loaded, name: str) -> Application:
@@ -212,11 +236,26 @@ async def _link(loaded: Loaded, application: str, username: str, person: Person)
     try:
         await link_account(loaded, application, username, person)
     except PinConflictError as error:
-        holder = error.holder
-        raise click.ClickException(
-            f"{holder.username} is tied to subject {holder.person.subject} at {holder.person.issuer} already"
-        ) from None
+        raise _tied(error) from None
     click.echo(f"{application}: {username} is tied to subject {person.subject} at {person.issuer}")
+
+
+def _tied(error: PinConflictError) -> click.ClickException:
+    holder = error.holder
+    return click.ClickException(
+        f"{holder.username} is tied to subject {holder.person.subject} at {holder.person.issuer} already"
+    )
+
+
+async def _relink(loaded: Loaded, application: str, persons: Mapping[Person, Person], *, apply: bool) -> None:
+    try:
+        moved = await relink_accounts(loaded, application, persons, apply=apply)
+    except PinConflictError as error:
+        raise _tied(error) from None
+    for pin in moved:
+        click.echo(f"{application}: {pin.spelling}: subject {pin.person.subject} -> {persons[pin.person].subject}")
+    done = "were tied anew" if apply else "would be tied anew; write --apply to do it"
+    click.echo(f"{application}: {len(moved)} of {len(persons)} {done}; the others have no account here")
 
 
 async def _unlink(loaded: Loaded, application: str, username: str) -> None:

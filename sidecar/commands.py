@@ -1,9 +1,10 @@
-"""What commands do beside the gate, while it does not run: initialise the ledger, link an account. Each is audited."""
+"""What commands do beside the gate, while it does not run: initialise the ledger, link accounts. Each is audited."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from sidecar import __version__
 from sidecar.adapters.audit.log import AuditLog
@@ -18,6 +19,7 @@ from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Pin
+from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
 
@@ -79,6 +81,41 @@ async def unlink_account(loaded: Loaded, application: str, username: str) -> Per
         facts = {"cause": "command", "account": pin.spelling}
         log.tell(Event(code=Code.USER_UNLINKED, person=pin.person, username=name, application=application, facts=facts))
         return pin.person
+
+
+async def relink_accounts(
+    loaded: Loaded, application: str, persons: Mapping[Person, Person], *, apply: bool
+) -> tuple[Pin, ...]:
+    """Give the accounts of people at one provider to the same people at another: all of them, or none.
+
+    Returns:
+        The pins as they were; without *apply* those that would change.
+
+    Raises:
+        PinConflictError: somebody at the new provider has an account already.
+        StateError: the gate is running, or the ledger was not initialised.
+        AuditError: the audit trail must have it and does not take it.
+    """
+    clock = SystemClock()
+    async with _beside(loaded, clock) as (state, log):
+        if not await state.ledger.usable(application):
+            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        found = [pin for old in persons if (pin := await state.ledger.pin_of(application, old)) is not None]
+        for pin in found:
+            holder = await state.ledger.pin_of(application, persons[pin.person])
+            if holder is not None:
+                raise PinConflictError(holder)
+        if not apply:
+            return tuple(found)
+        for pin in found:
+            await log.sure(_intended("relink", application, persons[pin.person], pin.spelling))
+        moved = await state.ledger.repin(application, persons)
+        for pin in moved:
+            facts = {"cause": "command", "account": pin.spelling}
+            about = partial(Event, username=pin.username, application=application, facts=facts)
+            log.tell(about(code=Code.USER_UNLINKED, person=pin.person))
+            log.tell(about(code=Code.USER_LINKED, person=persons[pin.person]))
+        return moved
 
 
 def _intended(step: str, application: str, person: Person | None = None, account: str = "") -> Event:

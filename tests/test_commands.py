@@ -225,3 +225,76 @@ def test_explain_needs_no_secrets_and_leaves_nothing_behind(site: Site) -> None:
         (site.folder / name).unlink()
     assert 0 == explained(site, {"sub": "7", "preferred_username": "ada", "groups": ["users"]}).exit_code
     assert not (site.folder / "state").exists()
+
+
+NEW = "https://login.example.org"
+
+
+def moving(site: Site, lines: str, *words: str, to: str = NEW) -> Result:
+    """The site has a second provider, and a list of who is who there."""
+    text = site.path.read_text("utf-8")
+    if NEW not in text:
+        second = f"  new: {{issuer: '{NEW}', client_id: x, client_secret: 'file://{site.folder}/client', label: New}}\n"
+        text = text.replace("applications:\n", second + "applications:\n")
+        text = text.replace("provider: staff,", "provider: [staff, new], usernames: {new: {prefix: n-}},")
+        text = text.replace("require: {any_group: [users]}", "mode: enforce")
+        site.path.write_text(text, "utf-8")
+    (site.folder / "list.csv").write_text(lines, "utf-8")
+    given = ("--from", "https://id.example.com", "--to", to, "--subjects", str(site.folder / "list.csv"))
+    return site.run("accounts", "relink", "--application", "jira", *given, *words)
+
+
+def test_many_accounts_pass_to_another_provider_by_a_list(site: Site) -> None:
+    site.run("ledger", "init")
+    for name, subject in (("Ada", "1"), ("nina", "2"), ("otto", "3")):
+        assert 0 == site.link(name, subject).exit_code
+    lines = "1,a-1\r\n\r\n 2 , a-2\n9,a-9\n"
+
+    shown = moving(site, lines)
+    assert (0, []) == (shown.exit_code, events(shown)), shown.output
+    assert "jira: Ada: subject 1 -> a-1" in shown.stdout and "2 of 3 would be tied anew" in shown.stdout
+    assert Person("https://id.example.com", "1") == site.pinned("ada")
+
+    done = moving(site, lines, "--apply")
+    assert 0 == done.exit_code, done.output
+    assert ["user.unlinked", "user.linked"] * 2 == [event["code"] for event in events(done)]
+    persons = [Person(NEW, "a-1"), Person(NEW, "a-2"), Person("https://id.example.com", "3")]
+    assert persons == [site.pinned(name) for name in ("ada", "nina", "otto")]
+    assert "0 of 3 were tied anew" in moving(site, lines, "--apply").stdout
+
+
+def test_one_that_cannot_be_moved_stops_all(site: Site) -> None:
+    site.run("ledger", "init")
+    for name, subject in (("ada", "1"), ("nina", "2")):
+        site.link(name, subject)
+    assert 0 == moving(site, "2,a-2\n", "--apply").exit_code
+    for words in ((), ("--apply",)):
+        refused = moving(site, "1,a-2\n", *words)
+        assert 1 == refused.exit_code
+        assert f"nina is tied to subject a-2 at {NEW} already" in refused.stderr
+    assert Person("https://id.example.com", "1") == site.pinned("ada")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("1,a\n1,b\n", "list.csv:2: a subject stands here that stood in an earlier line already"),
+        ("1,a\n2,a\n", "list.csv:2: a subject stands here"),
+        ("1\n", "list.csv:1: write two columns"),
+        ("1,a,x\n", "write two columns"),
+        ("1,\n", "write two columns"),
+        ("1,\x07\n", "write two columns"),
+        ('"1,a\n', "cannot be read as CSV"),
+        ("", "names nobody"),
+    ],
+)
+def test_a_list_that_cannot_be_used_says_where(site: Site, lines: str, said: str) -> None:
+    site.run("ledger", "init")
+    done = moving(site, lines, "--apply")
+    assert (1, True, False) == (done.exit_code, said in done.stderr, "Traceback" in done.output), done.output
+
+
+def test_people_pass_only_to_a_provider_that_is_there(site: Site) -> None:
+    site.run("ledger", "init")
+    done = moving(site, "1,a\n", "--apply", to="https://typo.example.org")
+    assert (1, True) == (done.exit_code, f"there is https://id.example.com, {NEW}" in done.stderr)

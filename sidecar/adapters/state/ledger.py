@@ -6,6 +6,7 @@ an administrator must be able to read what Lychgate did with any SQLite tool.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from sqlite3 import Connection
 
 from sidecar.adapters.state.database import Database
@@ -81,6 +82,29 @@ class SqliteLedger:
             )
 
         await self._database.do(work)
+
+    async def repin(self, application: str, persons: Mapping[Person, Person]) -> tuple[Pin, ...]:
+        """Give the pins of the persons on the left to those on the right, all or none; the pins as they were.
+
+        Whoever has no pin is passed over.
+
+        Raises:
+            PinConflictError: somebody on the right has a pin already.
+        """
+
+        def work(connection: Connection) -> tuple[Pin, ...]:
+            found = [(pin, new) for old, new in persons.items() if (pin := _pin_of(connection, application, old))]
+            for pin, new in found:
+                holder = _pin_of(connection, application, new)
+                if holder is not None:
+                    raise PinConflictError(holder)
+                connection.execute(
+                    "UPDATE pins SET issuer = ?, subject = ? WHERE application = ? AND username = ?",
+                    (new.issuer, new.subject, application, pin.username),
+                )
+            return tuple(pin for pin, _ in found)
+
+        return await self._database.do(work)
 
     async def unpin(self, application: str, username: str) -> None:
         """Remove a pin."""

@@ -20,7 +20,6 @@ from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
 from sidecar.adapters.state.sessions import SqliteSessions
 from sidecar.adapters.state.spent import SqliteMarkers, SqliteSpentStates
 from sidecar.adapters.state.worker import Worker
-from sidecar.flows.accounts import Ledger
 from sidecar.flows.login import SpentStates
 from sidecar.flows.logout import Markers
 from sidecar.flows.sessions import SessionStore
@@ -33,7 +32,7 @@ class State:
     sessions: SessionStore
     spent: SpentStates
     markers: Markers
-    ledger: Ledger
+    ledger: SqliteLedger
 
 
 @asynccontextmanager
