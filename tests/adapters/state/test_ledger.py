@@ -126,6 +126,23 @@ async def test_a_removed_pin_leaves_both_sides_free(state: State) -> None:
     await state.ledger.pin(replace(ANNAS, username="anna2"))
 
 
+async def test_pins_pass_to_other_persons_all_or_none(state: State) -> None:
+    await state.ledger.init("jira", at(0))
+    berts = replace(ANNAS, username="bert", spelling="bert", person=BERT)
+    kept = replace(ANNAS, username="carl", spelling="carl", person=Person("https://new", "c"))
+    for pin in (ANNAS, berts, kept):
+        await state.ledger.pin(pin)
+    nobody, new = Person("https://old", "nobody"), Person("https://new", "a")
+    with pytest.raises(PinConflictError) as raised:
+        await state.ledger.repin("jira", {ANNA: new, BERT: kept.person})
+    assert raised.value.holder == kept
+    assert await state.ledger.pin_of("jira", ANNA) == ANNAS
+    assert await state.ledger.repin("jira", {nobody: Person("https://new", "n"), ANNA: new}) == (ANNAS,)
+    assert await state.ledger.pin_of("jira", new) == replace(ANNAS, person=new)
+    assert await state.ledger.pin_of("jira", ANNA) is None
+    assert await state.ledger.pin_of("jira", BERT) == berts
+
+
 async def test_groups_are_owned_per_portal_and_forgotten_for_all(state: State) -> None:
     other = replace(OWNED, portal="support")
     third = replace(OWNED, group="jira-admins")
