@@ -12,8 +12,10 @@ from weakref import WeakValueDictionary
 
 from sidecar.core.logins import Attempt, attempt_name
 from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.flows.attempts import AttemptCookies
+from sidecar.flows.login import LoginError
 from sidecar.flows.sessions import Entry, Opening, Sessions
 from sidecar.flows.telling import Clock, Trace
 
@@ -41,9 +43,12 @@ class Openings:
             present: The browser's live session for the application, if it has one.
 
         Raises:
-            LoginError: `session_revoked`; see `Sessions.open`.
+            LoginError: `session_revoked`; see `Sessions.open`. `token_invalid`: a silent attempt confirms somebody's
+                session, and is no sign-in of anybody else.
             StateError: nobody is signed in.
         """
+        if attempt.silent and not _is_confirmed(opening, attempt, present):
+            raise LoginError(Reason.TOKEN_INVALID, "the provider confirmed another session than that of this browser")
         # Tabs of one browser may bring different people back; those of one person are told apart one by one.
         lock = self._locks.setdefault((opening.application, opening.identity.person), asyncio.Lock())
         async with lock:
@@ -77,6 +82,20 @@ class Openings:
             if entry is not None and entry is not present and _is_same(entry, attempt, opening.identity):
                 return cookie
         return None
+
+
+def _is_confirmed(opening: Opening, attempt: Attempt, present: Entry | None) -> bool:
+    """Whether a silent answer speaks of the session that is there. If it names somebody else, that one's next page
+    begins a sign-in, where all is asked that a sign-in asks."""
+    if present is None:
+        return False
+    session = present.session
+    if (session.portal, session.identity.provider) != (attempt.portal, attempt.provider):
+        return False
+    if session.identity.person == opening.identity.person:
+        return True
+    present.unconfirmed = present.unconfirmed or session.created_at <= attempt.began
+    return False
 
 
 def _is_same(entry: Entry, attempt: Attempt, identity: Identity) -> bool:

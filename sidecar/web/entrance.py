@@ -72,6 +72,7 @@ class Entrance:
         place, back_to = self._place(visit, application, given)
         if place is None:
             return self._no_portal(visit)
+        visit.place = place
         if await self._session_of(visit, application) is not None:
             return self._replies.redirect(application.origin + back_to, visit.record)
         return await self.start(visit, _order(place, back_to, given))
@@ -82,6 +83,7 @@ class Entrance:
         place, back_to = self._place(visit, application, given)
         if place is None:
             return self._no_portal(visit)
+        visit.place = place
         if await self._session_of(visit, application) is not None:
             return self._replies.redirect(application.origin + back_to, visit.record)
         portal = place.portal

@@ -70,6 +70,31 @@ def test_prefixes_keep_names_apart(errors: Errors, okta: str, customers: str, fi
     assert fine == (not [fault for fault in faults if "name alike" in fault.wrong])
 
 
+@pytest.mark.parametrize(
+    ("source", "wide"),
+    [
+        (".+-users", True),
+        ("(.*)", True),
+        ("(?:x-)?p:.+", True),
+        ("x-.+|.+-x", True),
+        ("(x-)?(.+)", True),
+        ("p?.+", True),
+        ("x-(.+)", False),
+        ("(x-.+)", False),
+        ("p:(.+)", False),
+        ("p", False),
+        ("jira-users", False),
+    ],
+)
+def test_a_pattern_that_passes_over_a_prefix_is_told(
+    loading: Callable[..., Loaded], source: str, *, wide: bool
+) -> None:
+    """Whoever names groups at the customers' provider could name one that a line for the staff matches."""
+    line = (ACCOUNTS, LINES[1].replace("x-(.+)", source).replace("$1", "y"))
+    found = told(loading, CUSTOMERS, *prefixed("", "p:"), BOTH, line)
+    assert wide == any(f"has a group line from {source}, which may match" in fault.wrong for fault in found)
+
+
 def test_claims_that_any_provider_can_send_are_told(loading: Callable[..., Loaded]) -> None:
     edits = (BOTH, (MANY, f"{MANY}    require: {{claims: {{department: IT}}}}\n"))
     found = {fault.path for fault in told(loading, CUSTOMERS, *edits) if "send alike" in fault.wrong}

@@ -52,13 +52,23 @@ async def test_a_silent_renewal_goes_on_with_fresh_key_and_old_cookies(gate: Gat
     assert gate.store.sessions == [new.session]
 
 
-async def test_a_silent_renewal_by_somebody_else_drops_the_cookies(gate: Gate, browser: Browser) -> None:
+async def test_a_silent_renewal_is_no_sign_in_of_somebody_else(gate: Gate, browser: Browser) -> None:
+    """It skips what a sign-in asks, such as the provider's `max_age`: the next page begins one instead."""
     old, tab = await in_renewal(gate, browser)
     tab.query = tab.provider.approves(tab.state, "bob")
-    await browser.come_back(tab)
-    new = await browser.entry()
-    assert new is not None
-    assert (new.session.identity.person.subject, new.session.jars, old.ended) == ("bob", {}, True)
+    arrival = await browser.come_back(tab)
+    assert (arrival.location, arrival.session_cookie) == ("https://jira.example.com/jira/browse/ABC-9", None)
+    assert (await browser.entry(), old.ended, old.unconfirmed) == (old, False, True)
+    assert gate.store.sessions == [old.session]
+
+
+async def test_a_silent_renewal_without_its_session_opens_none(gate: Gate, browser: Browser) -> None:
+    old, tab = await in_renewal(gate, browser)
+    tab.query = tab.provider.approves(tab.state)
+    await gate.sessions.end(old.session.key, "idle")
+    arrival = await browser.come_back(tab)
+    assert (arrival.location, arrival.session_cookie) == ("https://jira.example.com/jira/browse/ABC-9", None)
+    assert gate.store.kept == {}
 
 
 async def test_a_silent_renewal_that_fails_keeps_session_and_page(gate: Gate, browser: Browser) -> None:
@@ -106,6 +116,7 @@ async def test_a_renewal_under_way_does_not_undo_a_sign_out(gate: Gate, browser:
 
 
 async def test_renewals_are_no_circles(gate: Gate, browser: Browser) -> None:
+    await browser.signs_in()
     for _ in range(6):
         tab = await browser.leave(silent=True)
         assert isinstance(tab, Tab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
@@ -12,6 +13,7 @@ from sidecar.config.model import Config
 from sidecar.config.model_portal import ConditionSettings, PortalSettings
 from sidecar.domain.product import Product
 
+_PLAIN = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^0-9A-Za-z])*")
 _OWN_PORTAL = "give the provider where others choose the claims a portal of its own"
 
 
@@ -30,6 +32,7 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
             yield from _labels(at, known)
             yield from _domains(at, known)
             yield from _groups(at, known, config, portal)
+            yield from _lines(at, known, config, portal)
             yield from _claims(at, known, portal)
 
 
@@ -73,6 +76,41 @@ def _groups(
                 "meant for the other",
                 "write group_prefix at both, such as partner: and staff:, or only at the one that is not authoritative",
             )
+
+
+def _lines(
+    at: Path, known: Mapping[str, ProviderSettings], config: Config, portal: PortalSettings
+) -> Iterator[Finding]:
+    """Patterns that begin before a prefix does: `(.+)-users` takes in `partner:all-users` too."""
+    owner = config.applications.get(portal.application)
+    lines = groups_at(portal, owner) if owner is not None else None
+    prefixes = [settings.group_prefix for settings in known.values() if settings.group_prefix]
+    for line in lines.map if lines is not None else ():
+        head = _head(line.source)
+        if head is None or any(head.startswith(prefix) for prefix in prefixes):
+            continue
+        for provider, settings in known.items():
+            if settings.group_prefix and settings.group_prefix.startswith(head):
+                yield Finding(
+                    (*at, "provider"),
+                    f"has a group line from {line.source}, which may match groups of {provider} too: "
+                    f"{settings.group_prefix} does not keep them out",
+                    "begin the pattern with letters with which only the groups begin that it means",
+                    Severity.WARNING,
+                )
+
+
+def _head(pattern: str) -> str | None:
+    """With what every name begins that *pattern* matches, as far as that is easily seen; None: it is one name."""
+    if _PLAIN.fullmatch(pattern):
+        return None
+    if any(mark in pattern for mark in ("|", "(?", ")?", ")*", "){")):
+        return ""
+    inner = pattern.lstrip("(^")
+    text = _PLAIN.match(inner)
+    head = text[0] if text is not None else ""
+    # The character before a quantifier may be missing.
+    return (head[:-1] if inner[len(head) :][:1] in {"*", "?", "{"} else head).replace("\\", "")
 
 
 def _claims(at: Path, known: Mapping[str, ProviderSettings], portal: PortalSettings) -> Iterator[Finding]:
