@@ -28,7 +28,7 @@ from sidecar.web.visit import Visit
 
 REMEMBERED = 180 * 86_400
 """Seconds for which a browser's choice is remembered after a sign-in."""
-LONGEST_QUERY = 4096
+LONGEST_QUERY = 8192
 SessionOf = Callable[[Visit, Application], Awaitable[Entry | None]]
 
 

@@ -166,7 +166,7 @@ UNUSABLE = {
     "one of another portal only": "provider=okta",
     "twice": "provider=staff&provider=customers",
     "nothing": "provider=",
-    "too much": "provider=staff&" + "x" * 5000,
+    "too much": "provider=staff&" + "x" * 8200,
 }
 
 
