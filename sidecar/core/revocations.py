@@ -34,7 +34,7 @@ def folded_email(email: str) -> str:
 
 def is_named(identity: Identity, revocation: Revocation) -> bool:
     """Whether the revocation speaks of a session with that identity."""
-    return Name(revocation.issuer, revocation.by, revocation.value) in names_of(identity)
+    return revocation.name in names_of(identity)
 
 
 def marker(name: Name) -> str:

@@ -16,6 +16,15 @@ class By(StrEnum):
     EMAIL = "email"
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One of the names under which somebody's sessions can be revoked."""
+
+    issuer: str
+    by: By
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
     """All sessions of *issuer* that *by* and *value* name end, and none begins from an authentication before it.
@@ -32,11 +41,7 @@ class Revocation:
     at: UnixSeconds
     issued_at: UnixSeconds | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One of the names under which somebody's sessions can be revoked."""
-
-    issuer: str
-    by: By
-    value: str
+    @property
+    def name(self) -> Name:
+        """Whose sessions end."""
+        return Name(self.issuer, self.by, self.value)

@@ -48,7 +48,7 @@ class Barrier:
 
     def raise_at_once(self, revocation: Revocation) -> None:
         """Bar it in this process, until `mark` has told the store."""
-        self._untold[Name(revocation.issuer, revocation.by, revocation.value)] = revocation
+        self._untold[revocation.name] = revocation
 
     async def mark(self, revocation: Revocation, until: UnixSeconds) -> None:
         """Tell the store; kept there until *until*.
@@ -56,14 +56,14 @@ class Barrier:
         Raises:
             StateError: it could not be told; this process bars it all the same.
         """
-        name = Name(revocation.issuer, revocation.by, revocation.value)
+        name = revocation.name
         await self._markers.mark(marker(name), revocation.at, until)
         if revocation.issued_at is not None:
             await self._markers.mark(marker_there(name), revocation.issued_at, until)
 
     def told(self, revocation: Revocation) -> None:
         """The store knows, and no session of it is left there."""
-        name = Name(revocation.issuer, revocation.by, revocation.value)
+        name = revocation.name
         if self._untold.get(name) == revocation:
             del self._untold[name]
 

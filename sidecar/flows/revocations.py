@@ -7,11 +7,10 @@ again every minute.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, MutableMapping
-from typing import Any, Protocol
+from collections.abc import Callable, MutableMapping
+from typing import Protocol
 
 from cachetools import TTLCache
 
@@ -26,6 +25,7 @@ from sidecar.domain.revocation import By, Name, Revocation
 from sidecar.domain.session import Session
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError, SpentStates
+from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.sessions import Sessions, SessionStore, StateError
 from sidecar.flows.telling import Audit, Clock, Trace
@@ -73,7 +73,7 @@ class Revocations:
         self._policy = policy
         self._audit = audit
         self._clock = clock
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = OwnedTasks()
         self._unfinished: MutableMapping[tuple[str, str], Revocation] = TTLCache(
             UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic
         )
@@ -107,7 +107,7 @@ class Revocations:
         """
         self._barrier.raise_at_once(revocation)
         self._sessions.end_at_hand(revocation)
-        return await self._shielded(self._carry_out(revocation, provider, door, trace))
+        return await self._tasks.finish(self._carry_out(revocation, provider, door, trace))
 
     async def end_known(self, name: Name, provider: str, door: str, trace: Trace) -> int:
         """End the sessions of *name* if there are any; without any nothing is kept, whoever asks.
@@ -134,12 +134,11 @@ class Revocations:
             StateError: it still cannot.
         """
         for revocation in self._barrier.untold():
-            _ = await self._shielded(self._carry_out(revocation, "", "again", Trace()))
+            _ = await self._tasks.finish(self._carry_out(revocation, "", "again", Trace()))
 
     async def close(self) -> None:
         """Let what was begun come to its end."""
-        while self._tasks:
-            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _once(self, provider: str, notice: Notice) -> None:
         """Use a notice up.
@@ -162,7 +161,7 @@ class Revocations:
         absolute = self._policy().limits.absolute
         await self._barrier.mark(revocation, UnixSeconds(revocation.at + absolute + ATTEMPT_LIFE + SKEW))
         ended = 0
-        for key in await self._store.named(Name(revocation.issuer, revocation.by, revocation.value)):
+        for key in await self._store.named(revocation.name):
             found = await self._store.get(key)
             if found is not None and found[0].created_at > revocation.at:
                 # Somebody signed in again before the store could be told.
@@ -191,15 +190,3 @@ class Revocations:
                 facts={"door": door, **facts},
             )
         )
-
-    async def _shielded(self, work: Coroutine[Any, Any, int]) -> int:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            # Whoever waited may be gone: then nobody else would look at the error.
-            _ = task.exception()

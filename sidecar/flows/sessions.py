@@ -24,6 +24,7 @@ from sidecar.domain.session import Jar, Session
 from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
+from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.session_events import about
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
 from sidecar.flows.telling import AuditError, Chance, Clock, SureAudit, Trace
@@ -65,7 +66,7 @@ class Sessions:
         self._entries: dict[str, Entry] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._loading: dict[str, asyncio.Task[Entry | None]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = OwnedTasks()
 
     async def find(self, application: str, cookie: str | None) -> Entry | None:
         """The live session behind a cookie of this application, with its standing; None if there is none.
@@ -121,7 +122,7 @@ class Sessions:
         entry.seen = max(entry.seen, self._clock.now() if now is None else now)
         if entry.seen - entry.noted >= SEEN_EVERY:
             entry.noted = entry.seen
-            _ = self._owned(_quietly(self._store.touch(entry.session.key, entry.seen)))
+            _ = self._tasks.begin(_quietly(self._store.touch(entry.session.key, entry.seen)))
 
     def wants_renewal(self, entry: Entry, at: UnixSeconds | None = None) -> bool:
         """From 80 % of the absolute life on, once every few minutes."""
@@ -159,7 +160,7 @@ class Sessions:
             await self._keep_within_bound(session, limits.per_person, trace)
         except StateError:
             # Nobody gets its cookie, so it must not linger.
-            _ = self._owned(_quietly(self._end(session.key, "unfinished", trace, closing=not same)))
+            _ = self._tasks.begin(_quietly(self._end(session.key, "unfinished", trace, closing=not same)))
             raise
         return session, self._signer.sign(_purpose(opening.application), token)
 
@@ -169,7 +170,7 @@ class Sessions:
         Raises:
             StateError: the store could not be told; this process has forgotten the session all the same.
         """
-        return await asyncio.shield(self._owned(self._end(key, cause, trace)))
+        return await self._tasks.finish(self._end(key, cause, trace))
 
     def end_at_hand(self, revocation: Revocation) -> None:
         """End what this process remembers of a revoked sign-in, now and without the store: its streams close."""
@@ -182,7 +183,7 @@ class Sessions:
         """Remember the application's cookies for this session and node; written soon, in order, compare-and-set."""
         entry.session = replace(entry.session, jars={**entry.session.jars, node: jar})
         if entry.writing is None or entry.writing.done():
-            entry.writing = self._owned(_quietly(self._write_jars(entry)))
+            entry.writing = self._tasks.begin(_quietly(self._write_jars(entry)))
 
     async def whole(self, entry: Entry) -> Session | None:
         """The record with its tokens, from the store; None if it is gone.
@@ -243,9 +244,8 @@ class Sessions:
         """Write what is still to be written."""
         for entry in self._entries.values():
             if entry.seen > entry.noted:
-                _ = self._owned(_quietly(self._store.touch(entry.session.key, entry.seen)))
-        while self._tasks:
-            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+                _ = self._tasks.begin(_quietly(self._store.touch(entry.session.key, entry.seen)))
+        await self._tasks.close()
 
     def _key_of(self, application: str, cookie: str) -> str | None:
         known = self._keys.get((application, cookie))
@@ -262,7 +262,7 @@ class Sessions:
         """One look into the store however many requests of a page ask at once."""
         task = self._loading.get(key)
         if task is None:
-            task = self._loading[key] = self._owned(self._read(key))
+            task = self._loading[key] = self._tasks.begin(self._read(key))
         return await asyncio.shield(task)
 
     async def _read(self, key: str) -> Entry | None:
@@ -287,7 +287,7 @@ class Sessions:
         finally:
             if barred:
                 self._drop(session.key)
-                _ = self._owned(_quietly(self._store.end(session.key)))
+                _ = self._tasks.begin(_quietly(self._store.end(session.key)))
         if barred:
             raise LoginError(Reason.SESSION_REVOKED, "the sign-in was revoked before it was finished")
 
@@ -347,18 +347,6 @@ class Sessions:
             await self._audit.sure(about(session, code, trace))
         except AuditError as error:
             raise StateError(str(error)) from error
-
-    def _owned(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            # Whoever waited may be gone: then nobody else would look at the error.
-            _ = task.exception()
 
 
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:

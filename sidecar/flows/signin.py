@@ -7,10 +7,9 @@ tab does not leave a code half-used.
 
 from __future__ import annotations
 
-import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sidecar.core.logins import (
     ATTEMPT_LIFE,
@@ -33,6 +32,7 @@ from sidecar.flows.attempts import LOOP, AttemptCookies, AttemptSealer, CookieCh
 from sidecar.flows.login import AuthorizationRequest, LoginError, Provider, SpentStates
 from sidecar.flows.login_events import LoginTeller
 from sidecar.flows.openings import Openings
+from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.redemption import Redemption, redirect_uri
 from sidecar.flows.returns import Returns
 from sidecar.flows.sessions import Entry, Sessions
@@ -110,7 +110,7 @@ class SignIn:
         self._teller = LoginTeller(audit)
         self._clock = clock
         self._chance = chance
-        self._tasks: dict[asyncio.Task[Any], str] = {}
+        self._redeeming: defaultdict[str, OwnedTasks] = defaultdict(OwnedTasks)
         self._redemption = Redemption(providers, policy, clock)
         self._openings = Openings(self._cookies, sessions, clock)
         self._returns = Returns(clock)
@@ -200,15 +200,13 @@ class SignIn:
             return back.back()
         if reason is not Reason.OK:
             raise self._teller.failed(attempt, LoginError(reason, "the attempt does not fit the callback"), trace)
-        if list(self._tasks.values()).count(attempt.provider) >= REDEEMING:
+        under_way = self._redeeming[attempt.provider]
+        if len(under_way) >= REDEEMING:
             # Codes can be made up by anybody; a provider that is slow must not gather them without end. The state is
             # not spent: the same callback works a moment later.
             full = LoginError(Reason.PROVIDER_UNREACHABLE, "too many sign-ins wait for the provider at once")
             raise self._teller.failed(attempt, full, trace)
-        task = asyncio.create_task(self._redeemed(back))
-        self._tasks[task] = attempt.provider
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        return await under_way.finish(self._redeemed(back))
 
     def astray(
         self,
@@ -233,8 +231,8 @@ class SignIn:
 
     async def close(self) -> None:
         """Let what was begun come to its end."""
-        while self._tasks:
-            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+        while (under_way := next((tasks for tasks in self._redeeming.values() if tasks), None)) is not None:
+            await under_way.close()
 
     def _note_dropped(
         self, application: Application, changes: Iterable[CookieChange], cookies: Mapping[str, str]
@@ -308,12 +306,6 @@ class SignIn:
     def _named(self, provider: str) -> str:
         """The audit trail gets no names that somebody made up."""
         return provider if provider in self._providers else ""
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.pop(task, None)
-        if not task.cancelled():
-            # Whoever waited may be gone: then nobody else would look at the error.
-            _ = task.exception()
 
 
 def _location(application: Application, back_to: str | None) -> str:

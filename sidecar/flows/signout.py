@@ -5,7 +5,6 @@ It runs in a task of its own: a tab that is closed right after the button was pr
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.landing import Landing, LandingError
 from sidecar.flows.login import LoginError, Provider
+from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.telling import Chance, Trace
@@ -47,7 +47,7 @@ class SignOuts:
         self._products = products
         self._policy = policy
         self._chance = chance
-        self._tasks: set[asyncio.Task[Farewell]] = set()
+        self._tasks = OwnedTasks()
 
     def is_asked_by(self, entry: Entry, form_token: str) -> bool:
         """Whether the form that asks was made for this session: no other site can sign somebody out."""
@@ -62,15 +62,11 @@ class SignOuts:
         Raises:
             StateError: the session may be alive in the store; the person must try again.
         """
-        task = asyncio.create_task(self._end(application, entry, cause, trace))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        return await self._tasks.finish(self._end(application, entry, cause, trace))
 
     async def close(self) -> None:
         """Let what was begun come to its end."""
-        while self._tasks:
-            _ = await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _end(self, application: Application, entry: Entry, cause: str, trace: Trace) -> Farewell:
         session = entry.session
@@ -96,12 +92,6 @@ class SignOuts:
         except LoginError as error:
             LOG.warning("the provider %s could not be told of a sign-out: %s", known.name, error.detail)
             return Farewell()
-
-    def _done(self, task: asyncio.Task[Farewell]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            # Whoever waited may be gone: then nobody else would look at the error.
-            _ = task.exception()
 
 
 def signed_out_url(application: Application) -> str:
