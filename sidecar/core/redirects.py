@@ -23,7 +23,7 @@ def safe_return(target: str | None, application: Application) -> str:
     Deep links and query strings survive unchanged. Our own endpoints (but for the page that says that all is confirmed)
     and the product's log-in and log-out pages are no place to return to.
     """
-    fallback = application.context + application.product.start
+    fallback = application.start_of()
     if not target or len(target) > MAX_TARGET or not _is_local(target):
         return fallback
     read = read_target(target)

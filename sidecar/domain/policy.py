@@ -288,6 +288,10 @@ class Application:
         """The portal that owns every path no other portal owns."""
         return next(portal for portal in self.portals if portal.default)
 
+    def start_of(self, portal: Portal | None = None) -> str:
+        """The page at which the visitors of *portal* begin, with the context path."""
+        return self.context + ((portal.start if portal is not None else "") or self.product.start)
+
     def portal(self, name: str) -> Portal | None:
         """The portal of that name, or None."""
         return next((portal for portal in self.portals if portal.name == name), None)

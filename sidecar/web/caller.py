@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
 from sidecar.flows.callers import Caller
+from sidecar.flows.session_events import about
 from sidecar.flows.streaming import AnswerHead
 from sidecar.flows.telling import Audit
 from sidecar.web.answer import Passing
@@ -50,19 +51,5 @@ class CallerAnswer(Passing):
         return Reason.OK
 
     def _alarm(self, code: Code, reason: Reason) -> None:
-        record, session = self._visit.record, self._caller.session
-        self._audit.tell(
-            Event(
-                code=code,
-                outcome="failure",
-                reason=reason,
-                request=record.request,
-                source=record.source,
-                person=session.identity.person,
-                username=self._username,
-                application=record.application,
-                portal=record.portal,
-                provider=session.identity.provider,
-                session=session.key[:16],
-            )
-        )
+        session = self._caller.session
+        self._audit.tell(about(session, code, self._visit.trace, reason=reason, username=self._username))

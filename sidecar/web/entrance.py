@@ -21,7 +21,7 @@ from sidecar.domain.policy import Application, Portal
 from sidecar.domain.reason import Reason
 from sidecar.flows.sessions import Entry, Signer
 from sidecar.flows.signin import CookieChange, SignIn
-from sidecar.web.failures import from_decision
+from sidecar.web.failures import denied
 from sidecar.web.pages import Action
 from sidecar.web.replies import Replies, flow_cookies, put_cookies
 from sidecar.web.visit import Visit
@@ -69,23 +69,18 @@ class Entrance:
     async def login(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
         """Begin again, at the portal of the page that was wanted."""
         given = _fields(query)
-        place, back_to = self._place(visit, application, given)
-        if place is None:
-            return self._no_portal(visit)
-        visit.place = place
-        if await self._session_of(visit, application) is not None:
-            return self._replies.redirect(application.origin + back_to, visit.record)
-        return await self.start(visit, _order(place, back_to, given))
+        wanted = await self._wanted(visit, application, given)
+        if isinstance(wanted, web.Response):
+            return wanted
+        return await self.start(visit, _order(*wanted, given))
 
     async def choose(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
         """The page with the portal's providers, whichever was used last; or where an e-mail address belongs."""
         given = _fields(query)
-        place, back_to = self._place(visit, application, given)
-        if place is None:
-            return self._no_portal(visit)
-        visit.place = place
-        if await self._session_of(visit, application) is not None:
-            return self._replies.redirect(application.origin + back_to, visit.record)
+        wanted = await self._wanted(visit, application, given)
+        if isinstance(wanted, web.Response):
+            return wanted
+        place, back_to = wanted
         portal = place.portal
         if not portal.asks_where:
             return await self.start(visit, _order(place, back_to, given))
@@ -131,15 +126,24 @@ class Entrance:
         name = self._signer.unsign(_purpose(application, portal), text) if text is not None else None
         return name if name in portal.providers else None
 
-    def _place(self, visit: Visit, application: Application, given: Mapping[str, str]) -> tuple[Place | None, str]:
+    async def _wanted(
+        self, visit: Visit, application: Application, given: Mapping[str, str]
+    ) -> tuple[Place, str] | web.Response:
+        """The page for which somebody signs in, and its judged address; or the answer, where nobody has to."""
         back_to = safe_return(given.get("to"), application)
-        facts = RequestFacts(method="GET", host=visit.facts.host, target=back_to, kind=Kind.NAVIGATION)
-        place = locate(facts, visit.policy)
-        return (place if isinstance(place, Place) and place.application is application else None), back_to
+        place = visit.place = page_at(visit, application, back_to)
+        if place is None:
+            return denied(self._replies, visit, Deny(status=404, reason=Reason.NO_PORTAL))
+        if await self._session_of(visit, application) is not None:
+            return self._replies.redirect(application.origin + back_to, visit.record)
+        return place, back_to
 
-    def _no_portal(self, visit: Visit) -> web.Response:
-        visit.record.outcome = "denied"
-        return self._replies.refuse(from_decision(Deny(status=404, reason=Reason.NO_PORTAL), visit), visit.record)
+
+def page_at(visit: Visit, application: Application, target: str) -> Place | None:
+    """Where a page of the application belongs; None if *target* is none of its pages."""
+    facts = RequestFacts(method="GET", host=visit.facts.host, target=target, kind=Kind.NAVIGATION)
+    place = locate(facts, visit.policy)
+    return place if isinstance(place, Place) and place.application is application else None
 
 
 def is_choice(name: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
+from aiohttp import web
+
 from sidecar.domain.decision import Deny, Kind
 from sidecar.domain.policy import Application, Portal
 from sidecar.domain.reason import Reason
@@ -15,7 +17,7 @@ from sidecar.flows.sessions import StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.web.forwarding import RefusedError
 from sidecar.web.pages import Action
-from sidecar.web.replies import Refusal
+from sidecar.web.replies import Refusal, Replies
 from sidecar.web.texts import TEXTS
 from sidecar.web.visit import Visit
 
@@ -81,6 +83,12 @@ def from_decision(deny: Deny, visit: Visit) -> Refusal:
     elif deny.reason is Reason.STEP_UP_NEEDED:
         begin = (_confirm(visit),)
     return _refusal(visit, deny.reason, begin, status=deny.status)
+
+
+def denied(replies: Replies, visit: Visit, deny: Deny) -> web.Response:
+    """The answer to what the rules refuse."""
+    visit.record.outcome = "denied"
+    return replies.refuse(from_decision(deny, visit), visit.record)
 
 
 def from_error(error: OutsideError, visit: Visit) -> Refusal:
@@ -182,8 +190,7 @@ def _elsewhere(visit: Visit, back_to: str) -> Action | None:
         return None
     portal = visit.place.portal if visit.place is not None else _portal_of(application, visit.facts.target)
     target = visit.facts.target if visit.place is not None and visit.facts.method == "GET" else ""
-    start = application.context + (portal.start or application.product.start)
-    return choice(application, portal, back_to or target or start)
+    return choice(application, portal, back_to or target or application.start_of(portal))
 
 
 def _again(visit: Visit, label: str = "Try again", back_to: str = "", more: str = "") -> Action | None:
@@ -193,7 +200,8 @@ def _again(visit: Visit, label: str = "Try again", back_to: str = "", more: str 
         return None
     if visit.place is not None:
         return Action(label=label, href=visit.facts.target, primary=True)
-    start = back_to or application.context + _start(application, visit.facts.target)
+    # Customers are not sent to the agents' door.
+    start = back_to or application.start_of(_portal_of(application, visit.facts.target))
     return Action(label=label, href=f"{application.context}/.lychgate/login?to={quote(start)}{more}", primary=True)
 
 
@@ -202,8 +210,7 @@ def _beside(visit: Visit, label: str) -> Action | None:
     application, place = visit.application, visit.place
     if application is None or place is None:
         return None
-    start = application.context + (place.portal.start or application.product.start)
-    return Action(label=label, href=start, primary=True, new_window=True)
+    return Action(label=label, href=application.start_of(place.portal), primary=True, new_window=True)
 
 
 def _confirm(visit: Visit) -> Action | None:
@@ -216,11 +223,6 @@ def _confirm(visit: Visit) -> Action | None:
     return Action(label="Confirm in a new window", href=href, primary=True, new_window=True)
 
 
-def _start(application: Application, target: str) -> str:
-    """Where the portal begins to whose provider the callback belongs: customers are not sent to the agents' door."""
-    return _portal_of(application, target).start or application.product.start
-
-
 def _portal_of(application: Application, target: str) -> Portal:
     """The portal to whose provider a callback belongs, as far as that can be told."""
     provider = target.partition("?")[0].rpartition("/")[2]
@@ -230,7 +232,7 @@ def _portal_of(application: Application, target: str) -> Portal:
 def _switch(application: Application, visit: Visit) -> Action:
     """Sign out and come back to the same page: the way from one portal to another (design, section 5, R3)."""
     token = visit.entry.session.form_token if visit.entry is not None else ""
-    to = visit.facts.target if visit.facts.method == "GET" else application.context + application.product.start
+    to = visit.facts.target if visit.facts.method == "GET" else application.start_of()
     return Action(
         label="Sign out and sign in as somebody else",
         href=f"{application.context}/.lychgate/logout",

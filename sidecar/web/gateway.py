@@ -27,7 +27,7 @@ from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.web.crossing import Verdict
-from sidecar.web.failures import ALARMING, from_decision, from_error, reason_of, unexpected
+from sidecar.web.failures import ALARMING, denied, from_error, reason_of, unexpected
 from sidecar.web.forwarding import Forwarding, RefusedError, StaleError
 from sidecar.web.head import MAX_HEAD, framing_fault, read_head
 from sidecar.web.inbound import Connection, SlowBodyError, goes_on
@@ -248,8 +248,7 @@ class Gateway:
         return response
 
     def _deny(self, visit: Visit, decision: Deny) -> web.Response:
-        visit.record.outcome = "denied"
-        return self._replies.refuse(from_decision(decision, visit), visit.record)
+        return denied(self._replies, visit, decision)
 
     def _failed(
         self,

@@ -15,10 +15,9 @@ from aiohttp import web
 
 from sidecar.core.cookies import find_cookie
 from sidecar.core.redirects import CONFIRMED, safe_return
-from sidecar.core.routing import locate
 from sidecar.core.steps import step_up_for
-from sidecar.domain.decision import Deny, Kind, Own, Place, RequestFacts
-from sidecar.domain.policy import Application
+from sidecar.domain.decision import Deny, Kind, Own
+from sidecar.domain.policy import Application, ProviderPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
 from sidecar.flows.sessions import Entry, Sessions, Signer
@@ -26,8 +25,8 @@ from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
 from sidecar.web.bounce import Bounce, posted_name
 from sidecar.web.doors import Doors
-from sidecar.web.entrance import Entrance, is_choice
-from sidecar.web.failures import choice, form_targets, from_decision
+from sidecar.web.entrance import LONGEST_QUERY, Entrance, is_choice, page_at
+from sidecar.web.failures import choice, denied, form_targets
 from sidecar.web.forms import form_of
 from sidecar.web.pages import Action, WhoAmI
 from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
@@ -85,8 +84,7 @@ class OwnEndpoints:
         if name == "callback" and provider and visit.facts.method == "POST":
             return await self._post(visit, own.application, provider)
         if provider and (door := self._doors.find(visit.facts.method, name)) is not None:
-            used = any(provider in portal.providers for portal in own.application.portals)
-            known = visit.policy.providers.get(provider) if used else None
+            known = _provider(visit, own.application, provider)
             return await door(visit, own.application, known) if known is not None else self._nothing(visit)
         handler = self._handlers.get((method, own.endpoint))
         if handler is None:
@@ -108,7 +106,7 @@ class OwnEndpoints:
         entry = visit.entry or await self.session_of(visit, application)
         pages, record, title = self._replies.pages, visit.record, application.product.title
         if entry is None:
-            return self._signed_out_page(visit, application, application.context + application.product.start)
+            return self._signed_out_page(visit, application, application.start_of())
         standing = entry.standing
         known = visit.policy.providers.get(entry.session.identity.provider)
         page = pages.confirm_sign_out(
@@ -129,12 +127,11 @@ class OwnEndpoints:
 
     async def _confirm(self, visit: Visit, application: Application, query: str) -> web.StreamResponse:
         """Sign in as the rule asks that refused what another window sent; then say so."""
-        given = parse_qs(query) if len(query) <= 8192 else {}
+        given = parse_qs(query) if len(query) <= LONGEST_QUERY else {}
         target, method = (given.get(name, [""])[0] for name in ("for", "method"))
-        facts = RequestFacts(method="GET", host=visit.facts.host, target=target, kind=Kind.NAVIGATION)
-        place = locate(facts, visit.policy) if target else None
+        place = page_at(visit, application, target) if target else None
         entry = visit.entry = await self.session_of(visit, application)
-        if not isinstance(place, Place) or place.application is not application:
+        if place is None:
             return self._refuse(visit, 404, Reason.NO_PORTAL)
         visit.place = place
         if entry is None:
@@ -167,15 +164,14 @@ class OwnEndpoints:
         if arrival.session_cookie is not None:
             put_session(response, application, arrival.session_cookie)
             portal = application.portal(arrival.portal)
-            choice = self.entrance.remember(application, portal, provider) if portal is not None else None
-            put_cookies(response, application, [choice] if choice is not None else [])
+            kept = self.entrance.remember(application, portal, provider) if portal is not None else None
+            put_cookies(response, application, [kept] if kept is not None else [])
         return response
 
     async def _post(self, visit: Visit, application: Application, provider: str) -> web.Response:
         """An answer in a form, of a provider that may answer so. It is not judged here: see `web.bounce`."""
-        known = visit.policy.providers.get(provider)
-        used = any(provider in portal.providers for portal in application.portals)
-        if known is None or not known.form_post or not used:
+        known = _provider(visit, application, provider)
+        if known is None or not known.form_post:
             return self._nothing(visit)
         try:
             return await self._bounce.receive(visit, application, provider)
@@ -222,9 +218,8 @@ class OwnEndpoints:
         return self._signed_out_page(visit, application, start)
 
     def _signed_out_page(self, visit: Visit, application: Application, start: str) -> web.Response:
-        facts = RequestFacts(method="GET", host=visit.facts.host, target=start, kind=Kind.NAVIGATION)
-        place = locate(facts, visit.policy)
-        elsewhere = choice(application, place.portal, start) if isinstance(place, Place) else None
+        place = page_at(visit, application, start)
+        elsewhere = choice(application, place.portal, start) if place is not None else None
         page = self._replies.pages.signed_out(
             product=application.product.title, start=start, request_id=visit.record.request, elsewhere=elsewhere
         )
@@ -259,8 +254,7 @@ class OwnEndpoints:
     async def _try(self, visit: Visit, application: Application, query: str) -> web.Response:
         """Enforcement for this one browser: harmless by itself, it can only refuse more (D13)."""
         on = query != "off"
-        start = application.context + application.product.start
-        response = self._replies.redirect(application.origin + start, visit.record)
+        response = self._replies.redirect(application.origin + application.start_of(), visit.record)
         value = self._signer.sign(f"try/{application.name}", "on") if on else None
         put_cookies(response, application, [CookieChange("try", value, TRY_LIFE if on else None)])
         return response
@@ -269,8 +263,13 @@ class OwnEndpoints:
         return self._refuse(visit, 404, Reason.UNKNOWN_ENDPOINT)
 
     def _refuse(self, visit: Visit, status: int, reason: Reason) -> web.Response:
-        visit.record.outcome = "denied"
-        return self._replies.refuse(from_decision(Deny(status=status, reason=reason), visit), visit.record)
+        return denied(self._replies, visit, Deny(status=status, reason=reason))
+
+
+def _provider(visit: Visit, application: Application, name: str) -> ProviderPolicy | None:
+    """The provider of that name, if people of the application sign in there."""
+    used = any(name in portal.providers for portal in application.portals)
+    return visit.policy.providers.get(name) if used else None
 
 
 def _next(application: Application, state: str) -> str:
@@ -301,8 +300,7 @@ def _who(entry: Entry, application: Application) -> WhoAmI:
 
 def _front(application: Application, entry: Entry) -> str:
     """The page at which the session's own portal begins: a customer has no business at the agents' door."""
-    home = application.portal(entry.session.portal)
-    return application.context + ((home.start if home is not None else "") or application.product.start)
+    return application.start_of(application.portal(entry.session.portal))
 
 
 def _iso(seconds: int) -> str:

@@ -12,7 +12,7 @@ from cachetools import TTLCache
 
 from sidecar.core.headers import Head
 from sidecar.domain.decision import Decision, Deny, Forward, PassThrough
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
@@ -107,7 +107,7 @@ class Teller:
         if self._is_new(code, visit, deny.reason, deny.rule):
             # Whoever opens a log-in page with a live session has met D14's circle: that is a failed landing.
             told = Code.LANDING_FAILED if deny.reason is Reason.LANDING_FAILED else code
-            facts: dict[str, str | int | bool | tuple[str, ...]] = {"path": _path(visit)}
+            facts: dict[str, Fact] = {"path": _path(visit)}
             if visit.detail:
                 facts["detail"] = visit.detail
             self._tell(visit, told, "failure", deny.reason, deny.rule, facts)
@@ -115,7 +115,7 @@ class Teller:
     def _passed(self, visit: Visit, decision: PassThrough) -> None:
         """Machines call all day: told once a minute for each client and kind of credential."""
         if self._is_new(Code.API_PASSTHROUGH, visit, decision.credential, visit.record.portal):
-            facts: dict[str, str | int | bool | tuple[str, ...]] = {"credential": decision.credential}
+            facts: dict[str, Fact] = {"credential": decision.credential}
             self._tell(visit, Code.API_PASSTHROUGH, "success", Reason.OK, decision.rule, facts)
 
     def _called(self, visit: Visit, decision: Forward) -> None:
@@ -151,7 +151,7 @@ class Teller:
         outcome: str,
         reason: Reason,
         rule: str,
-        facts: dict[str, str | int | bool | tuple[str, ...]],
+        facts: dict[str, Fact],
     ) -> None:
         entry, caller = visit.entry, visit.caller
         known = entry.session if entry is not None else caller.session if caller is not None else None
