@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Iterable
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from sidecar.adapters.settings import fault
 
@@ -58,3 +59,9 @@ def is_plain_outside_loopback(address: str) -> bool:
     """Whether what goes to *address* crosses a network unencrypted."""
     parts = urlsplit(address)
     return parts.scheme == "http" and not is_loopback(parts.hostname)
+
+
+def with_query(url: str, more: Iterable[tuple[str, str]]) -> str:
+    """*url* with *more* at the end of its query."""
+    parts = urlsplit(url)
+    return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *more])).geturl()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sidecar.core.tokens import TokenFault, check_header, check_issuer, check_subject, time_of
+from sidecar.core.tokens import TokenFault, audiences_of, check_header, check_issuer, check_subject, time_of
 from sidecar.domain.identity import UnixSeconds
 
 LONGEST_LIFE = 86_400
@@ -78,10 +78,7 @@ def check_access_token(
 
 
 def _check_audience(claims: Mapping[str, object], terms: AccessTerms) -> None:
-    audience = claims.get("aud")
-    members = [audience] if isinstance(audience, str) else audience
-    if not isinstance(members, (list, tuple)) or not all(isinstance(member, str) for member in members):
-        raise TokenFault("aud is neither text nor a list of texts")
+    members = audiences_of(claims)
     if terms.audiences.isdisjoint(members):
         raise TokenFault("aud names none of our audiences")
     if terms.client_id in members:

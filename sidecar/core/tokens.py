@@ -228,16 +228,26 @@ def check_issuer(claims: Mapping[str, object], issuers: tuple[str, ...]) -> None
         raise TokenFault(f"iss is not {issuers[0]}")
 
 
+def audiences_of(claims: Mapping[str, object]) -> tuple[str, ...]:
+    """Whom a token is for (RFC 7519, section 4.1.3).
+
+    Raises:
+        TokenFault: `aud` is neither text nor a list of texts.
+    """
+    audience = claims.get("aud")
+    members = (audience,) if isinstance(audience, str) else audience
+    if not isinstance(members, (list, tuple)) or not all(isinstance(member, str) for member in members):
+        raise TokenFault("aud is neither text nor a list of texts")
+    return tuple(members)
+
+
 def check_audience(claims: Mapping[str, object], client_id: str) -> None:
     """Refuse a token that is not for our client (OIDC Core 1.0, section 3.1.3.7).
 
     Raises:
         TokenFault: `aud` or `azp` do not fit.
     """
-    audience = claims.get("aud")
-    members = [audience] if isinstance(audience, str) else audience
-    if not isinstance(members, (list, tuple)) or not all(isinstance(member, str) for member in members):
-        raise TokenFault("aud is neither text nor a list of texts")
+    members = audiences_of(claims)
     if client_id not in members:
         raise TokenFault("aud does not name our client")
     if "azp" in claims:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sidecar.adapters.audit.chain import LONGEST, Link, read_link
+from sidecar.adapters.disk import sync_folder
 from sidecar.domain.identity import UnixSeconds
 
 _OWNER_ONLY = 0o600
@@ -152,7 +153,7 @@ class Segments:
         """Delete sealed segments."""
         for path in paths:
             path.unlink(missing_ok=True)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def close(self) -> None:
         """Let another process have it."""
@@ -165,7 +166,7 @@ class Segments:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise OSError(22, "no regular file")
             os.fchmod(file, _OWNER_ONLY)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except BaseException:
             os.close(file)
             raise
@@ -232,12 +233,3 @@ def _sealed_at(path: Path) -> float:
 
 def _stamp(now: UnixSeconds) -> str:
     return datetime.fromtimestamp(now, UTC).strftime(_TIME)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Write the names of files through to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

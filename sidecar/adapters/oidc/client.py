@@ -21,6 +21,7 @@ from sidecar.adapters.oidc.assertion import KIND, ClientKey
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig
 from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, failure
+from sidecar.adapters.urls import with_query
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError
 from sidecar.flows.telling import Clock
@@ -92,7 +93,7 @@ class CodeClient:
             nonce=request.nonce,
         )
         # Not handed to Authlib as keywords: a site's own parameter may be named as one of its arguments.
-        return _with_query(str(url), extra.items())
+        return with_query(str(url), extra.items())
 
     async def pushed_url(self, endpoint: str, push_endpoint: str, request: AuthorizationRequest) -> str:
         """The same, with all of the request sent ahead from here (RFC 9126): the browser carries a reference only.
@@ -115,7 +116,7 @@ class CodeClient:
         reference = answer.json().get("request_uri")
         if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
             raise failure(Reason.PROVIDER_MISCONFIGURED, f"{answer.host} gave no request_uri that we could send on")
-        return _with_query(endpoint, [("client_id", self._config.client_id), ("request_uri", reference)])
+        return with_query(endpoint, [("client_id", self._config.client_id), ("request_uri", reference)])
 
     async def redeem(self, endpoint: str, grant: CodeGrant) -> TokenAnswer:
         """Redeem a code (RFC 6749, section 4.1.3).
@@ -179,12 +180,6 @@ class CodeClient:
             id_token=_text(document, "id_token"),
             refresh_token=_text(document, "refresh_token"),
         )
-
-
-def _with_query(url: str, more: Iterable[tuple[str, str]]) -> str:
-    """*url* with *more* at the end of its query."""
-    parts = urlsplit(url)
-    return parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *more])).geturl()
 
 
 def _headers() -> dict[str, str]:

@@ -7,7 +7,6 @@ signature, and the pure checks of `core.tokens`. Rule: claims leave here only af
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 
@@ -24,6 +23,7 @@ from sidecar.adapters.oidc.keys import Keys
 from sidecar.adapters.oidc.notices import Notices
 from sidecar.adapters.oidc.signatures import Signatures
 from sidecar.adapters.oidc.signing_out import sign_out_parameters
+from sidecar.adapters.urls import with_query
 from sidecar.core.claims import freeze_claims, groups_from, has_claim, with_userinfo
 from sidecar.core.issuers import fits, named_issuer, named_issuers
 from sidecar.core.tokens import (
@@ -173,9 +173,7 @@ class OidcProvider:
             return None
         hint = id_token if id_token and len(id_token) <= LONGEST_HINT else None
         ours = sign_out_parameters(self._config, hint, back_to, state)
-        parts = urlsplit(endpoint)
-        query = [*parse_qsl(parts.query, keep_blank_values=True), *ours.items()]
-        return parts._replace(query=urlencode(query)).geturl()
+        return with_query(endpoint, ours.items())
 
     async def _jwks_uri(self) -> str:
         return (await self._discovery.get()).jwks_uri

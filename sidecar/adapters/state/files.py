@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from sidecar.adapters.disk import sync_folder
 from sidecar.adapters.state.database import connect
 from sidecar.adapters.state.schema import Schema
 from sidecar.flows.sessions import StateError
@@ -90,7 +91,7 @@ def _begin(path: Path, schema: Schema) -> None:
     with closing(connect(str(new), schema)):
         pass
     new.rename(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _is_whole(path: Path) -> bool:
@@ -106,15 +107,6 @@ def _is_whole(path: Path) -> bool:
     page = int.from_bytes(header[16:18], "big") or 1
     log = _logs(path)[0]
     return path.stat().st_size % page == 0 or (log.exists() and log.stat().st_size > 0)
-
-
-def _sync(directory: Path) -> None:
-    """Write the name of a new file through to the disk."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _logs(path: Path) -> tuple[Path, Path]:

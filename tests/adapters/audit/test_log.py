@@ -19,7 +19,8 @@ from sidecar.adapters.audit.sink import Sink, SinkPolicy
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Person
 from sidecar.domain.reason import Reason
-from tests.adapters.audit.trails import ENVELOPE, Hands, event, form, stranger, streamed
+from tests.adapters.audit.trails import ENVELOPE, event, form, stranger, streamed
+from tests.flows.fakes import FakeClock
 
 EVENT = Event(
     code=Code.GROUP_ADDED,
@@ -47,12 +48,12 @@ class Full(io.StringIO):
         return super().write(text)
 
 
-def log(*sinks: Sink, clock: Hands | None = None, strangers: int = 100) -> AuditLog:
-    return AuditLog(clock or Hands(), lambda: "c0ffee" * 10, sinks, strangers=strangers)
+def log(*sinks: Sink, clock: FakeClock | None = None, strangers: int = 100) -> AuditLog:
+    return AuditLog(clock or FakeClock(), lambda: "c0ffee" * 10, sinks, strangers=strangers)
 
 
-def sink(stream: io.StringIO, way: Form | None = None, clock: Hands | None = None, name: str = "stdout") -> Sink:
-    return Sink(name, SinkPolicy.DROP, way or form(Chain("0" * 16), 1000), Stream(stream), clock or Hands())
+def sink(stream: io.StringIO, way: Form | None = None, clock: FakeClock | None = None, name: str = "stdout") -> Sink:
+    return Sink(name, SinkPolicy.DROP, way or form(Chain("0" * 16), 1000), Stream(stream), clock or FakeClock())
 
 
 def told(stream: io.StringIO) -> list[dict[str, object]]:
@@ -103,7 +104,7 @@ def test_a_line_is_one_line_and_moves_no_cursor(way: Form) -> None:
 
 def test_listeners_hear_what_is_told_and_what_is_only_counted() -> None:
     heard: list[Event] = []
-    audit = AuditLog(Hands(), str, [], [heard.append], strangers=0)
+    audit = AuditLog(FakeClock(), str, [], [heard.append], strangers=0)
     audit.tell(EVENT)
     audit.tell(stranger())
 
@@ -143,7 +144,7 @@ def test_persons_are_hidden_by_one_switch() -> None:
 
 
 def test_the_first_ten_of_a_kind_are_told_and_the_rest_of_the_minute_is_counted() -> None:
-    out, clock = io.StringIO(), Hands()
+    out, clock = io.StringIO(), FakeClock()
     clock.time -= clock.time % 60
     audit = log(sink(out, clock=clock), clock=clock)
     for number in range(250):
@@ -188,7 +189,7 @@ async def test_what_was_counted_is_told_at_the_end() -> None:
 
 async def test_an_intention_is_written_only_where_work_waits_for_it() -> None:
     out, held = io.StringIO(), io.StringIO()
-    both = log(sink(out), Sink("file", SinkPolicy.REQUIRED, form(Chain("1" * 16)), Stream(held), Hands()))
+    both = log(sink(out), Sink("file", SinkPolicy.REQUIRED, form(Chain("1" * 16)), Stream(held), FakeClock()))
     for code in (Code.CHANGE_INTENDED, Code.SESSION_CREATED):
         await both.sure(event(code=code))
     alone = io.StringIO()
@@ -202,5 +203,5 @@ async def test_an_intention_is_written_only_where_work_waits_for_it() -> None:
 
 def test_the_helper_writes_into_memory() -> None:
     out = io.StringIO()
-    log(streamed(out, Hands())).tell(EVENT)
+    log(streamed(out, FakeClock())).tell(EVENT)
     assert 1 == len(told(out))

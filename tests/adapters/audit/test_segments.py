@@ -10,7 +10,8 @@ import pytest
 from sidecar.adapters.audit.segments import Limits, Segments
 from sidecar.adapters.audit.verify import BrokenError
 from sidecar.domain.identity import UnixSeconds
-from tests.adapters.audit.trails import NOON, Trail
+from tests.adapters.audit.trails import Trail
+from tests.flows.fakes import NOON
 
 
 async def test_a_chain_goes_on_over_restarts(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from sidecar.adapters.audit.verify import Line, Verifier
 from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.telling import AuditError
-from tests.adapters.audit.trails import KEYS, Hands, event, form, stranger
+from tests.adapters.audit.trails import KEYS, event, form, stranger
+from tests.flows.fakes import FakeClock
 
 
 class Tap:
@@ -66,7 +67,7 @@ class Tap:
 
 def gate(tap: Tap, policy: SinkPolicy = SinkPolicy.DROP, queue: int = 100, patience: float = 0.2) -> AuditLog:
     bounds = Bounds(queue=queue, patience=patience, farewell=5)
-    return AuditLog(Hands(), str, [Sink("file", policy, form(Chain("0" * 16)), tap, Hands(), bounds=bounds)])
+    return AuditLog(FakeClock(), str, [Sink("file", policy, form(Chain("0" * 16)), tap, FakeClock(), bounds=bounds)])
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -223,8 +224,8 @@ async def test_a_pipe_that_nobody_reads_holds_nobody_up_and_the_end_is_bounded(
     reader, writer = os.pipe()
     bounds = Bounds(queue=100, patience=0.2, farewell=0.3)
     with os.fdopen(writer, "w") as stream:
-        sink = Sink("stdout", SinkPolicy.DROP, form(Chain("0" * 16)), Stream(stream), Hands(), bounds=bounds)
-        audit = AuditLog(Hands(), str, [sink])
+        sink = Sink("stdout", SinkPolicy.DROP, form(Chain("0" * 16)), Stream(stream), FakeClock(), bounds=bounds)
+        audit = AuditLog(FakeClock(), str, [sink])
         for number in range(5000):
             audit.tell(event(number))
         await audit.close()
@@ -245,8 +246,8 @@ async def test_a_closed_pipe_stops_nobody() -> None:
     os.close(reader)
     bounds = Bounds(queue=100, farewell=0.2)
     with os.fdopen(writer, "w") as stream:
-        sink = Sink("stdout", SinkPolicy.DROP, form(Chain("0" * 16)), Stream(stream), Hands(), bounds=bounds)
-        audit = AuditLog(Hands(), str, [sink])
+        sink = Sink("stdout", SinkPolicy.DROP, form(Chain("0" * 16)), Stream(stream), FakeClock(), bounds=bounds)
+        audit = AuditLog(FakeClock(), str, [sink])
         for number in range(1000):
             audit.tell(event(number))
         await until(lambda: bool(audit.failing()["stdout"]))

@@ -15,7 +15,8 @@ from sidecar.adapters.audit.keys import CheckpointKey
 from sidecar.adapters.audit.record import Told
 from sidecar.adapters.audit.verify import BrokenError, Line, Verifier
 from sidecar.domain.identity import UnixSeconds
-from tests.adapters.audit.trails import KEYS, NOON, Trail, event, form
+from tests.adapters.audit.trails import KEYS, Trail, event, form
+from tests.flows.fakes import NOON
 
 WHOLE = 45
 """Events of the trail; with its start and its checkpoints it has 51 records."""

@@ -20,27 +20,14 @@ from sidecar.adapters.audit.segments import Limits, Segments, sealed_beside
 from sidecar.adapters.audit.sink import Bounds, Sink, SinkPolicy
 from sidecar.adapters.audit.verify import Line, Result, Verifier
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import Person, UnixSeconds
+from sidecar.domain.identity import Person
+from tests.flows.fakes import FakeClock
 
-NOON = 1_800_000_000
 KEY = CheckpointKey.derived("k" * 32)
 KEYS = {KEY.name: KEY.public}
 ENVELOPE = Envelope(instance="pod-1", version="1.2.3", session_mark=lambda text: f"keyed-{len(text)}")
 ROOMY = Limits(1 << 30, 1 << 30, 1000, 1 << 30)
 ADA = Person("https://id.example", "7")
-
-
-class Hands:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> UnixSeconds:
-        return UnixSeconds(self.time)
-
-    def monotonic(self) -> float:
-        return float(self.time)
 
 
 def event(number: int = 0, code: Code = Code.SESSION_ENDED) -> Event:
@@ -57,7 +44,7 @@ def form(chain: Chain, records: int = 10, seconds: int = 60) -> ChainedForm:
     return ChainedForm(ENVELOPE, chain, KEY, records, seconds)
 
 
-def streamed(stream: io.StringIO, clock: Hands, records: int = 1000) -> Sink:
+def streamed(stream: io.StringIO, clock: FakeClock, records: int = 1000) -> Sink:
     """A sink into memory."""
     return Sink("stdout", SinkPolicy.DROP, form(Chain("0" * 16), records), Stream(stream), clock)
 
@@ -71,7 +58,7 @@ class Trail:
     limits: Limits = ROOMY
     bounds: Bounds = field(default_factory=Bounds)
     records: int = 10
-    clock: Hands = field(default_factory=Hands)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     @property
     def path(self) -> Path:
