@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sidecar.domain.account import Account
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.known import REMEMBERED, KnownAccounts
@@ -29,9 +30,9 @@ async def refusal(known: KnownAccounts, world: World) -> Reason:
     return caught.value.reason
 
 
-def linked(*accounts: object, name: str = "alice", key: str | None = None) -> World:
+def linked(*accounts: Account, name: str = "alice", key: str | None = None) -> World:
     """A world in which Alice is linked."""
-    world = World(directory=Directory(*accounts))  # type: ignore[arg-type]
+    world = World(directory=Directory(*accounts))
     world.pin(agent(), name, key=key)
     return world
 

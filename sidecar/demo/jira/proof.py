@@ -55,7 +55,7 @@ class Prover:
             self._fetched_at = now
             try:
                 found = await (_fetch(rule.keys) if isinstance(rule.keys, str) else rule.keys())
-                self._keys = KeySet.import_key_set(found)  # type: ignore[arg-type]
+                self._keys = KeySet.import_key_set(found)  # type: ignore[arg-type]  # what it is not is told below
             except (JoseError, ClientError, TimeoutError, ValueError, KeyError):
                 return None
         return self._keys

@@ -39,7 +39,7 @@ _WITHOUT_KID = frozenset({Fault.NO_KID, Fault.NO_KID_MANY_KEYS})
 def rsa_key() -> RSAKey:
     """A new signing key."""
     parameters = {"kid": secrets.token_urlsafe(9), "use": "sig", "alg": ALGORITHM}
-    return RSAKey.generate_key(2048, parameters)  # type: ignore[arg-type]
+    return RSAKey.generate_key(2048, parameters)  # type: ignore[arg-type]  # the library names its own dict
 
 
 def more_keys(fault: Fault | None) -> list[dict[str, Any]]:

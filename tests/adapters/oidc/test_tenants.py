@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.adapters.oidc.provider import OidcProvider
-from sidecar.core.claims import identity_from
+from sidecar.core.claims import freeze_claims, identity_from
 from sidecar.domain.identity import Person
 from sidecar.domain.policy import ProviderPolicy
 from sidecar.domain.reason import Reason
@@ -137,5 +137,6 @@ async def test_a_program_s_token_names_the_person_that_a_sign_in_names(tenants: 
     kept = {name: value for name, value in basis.items() if value is not None}
     access = await us.access_tokens.check(signed(kept, RSA_ONE, kid="one"), frozenset({application}), "entra")
     known = ProviderPolicy(name="entra", label="", issuer=tenants.pattern, subject_claim="oid")
-    persons = {identity_from(claims, known, frozenset()).person for claims in (signed_in.claims, access.claims)}  # type: ignore[arg-type]
+    told = (freeze_claims(signed_in.claims), freeze_claims(access.claims))
+    persons = {identity_from(claims, known, frozenset()).person for claims in told}
     assert {Person(tenants.issuer(TWO), "o-1")} == persons
