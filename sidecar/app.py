@@ -21,11 +21,8 @@ from sidecar.building import (
     build_applications,
     build_callers,
     build_clients,
-    build_connectors,
     build_providers,
-    build_reach,
     build_state,
-    ends_sessions,
 )
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
@@ -44,6 +41,7 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
+from sidecar.reaching import build_connectors, build_reach, ends_sessions
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
 from sidecar.web.bounce import Bounce

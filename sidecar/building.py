@@ -7,14 +7,10 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from sidecar import __version__
-from sidecar.adapters.accounts import calls
-from sidecar.adapters.accounts.jira import JiraConnector
-from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.audit.begin import take_up
 from sidecar.adapters.audit.chain import Chain
 from sidecar.adapters.audit.forms import ChainedForm, TextForm
@@ -29,7 +25,6 @@ from sidecar.adapters.oidc import http as oidc_http
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.sqlite import State, open_state
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
@@ -44,8 +39,7 @@ from sidecar.config.outside import (
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
-from sidecar.flows.provisioning import Accounts, BoundHook, OnFailure, Reach
-from sidecar.flows.starting import StartingConnector
+from sidecar.flows.provisioning import Accounts
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
@@ -152,54 +146,6 @@ def build_callers(
     callers = Callers({name: provider.access_tokens for name, provider in providers.items()}, barrier, policy, clock)
     stack.push_async_callback(callers.close)
     return callers
-
-
-async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, JiraConnector]:
-    """The ways to the applications' accounts, where the configuration has a token."""
-    found: dict[str, JiraConnector] = {}
-    for name, settings in config.applications.items():
-        token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
-        if token is None:
-            continue
-        session = await stack.enter_async_context(
-            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
-        )
-        # Over a socket the address says only which host is meant.
-        origin = way.url if way.socket is None else f"http://{application.host}"
-        found[name] = JiraConnector(session, origin + application.context, partial(read_secret, token))
-    return found
-
-
-def ends_sessions(config: Config, connectors: Mapping[str, JiraConnector]) -> Mapping[str, JiraConnector]:
-    """The connectors of the applications whose own sessions end with ours."""
-    return {name: one for name, one in connectors.items() if config.applications[name].accounts.end_sessions}
-
-
-async def build_reach(
-    config: Config,
-    connectors: Mapping[str, JiraConnector],
-    clients: Mapping[str, Client],
-    clock: Clock,
-    stack: AsyncExitStack,
-) -> Mapping[str, Reach]:
-    """What is done for a person on the first request, by application."""
-    found: dict[str, Reach] = {}
-    for name, settings in config.applications.items():
-        accounts = settings.accounts
-        hooks: list[BoundHook] = []
-        for number, hook in enumerate(accounts.hooks.webhook):
-            caller = await stack.enter_async_context(calls.open_session(seconds=hook.timeout))
-            webhook = Webhook(f"{name}/webhook/{number}", caller, hook.url, partial(_key, hook.secret), clock)
-            hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
-        jira = connectors.get(name)
-        connector = StartingConnector(jira, clients[name]) if jira is not None else None
-        found[name] = Reach(connector, hooks, float(accounts.time_budget))
-    return found
-
-
-def _key(secret: Secret) -> bytes:
-    """Read anew for every call, so that a changed file counts at once."""
-    return read_secret(secret, at_least=32).encode()
 
 
 def build_clients(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, Client]:

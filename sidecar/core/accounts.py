@@ -1,17 +1,17 @@
-"""What an account must look like, and the steps that lead there (D4, D5).
+"""The steps from the account that is there to the one that is wanted (D4, D5).
 
-Called when a standing is computed (`order_for`) and by the account flow (`plan`). Keeps the rules that membership is
+Called by the account flow. Keeps the rules that membership is
 taken away only where it is ours, that unknown groups change nothing, and that an account is enabled last.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sidecar.core.usernames import email_is_verified, fold, is_reserved
+from sidecar.core.orders import PLACE
+from sidecar.core.usernames import fold, folded, is_reserved
 from sidecar.domain.account import (
     Account,
     AccountOrder,
@@ -25,12 +25,9 @@ from sidecar.domain.account import (
     Step,
     Update,
 )
-from sidecar.domain.identity import Groups, Identity
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
-from sidecar.domain.policy import AccountPolicy, Application, GroupMapping, GroupPolicy, Portal
+from sidecar.domain.policy import AccountPolicy, GroupMapping, GroupPolicy
 from sidecar.domain.reason import Reason
-
-_PLACE = re.compile(r"\$([1-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,36 +96,6 @@ class _Moves:
     stale: frozenset[str] = field(default_factory=frozenset)
 
 
-def order_for(
-    identity: Identity, portal: Portal, application: Application, username: str, *, trusted: bool
-) -> AccountOrder:
-    """What the account of *identity* must look like when *portal* is the home portal.
-
-    An e-mail address that was not verified is not ordered (`usernames.email_is_verified`), nor a name with invisible
-    characters. *trusted*: whether the provider is believed where it does not speak of it.
-    """
-    policy = application.accounts
-    if not policy.enabled:
-        return AccountOrder(
-            application=application.name,
-            portal=portal.name,
-            username=username,
-            display_name=None,
-            email=None,
-            groups=None,
-        )
-    groups = _wanted_groups(identity.groups, portal.groups, application.product.protected_groups)
-    return AccountOrder(
-        application=application.name,
-        portal=portal.name,
-        username=username,
-        display_name=_display_name(identity) if policy.create or "display_name" in policy.update else None,
-        email=_email(identity, trusted=trusted) if policy.create or "email" in policy.update else None,
-        groups=groups,
-        needed=tuple(name for name in groups or () if name in _folded(portal.groups.needed)),
-    )
-
-
 def plan(
     order: AccountOrder,
     *,
@@ -190,7 +157,7 @@ def delicacy(account: Account, policy: AccountPolicy, groups: GroupPolicy) -> Re
         return Refusal(Reason.ACCOUNT_RESERVED, "the account is the one with which the connector works")
     if is_reserved(account.username, policy.reserved):
         return Refusal(Reason.ACCOUNT_RESERVED, "the account name is reserved")
-    if _folded(account.groups) & _folded(groups.protected | groups.admin):
+    if folded(account.groups) & folded(groups.protected | groups.admin):
         return Refusal(Reason.ACCOUNT_PROTECTED, "the account is in a protected group")
     return None
 
@@ -247,7 +214,7 @@ def _plan_existing(
         if refusal is not None:
             return refusal
         stages = _stages(moves.leaves, changes, (Reactivate(name),))
-    have = _folded(account.groups)
+    have = folded(account.groups)
     return Plan(
         username=name,
         stages=stages,
@@ -278,7 +245,7 @@ def _moves(order: AccountOrder, account: Account, owned: Sequence[OwnedGroup], g
     if order.groups is None:
         return _Moves(skipped=(Skipped(Reason.GROUPS_UNKNOWN, ()),), stale=may_leave)
     joins = _joins(order, account.username, frozenset(spelling), groups)
-    gone = sorted(may_leave - _folded(order.groups))
+    gone = sorted(may_leave - folded(order.groups))
     if len(gone) > groups.max_removals:
         skipped = Skipped(Reason.REMOVALS_CAPPED, tuple(spelling[group] for group in gone))
         return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone))
@@ -293,7 +260,7 @@ def _joins(order: AccountOrder, name: str, have: frozenset[str], groups: GroupPo
 
 def _forbidden(groups: GroupPolicy) -> frozenset[str]:
     """The folded groups that are neither joined nor left, whatever was ordered."""
-    return _folded(groups.protected) - _folded(groups.admin)
+    return folded(groups.protected) - folded(groups.admin)
 
 
 def _may_leave(
@@ -312,7 +279,7 @@ def _may_leave(
 
 def _nameable(mapping: GroupMapping) -> re.Pattern[str]:
     """Matches every folded group that the line can name."""
-    literals = _PLACE.split(mapping.target)[::2]
+    literals = PLACE.split(mapping.target)[::2]
     return re.compile("(?s:.*)".join(re.escape(fold(part)) for part in literals))
 
 
@@ -326,73 +293,3 @@ def _update(order: AccountOrder, account: Account, policy: AccountPolicy) -> Upd
 
 def _stages(*stages: Iterable[Step]) -> tuple[tuple[Step, ...], ...]:
     return tuple(steps for stage in stages if (steps := tuple(stage)))
-
-
-def _wanted_groups(known: Groups, policy: GroupPolicy, built_in: frozenset[str]) -> Groups:
-    if known is None and policy.mapping:
-        return None
-    protected = _folded(policy.protected | built_in)
-    mapped = {name for line in policy.mapping for name in _mapped(line, known or (), protected, _folded(policy.admin))}
-    default = {name for entry in policy.default if (name := _group_name(entry)) is not None}
-    return tuple(sorted(mapped | {name for name in default if fold(name) not in protected}))
-
-
-def _mapped(
-    line: GroupMapping, known: Iterable[str], protected: frozenset[str], admin: frozenset[str]
-) -> Iterable[str]:
-    """What one line makes of the provider's groups. A protected group comes from an exact line under `admin` only."""
-    pattern = re.compile(line.source)
-    for group in known:
-        match = pattern.fullmatch(group)
-        name = _group_name(_expand(match, line.target)) if match else None
-        exact = line.source in {group, re.escape(group)} and not _PLACE.search(line.target)
-        if name is not None and (fold(name) not in protected or (exact and fold(name) in admin)):
-            yield name
-
-
-def mapped_groups(known: Iterable[str], policy: GroupPolicy, built_in: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-    """What becomes of each of the provider's groups: the application's, sorted; none where no line names it."""
-    protected, admin = _folded(policy.protected | built_in), _folded(policy.admin)
-    return {
-        group: tuple(sorted({name for line in policy.mapping for name in _mapped(line, (group,), protected, admin)}))
-        for group in known
-    }
-
-
-def _expand(match: re.Match[str], target: str) -> str:
-    found = ("", *match.groups(default=""))
-    return _PLACE.sub(lambda place: found[int(place[1])] if int(place[1]) < len(found) else "", target)
-
-
-def _group_name(name: str) -> str | None:
-    """Lower case; None for a name that could be taken for another one."""
-    lowered = name.lower()
-    sound = (
-        0 < len(name) <= 255
-        and name == name.strip()
-        and name.isprintable()
-        and unicodedata.normalize("NFKC", name) == name
-        and unicodedata.normalize("NFKC", lowered) == lowered
-    )
-    return lowered if sound else None
-
-
-def _display_name(identity: Identity) -> str | None:
-    name = identity.claims.get("name")
-    if not isinstance(name, str):
-        return None
-    plain = " ".join(name.split())
-    return plain if 0 < len(plain) <= 255 and plain.isprintable() else None
-
-
-def _email(identity: Identity, *, trusted: bool) -> str | None:
-    email = identity.claims.get("email")
-    if not isinstance(email, str) or not email_is_verified(identity, trusted=trusted):
-        return None
-    local, _, domain = email.partition("@")
-    sound = local and domain and "@" not in domain and email.isprintable() and " " not in email and len(email) <= 255
-    return email if sound else None
-
-
-def _folded(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(map(fold, names))

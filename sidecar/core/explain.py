@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sidecar.core.accounts import mapped_groups
 from sidecar.core.claims import freeze_claims, identity_from, is_stranger, with_userinfo
 from sidecar.core.decide import Visitor, judge
 from sidecar.core.issuers import named_issuer
+from sidecar.core.orders import mapped_groups
 from sidecar.core.routing import locate
 from sidecar.core.standing import needed_claims, standing_of
 from sidecar.core.tokens import TokenFault

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sidecar.core.accounts import order_for
 from sidecar.core.conditions import meets
 from sidecar.core.issuers import issuers_of
+from sidecar.core.orders import order_for
 from sidecar.core.traits import is_unconditional
 from sidecar.core.usernames import resolve_username
 from sidecar.domain.identity import Identity

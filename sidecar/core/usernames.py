@@ -35,6 +35,11 @@ def fold(name: str) -> str:
     return name.casefold()
 
 
+def folded(names: Iterable[str]) -> frozenset[str]:
+    """All of them, in the form in which they are compared."""
+    return frozenset(map(fold, names))
+
+
 def resolve_username(identity: Identity, mapping: UsernameMapping, *, trusted: bool = False) -> str | Reason:
     """The account name for a person, normalised; or why there is none.
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from dataclasses import replace
+from typing import assert_never
 
 from sidecar.core.accounts import NewPin, Plan, Refusal, delicacy
 from sidecar.core.usernames import fold
-from sidecar.domain.account import Account, AccountOrder, Create, Join, Leave, Reactivate, Step, StepResult, Update
-from sidecar.domain.events import Code, Event, Fact
-from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.account import Account, Create, Join, Leave, Reactivate, Step, StepResult, Update
+from sidecar.domain.events import Code, Fact
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.ledger import OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
+from sidecar.flows.account_events import AccountMeter, Teller
 from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
-from sidecar.flows.telling import AuditError, Clock, SureAudit, Trace
+from sidecar.flows.telling import Clock
 
 _CODES: Mapping[type[Step], Code] = {
     Create: Code.USER_CREATED,
@@ -32,74 +33,6 @@ _CODES: Mapping[type[Step], Code] = {
 
 _UNKNOWN_OUTCOME = frozenset({Reason.CONNECTOR_UNREACHABLE})
 """After these nobody knows whether the step was done."""
-
-
-class AccountMeter(Protocol):
-    """Counts what was done to accounts."""
-
-    def step(self, application: str, kind: str, result: str) -> None:
-        """One more step. *kind* is the step's word, *result* `done`, `already` or a reason."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Teller:
-    """Tells the events of one piece of work, each with who, where and for which request."""
-
-    audit: SureAudit
-    order: AccountOrder
-    identity: Identity
-    trace: Trace
-
-    def tell(
-        self,
-        code: Code,
-        *,
-        outcome: str = "success",
-        reason: Reason = Reason.OK,
-        before: tuple[str, ...] | None = None,
-        after: tuple[str, ...] | None = None,
-        facts: Mapping[str, Fact] | None = None,
-    ) -> None:
-        """Hand one event to the audit trail."""
-        self.audit.tell(self._event(code, outcome, reason, before, after, facts or {}))
-
-    async def intend(self, facts: Mapping[str, Fact]) -> None:
-        """Say what is about to be done, and wait for the trail where the site demands it.
-
-        Raises:
-            AccountError: `audit_unavailable`; it may not be done.
-        """
-        try:
-            await self.audit.sure(self._event(Code.CHANGE_INTENDED, "intended", Reason.OK, None, None, facts))
-        except AuditError as error:
-            raise AccountError(Reason.AUDIT_UNAVAILABLE, str(error)) from error
-
-    def _event(
-        self,
-        code: Code,
-        outcome: str,
-        reason: Reason,
-        before: tuple[str, ...] | None,
-        after: tuple[str, ...] | None,
-        facts: Mapping[str, Fact],
-    ) -> Event:
-        return Event(
-            code=code,
-            outcome=outcome,
-            reason=reason,
-            request=self.trace.request,
-            source=self.trace.source,
-            session=self.trace.session,
-            person=self.identity.person,
-            username=self.order.username,
-            application=self.order.application,
-            portal=self.order.portal,
-            provider=self.identity.provider,
-            before=before,
-            after=after,
-            facts=facts,
-        )
 
 
 class Carrying:

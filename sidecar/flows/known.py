@@ -15,7 +15,7 @@ from sidecar.domain.ledger import Pin
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Ledger
-from sidecar.flows.provisioning import Reach
+from sidecar.flows.reach import Reach
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
 

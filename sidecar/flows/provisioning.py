@@ -11,7 +11,6 @@ import contextlib
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -24,12 +23,12 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy, Policy, UsernameMapping
 from sidecar.domain.reason import Reason
-from sidecar.flows.account_steps import AccountMeter, Carrying, Teller, add_pin, carry_out
-from sidecar.flows.accounts import AccountError, Connector, Hook, Ledger
+from sidecar.flows.account_events import AccountMeter, Teller
+from sidecar.flows.account_steps import Carrying, add_pin, carry_out
+from sidecar.flows.accounts import AccountError, Connector, Ledger
+from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock, SureAudit, Trace
-
-__all__ = ["AccountMeter", "Accounts", "BoundHook", "Memory", "OnFailure", "Reach"]
 
 _SEEN_EVERY = 3600
 _K = TypeVar("_K")
@@ -38,34 +37,6 @@ _V = TypeVar("_V")
 _Key = tuple[str, AccountOrder, Person, str]
 """What remembered work is found by: policy, order, person, session. The person is part of it because another one may
 have resolved to the same name; the session because every sign-in is an occasion to look."""
-
-
-class OnFailure(StrEnum):
-    """What happens to the person when a hook fails."""
-
-    DENY = "deny"
-    SERVE = "serve"
-
-
-@dataclass(frozen=True, slots=True)
-class BoundHook:
-    """A hook of an application and what its failure means."""
-
-    hook: Hook
-    on_failure: OnFailure = OnFailure.DENY
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How one application's accounts are reached. No connector: its accounts are not managed.
-
-    Attributes:
-        budget: Seconds that one piece of work may take, the wait for another on the same account included.
-    """
-
-    connector: Connector | None
-    hooks: Sequence[BoundHook] = ()
-    budget: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.accounts import mapped_groups
 from sidecar.core.explain import Question, explain
+from sidecar.core.orders import mapped_groups
 from sidecar.domain.policy import AccountPolicy, Answer, Condition, GroupMapping, GroupPolicy, Policy
 from tests.core.worlds import ADMINS, NOW, OKTA, STAFF, Jira, rule
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.core.accounts import order_for
+from sidecar.core.orders import order_for
 from sidecar.core.standing import needed_claims, standing_of
 from sidecar.domain.account import AccountOrder
 from sidecar.domain.identity import Claim, Groups

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sidecar.core.accounts import order_for
+from sidecar.core.orders import order_for
 from sidecar.core.usernames import resolve_username
 from sidecar.domain.account import (
     Account,
@@ -38,7 +38,8 @@ from sidecar.domain.policy import (
 )
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, PinConflictError
-from sidecar.flows.provisioning import Accounts, BoundHook, Memory, Reach
+from sidecar.flows.provisioning import Accounts, Memory
+from sidecar.flows.reach import BoundHook, Reach
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError, Trace
 from sidecar.products.jira import JIRA

@@ -7,7 +7,7 @@ import pytest
 from sidecar.domain.account import Leave
 from sidecar.domain.events import Code, Event
 from sidecar.domain.reason import Reason
-from sidecar.flows.provisioning import BoundHook
+from sidecar.flows.reach import BoundHook
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError
 from tests.flows.browsers import Gate, an_opening

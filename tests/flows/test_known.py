@@ -11,7 +11,7 @@ from sidecar.domain.account import Account
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.known import REMEMBERED, KnownAccounts
-from sidecar.flows.provisioning import Reach
+from sidecar.flows.reach import Reach
 from tests.flows.fake_accounts import Directory, World, account, agent, customer
 
 

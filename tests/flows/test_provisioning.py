@@ -14,7 +14,8 @@ from sidecar.domain.ledger import Deactivation
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
-from sidecar.flows.provisioning import BoundHook, Memory, OnFailure
+from sidecar.flows.provisioning import Memory
+from sidecar.flows.reach import BoundHook, OnFailure
 from tests.flows.fake_accounts import (
     ACCOUNTS,
     GROUPS,

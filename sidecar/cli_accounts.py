@@ -1,0 +1,106 @@
+"""The commands `lychgate accounts`: what only an administrator may do to accounts. The gate must not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from sidecar.commands import link_account, relink_accounts, unlink_account
+from sidecar.config.load import Loaded
+from sidecar.core.issuers import issuers_of
+from sidecar.domain.identity import Person
+from sidecar.flows.accounts import PinConflictError
+from sidecar.relinking import ListError, persons_in
+from sidecar.terminal import FILE, application_of, loaded_from, run
+
+
+@click.group()
+def accounts() -> None:
+    """What only an administrator may do to accounts."""
+
+
+@accounts.command("link")
+@click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--username", required=True, help="The account, as the application writes it.")
+@click.option("--issuer", required=True, help="`iss` of the person, as the provider writes it.")
+@click.option("--subject", required=True, help="`sub` of the person (Entra ID: `oid`).")
+def accounts_link(config: Path, application: str, username: str, issuer: str, subject: str) -> None:
+    """Tie an account to a person: the only way to reserved and protected accounts. The gate must not run."""
+    loaded = loaded_from(config)
+    _check_issuer(loaded, application, issuer)
+    run(_link(loaded, application, username, Person(issuer, subject)))
+
+
+@accounts.command("unlink")
+@click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--username", required=True, help="The account.")
+def accounts_unlink(config: Path, application: str, username: str) -> None:
+    """Untie an account from its person: after a mistake, or when a name passes to somebody else. The gate must not
+    run."""
+    loaded = loaded_from(config)
+    application_of(loaded, application)
+    run(_unlink(loaded, application, username))
+
+
+@accounts.command("relink")
+@click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
+@click.option("--application", required=True, help="Name of the application in the configuration.")
+@click.option("--from", "before", required=True, help="`iss` of the old provider.")
+@click.option("--to", "after", required=True, help="`iss` of the new provider, as it writes it.")
+@click.option("--subjects", type=FILE, required=True, help="CSV without a heading: old subject,new subject.")
+@click.option("--apply", is_flag=True, help="Do it; without this it is only shown.")
+def accounts_relink(config: Path, application: str, before: str, after: str, subjects: Path, *, apply: bool) -> None:
+    """Tie the accounts of many people to the same people at another provider: all of them, or none. The gate must not
+    run."""
+    loaded = loaded_from(config)
+    _check_issuer(loaded, application, after)
+    try:
+        persons = persons_in(subjects, before, after)
+    except ListError as error:
+        raise click.ClickException(str(error)) from None
+    run(_relink(loaded, application, persons, apply=apply))
+
+
+def _check_issuer(loaded: Loaded, application: str, issuer: str) -> None:
+    known = application_of(loaded, application)
+    names = {name for portal in known.portals for name in portal.providers}
+    issuers = {issuer for name in names for issuer in issuers_of(loaded.policy.providers[name])}
+    if issuer not in issuers:
+        raise click.ClickException(f"no provider of {application} is {issuer}; there is {', '.join(sorted(issuers))}")
+
+
+async def _link(loaded: Loaded, application: str, username: str, person: Person) -> None:
+    try:
+        await link_account(loaded, application, username, person)
+    except PinConflictError as error:
+        raise _tied(error) from None
+    click.echo(f"{application}: {username} is tied to subject {person.subject} at {person.issuer}")
+
+
+def _tied(error: PinConflictError) -> click.ClickException:
+    holder = error.holder
+    return click.ClickException(
+        f"{holder.username} is tied to subject {holder.person.subject} at {holder.person.issuer} already"
+    )
+
+
+async def _relink(loaded: Loaded, application: str, persons: Mapping[Person, Person], *, apply: bool) -> None:
+    try:
+        moved = await relink_accounts(loaded, application, persons, apply=apply)
+    except PinConflictError as error:
+        raise _tied(error) from None
+    for pin in moved:
+        click.echo(f"{application}: {pin.spelling}: subject {pin.person.subject} -> {persons[pin.person].subject}")
+    done = "were tied anew" if apply else "would be tied anew; write --apply to do it"
+    click.echo(f"{application}: {len(moved)} of {len(persons)} {done}; the others have no account here")
+
+
+async def _unlink(loaded: Loaded, application: str, username: str) -> None:
+    person = await unlink_account(loaded, application, username)
+    if person is None:
+        raise click.ClickException(f"{application}: {username} is tied to nobody")
+    click.echo(f"{application}: {username} is no longer tied to subject {person.subject} at {person.issuer}")

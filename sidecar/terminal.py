@@ -1,0 +1,49 @@
+"""What the commands share at the terminal: reading the configuration, naming its faults, running to an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+
+import click
+
+from sidecar.adapters.secrets import SecretError
+from sidecar.config.faults import ConfigError, Fault
+from sidecar.config.load import Loaded, load
+from sidecar.domain.policy import Application
+from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import AuditError
+
+FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
+
+
+def loaded_from(path: Path, *, secrets: bool = True, serving: bool = False) -> Loaded:
+    try:
+        loaded = load(path, secrets=secrets, serving=serving)
+    except ConfigError as error:
+        _show(error.faults)
+        raise SystemExit(1) from None
+    _show(loaded.warnings)
+    return loaded
+
+
+def application_of(loaded: Loaded, name: str) -> Application:
+    known = loaded.policy.applications.get(name)
+    if known is None:
+        raise click.ClickException(f"the configuration has no application {name}")
+    return known
+
+
+def run(work: Coroutine[None, None, None]) -> None:
+    try:
+        asyncio.run(work)
+    except (StateError, AuditError, SecretError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        return
+
+
+def _show(faults: Iterable[Fault]) -> None:
+    for fault in faults:
+        click.echo(fault.render(), err=True)
