@@ -94,7 +94,22 @@ class Leave:
     group: str
 
 
-Step = Create | Reactivate | Update | Join | Leave
+@dataclass(frozen=True, slots=True)
+class Deactivate:
+    """Make an active account inactive. Noted in the ledger before, so that it is ours to take back."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeGroup:
+    """Make a group that is missing, for the account of *username*. Its `Join` follows."""
+
+    username: str
+    group: str
+
+
+Step = Create | Reactivate | Update | MakeGroup | Join | Leave | Deactivate
 
 
 class StepResult(StrEnum):

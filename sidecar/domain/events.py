@@ -32,6 +32,8 @@ class Code(StrEnum):
     USER_CREATED = "user.created"
     USER_REACTIVATED = "user.reactivated"
     USER_UPDATED = "user.updated"
+    USER_DEACTIVATED = "user.deactivated"
+    GROUP_CREATED = "group.created"
     GROUP_ADDED = "group.added"
     GROUP_REMOVED = "group.removed"
     REMOVAL_SKIPPED = "group.removal_skipped"
@@ -62,6 +64,8 @@ HELD = frozenset(
         Code.USER_CREATED,
         Code.USER_REACTIVATED,
         Code.USER_UPDATED,
+        Code.USER_DEACTIVATED,
+        Code.GROUP_CREATED,
         Code.GROUP_ADDED,
         Code.GROUP_REMOVED,
         Code.ACCOUNT_FAILED,

@@ -13,10 +13,21 @@ from typing import assert_never
 
 from sidecar.core.accounts import NewPin, Plan, Refusal, delicacy
 from sidecar.core.usernames import fold
-from sidecar.domain.account import Account, Create, Join, Leave, Reactivate, Step, StepResult, Update
+from sidecar.domain.account import (
+    Account,
+    Create,
+    Deactivate,
+    Join,
+    Leave,
+    MakeGroup,
+    Reactivate,
+    Step,
+    StepResult,
+    Update,
+)
 from sidecar.domain.events import Code, Fact
 from sidecar.domain.identity import UnixSeconds
-from sidecar.domain.ledger import OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
@@ -27,8 +38,10 @@ _CODES: Mapping[type[Step], Code] = {
     Create: Code.USER_CREATED,
     Reactivate: Code.USER_REACTIVATED,
     Update: Code.USER_UPDATED,
+    MakeGroup: Code.GROUP_CREATED,
     Join: Code.GROUP_ADDED,
     Leave: Code.GROUP_REMOVED,
+    Deactivate: Code.USER_DEACTIVATED,
 }
 
 _UNKNOWN_OUTCOME = frozenset({Reason.CONNECTOR_UNREACHABLE})
@@ -159,6 +172,11 @@ class Carrying:
     async def _note_before(self, step: Step) -> None:
         if isinstance(step, Join):
             await self._ledger.own(self._entry(step, self._clock.now(), pending=True))
+        elif isinstance(step, Deactivate):
+            now, name = self._clock.now(), fold(step.username)
+            await self._ledger.note_deactivation(
+                Deactivation(application=self._order.application, username=name, cause="revoked", at=now)
+            )
 
     async def _note_after(self, step: Step, result: StepResult) -> None:
         if isinstance(step, Reactivate):
@@ -296,18 +314,18 @@ async def _beside(look: Awaitable[Account | None], work: Awaitable[None]) -> Acc
 
 
 def kind_of(step: Step) -> str:
-    """The step's word: `create`, `reactivate`, `update`, `join`, `leave`."""
-    return type(step).__name__.lower()
+    """The step's word: `create`, `reactivate`, `update`, `make_group`, `join`, `leave`, `deactivate`."""
+    return "make_group" if isinstance(step, MakeGroup) else type(step).__name__.lower()
 
 
 def _keeps_out(step: Step) -> bool:
     """Whether the person is refused when the step fails (D11)."""
     match step:
-        case Create() | Reactivate() | Leave():
+        case Create() | Reactivate() | Leave() | Deactivate():
             return True
         case Join():
             return step.needed
-        case Update():
+        case Update() | MakeGroup():
             return False
         case _:
             assert_never(step)
@@ -315,7 +333,7 @@ def _keeps_out(step: Step) -> bool:
 
 def _facts(step: Step) -> dict[str, Fact]:
     match step:
-        case Join() | Leave():
+        case Join() | Leave() | MakeGroup():
             return {"account": step.username, "group": step.group}
         case Update():
             fields = {"display_name": step.display_name, "email": step.email}

@@ -13,8 +13,10 @@ from sidecar.domain.account import (
     AccountOrder,
     Adopt,
     Create,
+    Deactivate,
     Join,
     Leave,
+    MakeGroup,
     Reactivate,
     Step,
     StepResult,
@@ -95,6 +97,10 @@ class Directory:
             case Reactivate():
                 if not self.deaf:
                     self.accounts[name] = replace(self.accounts[name], active=True)
+            case Deactivate():
+                self.accounts[name] = replace(self.accounts[name], active=False)
+            case MakeGroup():
+                pass
             case Update():
                 old = self.accounts[name]
                 self.accounts[name] = replace(

@@ -14,7 +14,18 @@ from urllib.parse import quote
 import aiohttp
 
 from sidecar.adapters.accounts.rest import Rest, json_object, messages, path_of, unexpected
-from sidecar.domain.account import Account, Create, Join, Leave, Reactivate, Step, StepResult, Update
+from sidecar.domain.account import (
+    Account,
+    Create,
+    Deactivate,
+    Join,
+    Leave,
+    MakeGroup,
+    Reactivate,
+    Step,
+    StepResult,
+    Update,
+)
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 
@@ -60,6 +71,10 @@ class JiraConnector:
                 fields = {"displayName": step.display_name, "emailAddress": step.email}
                 body = {name: value for name, value in fields.items() if value is not None}
                 return await self._put(step.username, body, "updating")
+            case Deactivate():
+                return await self._put(step.username, {"name": step.username, "active": False}, "deactivating")
+            case MakeGroup():
+                return await self._make_group(step)
             case Join():
                 return await self._join(step)
             case Leave():
@@ -107,6 +122,14 @@ class JiraConnector:
         if answer.status != 200:
             raise unexpected(answer, f"{doing} the account")
         return StepResult.DONE
+
+    async def _make_group(self, step: MakeGroup) -> StepResult:
+        answer = await self._rest.ask("POST", "/group", {"name": step.group})
+        if answer.status == 201:
+            return StepResult.DONE
+        if answer.status == 400 and "already exists" in messages(answer).lower():
+            return StepResult.ALREADY
+        raise unexpected(answer, f"making the group {step.group}")
 
     async def _join(self, step: Join) -> StepResult:
         answer = await self._rest.ask("POST", path_of("/group/user", groupname=step.group), {"name": step.username})
