@@ -57,6 +57,7 @@ from sidecar.web.replies import Replies
 from sidecar.web.server import Listener
 from sidecar.web.teller import Teller
 from sidecar.web.tunnel import Tunnels
+from sidecar.web.upstream_status import UpstreamStatus
 
 LOG = logging.getLogger(__name__)
 SWEEP_EVERY = 60.0
@@ -153,7 +154,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review)
-        public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
+        public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
         yield Running(public, operations, policy, state, metrics, sessions, gateway)
@@ -165,6 +166,7 @@ async def _listen(
     lane: Lane,
     metrics: Metrics,
     minutely: Iterable[Work],
+    clients: Mapping[str, Client],
     stack: AsyncExitStack,
 ) -> tuple[int, int]:
     """Open both ports; the state is swept and readiness told as long as they are open."""
@@ -172,7 +174,9 @@ async def _listen(
     sweeper = asyncio.create_task(_sweep(minutely, health))
     stack.push_async_callback(_cancelled, sweeper)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
-    operations = await _open(Listener(Operations(metrics.render, health.ready)), "operations", config, stack)
+    states = UpstreamStatus({name: client.state for name, client in clients.items()})
+    stack.push_async_callback(states.close)
+    operations = await _open(Listener(Operations(metrics.render, health.ready, states)), "operations", config, stack)
     listen = config.listen
     allowance = Allowance(
         connections=listen.connections,

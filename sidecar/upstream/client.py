@@ -20,7 +20,7 @@ from sidecar.upstream.connection import READ_SIZE, Connection
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.pool import IdlePool
 from sidecar.upstream.slots import Slots
-from sidecar.upstream.startup import Read, Startup, StatusPage
+from sidecar.upstream.startup import LONGEST, Read, Startup, StatusPage, said
 from sidecar.upstream.tunnel import RawTunnel
 
 
@@ -241,6 +241,15 @@ class Client:
         """Whether the application says that it is starting; see `flows.starting.Startup`."""
         return self._status is not None and await self._startup.is_starting()
 
+    async def state(self) -> tuple[int, str] | None:
+        """What its status page says at this moment: the answer's status and the word. None if it says nothing."""
+        try:
+            async with asyncio.timeout(LONGEST):
+                page = await self._look_at_status()
+        except (UpstreamError, TimeoutError):
+            return None
+        return page.status, said(page.content)
+
     async def close(self) -> None:
         """Close idle connections and refuse new exchanges; the open ones go on to their end."""
         self._closed = True
@@ -310,11 +319,14 @@ class Client:
         return self._status is not None and self._status.is_asked_by(request)
 
     async def _ask_status(self) -> bytes:
+        return (await self._look_at_status()).content
+
+    async def _look_at_status(self) -> Read:
         """Over a connection of its own, and whatever the number of requests: those may be what it cannot serve."""
         page = Read()
         if self._status is not None:
             await self._run(await self._open(), self._status.question(), page)
-        return page.content
+        return page
 
 
 class _Held:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ LONGEST = 2.0
 
 LARGEST = 4096
 """Bytes of the answer that are looked at."""
+
+UNKNOWN = "UNKNOWN"
+_WORD = re.compile(r"[A-Z_]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,17 @@ class Startup:
 
 
 def _says_so(body: bytes) -> bool:
+    return said(body) == "STARTING"
+
+
+def said(body: bytes) -> str:
+    """The word of the page, such as `RUNNING`; `UNKNOWN` if it has none that a product would use."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and content.get("state") == "STARTING"
+        return UNKNOWN
+    word = content.get("state") if isinstance(content, dict) else None
+    return word if isinstance(word, str) and _WORD.fullmatch(word) else UNKNOWN
 
 
 class Nowhere:
@@ -117,6 +127,7 @@ class Read:
 
     def __init__(self) -> None:
         self.sink = Nowhere()
+        self.status = 0
         self.content = b""
 
     def interim(self, head: AnswerHead) -> None:
@@ -124,6 +135,7 @@ class Read:
 
     def begin(self, head: AnswerHead) -> bool:
         """The page comes with 200 or 503, by version and state; it is known by its content."""
+        self.status = head.status
         return True
 
     def body(self, data: bytes) -> None:

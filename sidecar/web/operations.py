@@ -1,4 +1,7 @@
-"""The operations listener: health, readiness, metrics. GET only, changes nothing, tells nothing personal (D9)."""
+"""The operations listener: health, readiness, metrics, what the applications say of themselves.
+
+GET only, changes nothing, tells nothing personal (D9).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,18 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from sidecar.web.upstream_status import PATH, UpstreamStatus
+
 
 class Operations:
-    """Serves the three paths that probes and Prometheus ask; everything else is 404."""
+    """Serves the paths that probes and Prometheus ask; everything else is 404."""
 
-    def __init__(self, metrics: Callable[[], tuple[str, bytes]], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, metrics: Callable[[], tuple[str, bytes]], ready: Callable[[], bool], applications: UpstreamStatus
+    ) -> None:
         self._metrics = metrics
         self._ready = ready
+        self._applications = applications
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Exact paths only."""
@@ -26,8 +34,10 @@ class Operations:
             case "/metrics":
                 kind, body = self._metrics()
                 return web.Response(body=body, headers={"Content-Type": kind, "Server": "lychgate"})
+            case path if path == PATH or path.startswith(f"{PATH}/"):
+                return await self._applications.answer(path)
             case _:
-                return _text(404, "there are /healthz, /readyz and /metrics\n")
+                return _text(404, "there are /healthz, /readyz, /metrics and /upstream-status\n")
 
 
 def _text(status: int, text: str) -> web.Response:
