@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, audit, version."""
+"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, audit, helm-values, version."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sidecar import __version__
 from sidecar.app import running
 from sidecar.cli_accounts import accounts
 from sidecar.cli_audit import audit
+from sidecar.cli_helm import helm_values
 from sidecar.commands import initialise_ledger
 from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
@@ -103,6 +104,7 @@ def explain(
 
 main.add_command(accounts)
 main.add_command(audit)
+main.add_command(helm_values)
 
 
 @main.group()

@@ -22,9 +22,9 @@ def loaded_from(path: Path, *, secrets: bool = True, serving: bool = False) -> L
     try:
         loaded = load(path, secrets=secrets, serving=serving)
     except ConfigError as error:
-        _show(error.faults)
+        show(error.faults)
         raise SystemExit(1) from None
-    _show(loaded.warnings)
+    show(loaded.warnings)
     return loaded
 
 
@@ -44,6 +44,7 @@ def run(work: Coroutine[None, None, None]) -> None:
         return
 
 
-def _show(faults: Iterable[Fault]) -> None:
+def show(faults: Iterable[Fault]) -> None:
+    """Each on a line of its own, on standard error."""
     for fault in faults:
         click.echo(fault.render(), err=True)

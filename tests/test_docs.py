@@ -48,7 +48,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_SECRET = re.compile(r"file:///run/secrets/([a-z-]+)")
+_SECRET = re.compile(r"file:///run/secrets/([a-z-]+(?:/[a-z-]+)?)")
 
 
 class Block(NamedTuple):
@@ -113,7 +113,7 @@ PARTS: dict[str, type[BaseModel]] = {
 @pytest.mark.parametrize("block", WHOLE, ids=lambda block: block.name)
 def test_a_whole_configuration_loads(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def put(match: re.Match[str]) -> str:
-        name = f"DOCS_{match[1].upper().replace('-', '_')}"
+        name = f"DOCS_{re.sub('[-/]', '_', match[1]).upper()}"
         monkeypatch.setenv(name, secrets.token_urlsafe(48))
         return f"env://{name}"
 
