@@ -29,7 +29,6 @@ from sidecar.config.model import Config
 from sidecar.config.outside import (
     cookie_keys,
 )
-from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.known import KnownAccounts
@@ -42,6 +41,7 @@ from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
 from sidecar.reaching import build_connectors, build_reach, ends_sessions
+from sidecar.reloading import InForce, Reloading
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
 from sidecar.web.bounce import Bounce
@@ -92,11 +92,17 @@ class Running:
 
     public: int
     operations: int
-    policy: Policy
+    in_force: InForce
     state: State
     metrics: Metrics
     sessions: Sessions
     gateway: Gateway
+    reloading: Reloading
+
+    @property
+    def policy(self) -> Policy:
+        """The one of now."""
+        return self.in_force.policy
 
 
 @asynccontextmanager
@@ -118,12 +124,12 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
     keys = cookie_keys(config)
     signer, sealer = CookieSigner([key.encode() for key in keys]), Sealer([key.encode() for key in keys])
 
-    def current() -> Policy:
-        return policy
+    in_force = InForce(loaded)
+    current = in_force.current
 
     async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
-        log = audit_log(loaded, audit, time, metrics, sealer, stack)
+        log = audit_log(in_force, audit, time, metrics, sealer, stack)
         state = await build_state(config, policy, sealer, time, stack)
         clients = build_clients(config, policy, stack)
         connectors = await build_connectors(config, policy, stack)
@@ -155,9 +161,10 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack)
-        log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
+        reloading = Reloading(in_force, log, metrics, gateway.review)
+        reloading.tell("start")
         stack.callback(tunnels.close_all)
-        yield Running(public, operations, policy, state, metrics, sessions, gateway)
+        yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading)
 
 
 async def _listen(

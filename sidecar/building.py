@@ -26,7 +26,6 @@ from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
-from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import (
     audit_keys,
@@ -41,20 +40,21 @@ from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.telling import Clock
+from sidecar.reloading import InForce
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
 from sidecar.web.visit import Serving
 
 
 def audit_log(
-    loaded: Loaded, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
+    in_force: InForce, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
 ) -> AuditLog:
     """The audit trail as the configuration wants it; it is written to its end and closed with *stack*.
 
     Raises:
         OSError: its file cannot be had.
     """
-    config, sinks = loaded.config, list[Sink]()
+    config, sinks = in_force.config, list[Sink]()
     settings, key = config.audit, audit_keys(config)[0]
     instance = f"{socket.gethostname()}-{secrets.token_hex(3)}"
 
@@ -88,7 +88,7 @@ def audit_log(
                 begin=begin,
             )
         )
-    log = AuditLog(clock, lambda: loaded.policy.hash, sinks, (metrics.event,), strangers=settings.strangers)
+    log = AuditLog(clock, lambda: in_force.policy.hash, sinks, (metrics.event,), strangers=settings.strangers)
     stack.push_async_callback(log.close)
     metrics.gauge("lychgate_audit_lost", "Audit events that a sink did not take.", "sink", log.lost)
     metrics.gauge("lychgate_audit_queue", "Audit events that wait to be written.", "sink", log.waiting)

@@ -21,6 +21,7 @@ from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
 from sidecar.domain.reason import Reason
 from sidecar.explaining import Asked, QuestionError, explained
+from sidecar.reloading import follow
 from sidecar.terminal import FILE, application_of, loaded_from, run
 from sidecar.web.texts import TEXTS
 
@@ -36,7 +37,7 @@ def serve(config: Path) -> None:
     """Run the gate until it is told to stop (SIGTERM or SIGINT)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     loaded = loaded_from(config, serving=True)
-    run(_serve(loaded))
+    run(_serve(loaded, config))
 
 
 @main.command()
@@ -126,14 +127,18 @@ def version() -> None:
     click.echo(f"lychgate {__version__}")
 
 
-async def _serve(loaded: Loaded) -> None:
+async def _serve(loaded: Loaded, path: Path) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(loaded) as gate:
+    told = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, told.set)
+    async with running(loaded) as gate, asyncio.TaskGroup() as group:
         logging.getLogger("lychgate").info("serving on port %s, operations on port %s", gate.public, gate.operations)
+        following = group.create_task(follow(path, told, gate.reloading))
         await stop.wait()
+        following.cancel()
         logging.getLogger("lychgate").info("told to stop")
 
 

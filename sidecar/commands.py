@@ -22,6 +22,7 @@ from sidecar.domain.ledger import Pin
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
+from sidecar.reloading import InForce
 
 
 async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
@@ -137,4 +138,4 @@ async def _beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, Au
     async with AsyncExitStack() as stack:
         # The state first: while the gate runs, nothing is begun.
         state = await stack.enter_async_context(open_state(loaded.config.state.directory, sealer))
-        yield state, audit_log(loaded, None, clock, Metrics(__version__), sealer, stack)
+        yield state, audit_log(InForce(loaded), None, clock, Metrics(__version__), sealer, stack)

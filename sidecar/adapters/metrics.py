@@ -71,6 +71,8 @@ class Metrics(Collector):
         self._refused: defaultdict[str, int] = defaultdict(int)
         self._events: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._steps: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._reloads: defaultdict[str, int] = defaultdict(int)
+        self._refused_file = False
         self._gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, int]]]] = {}
 
     def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
@@ -117,6 +119,11 @@ class Metrics(Collector):
         """An account step was tried."""
         self._steps[application, kind, result] += 1
 
+    def reloaded(self, result: str) -> None:
+        """A configuration was to be replaced. *result* is `done`, `refused` or `restart_needed`."""
+        self._reloads[result] += 1
+        self._refused_file = result != "done"
+
     def event(self, event: Event) -> None:
         """An audit event was told."""
         self._events[event.code, event.application, event.reason] += 1
@@ -145,6 +152,13 @@ class Metrics(Collector):
         yield _counter("lychgate_events", "Audit events.", ("code", "application", "reason"), self._events.items())
         yield _counter(
             "lychgate_account_steps", "Steps at accounts.", ("application", "step", "result"), self._steps.items()
+        )
+        reloads = {(result,): count for result, count in self._reloads.items()}
+        yield _counter(
+            "lychgate_config_reloads", "New configurations by what became of them.", ("result",), reloads.items()
+        )
+        yield GaugeMetricFamily(
+            "lychgate_config_refused", "1 while the last new configuration is not in force.", value=self._refused_file
         )
         for name, (help_text, label, read) in self._gauges.items():
             family = GaugeMetricFamily(name, help_text, labels=[label])

@@ -17,7 +17,7 @@ from sidecar.config.checks.rules import patterns_of
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.paths import PathSet
-from sidecar.domain.policy import Application, Policy, ProviderPolicy
+from sidecar.domain.policy import Application, Policy
 from sidecar.domain.product import Product
 from sidecar.flows.streaming import Patience, Patiences
 from sidecar.upstream.limits import Limits
@@ -38,11 +38,6 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
     """What the relying party must know of one provider."""
     known = policy.providers[name]
     endpoints = settings.endpoints
-    served = [
-        application
-        for application in policy.applications.values()
-        if any(name in portal.providers for portal in application.portals)
-    ]
     return ProviderConfig(
         name=name,
         issuer=settings.issuer,
@@ -72,7 +67,7 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         groups=known.groups,
         claims=known.claims,
         subject_claim=known.subject_claim,
-        needed=_needed(served, known),
+        needed=needed_claims_of(name, policy),
         userinfo=UserInfo(settings.userinfo),
         contexts=settings.step_up == "acrs",
         graph=graph_of(settings.issuer, endpoints.graph) if settings.overage == "graph" else None,
@@ -174,10 +169,13 @@ def _assertion_keys(config: Config, application: Application, keys: tuple[str, .
     return signing_keys(keys, application.name) if pem is None else (imported_key(pem),)
 
 
-def _needed(applications: list[Application], provider: ProviderPolicy) -> frozenset[str]:
+def needed_claims_of(name: str, policy: Policy) -> frozenset[str]:
     """The claims without which userinfo is asked: usernames' first choice, rules, and groups where any are used."""
     needed: set[str] = set()
-    for application in applications:
+    provider = policy.providers[name]
+    for application in policy.applications.values():
+        if not any(name in portal.providers for portal in application.portals):
+            continue
         for portal in application.portals:
             needed.update(portal.names_of(provider.name).claims[:1])
             if "display_name" in application.accounts.update or application.accounts.create:

@@ -43,6 +43,7 @@ class Code(StrEnum):
     LANDING_FAILED = "landing.failed"
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
+    CONFIG_REFUSED = "config.refused"
     LEDGER_INITIALISED = "ledger.initialised"
     CHANGE_INTENDED = "change.intended"
     AUDIT_STARTED = "audit.started"
@@ -70,6 +71,7 @@ HELD = frozenset(
         Code.GROUP_REMOVED,
         Code.ACCOUNT_FAILED,
         Code.CONFIG_LOADED,
+        Code.CONFIG_REFUSED,
         Code.LEDGER_INITIALISED,
         Code.CHANGE_INTENDED,
     }

@@ -127,10 +127,13 @@ class Gateway:
             # A request that needs the state would be refused; what is open goes on until its claims are stale.
             LOG.warning("an open WebSocket could not be judged: %s", error)
             return self._recheck.age(entry) is not ClaimsAge.STALE
-        if standing is None:
+        # Under the policy of now, which may lead the path to another portal.
+        reading = self._readings.now()
+        found = reading.locator.locate(visit.facts)
+        if standing is None or not isinstance(found, Place):
             return False
         visitor = Visitor(entry.session, standing, claims=self._recheck.age(entry))
-        decision = judge(visit.facts, place, visitor, visit.policy, visit.now)
+        decision = judge(visit.facts, found, visitor, reading.policy, visit.now)
         return isinstance(decision, Forward) and decision.username == visit.standing.username
 
     async def _serve(self, visit: Visit, locator: Locator) -> web.StreamResponse:

@@ -8,6 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
+from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import World
 from tests.web.wire import Wire
@@ -91,6 +92,9 @@ async def test_the_process_ends_at_its_signal_without_losing_a_request(worlds: W
         load = Load.begin(world, await world.sign_in("ada"))
         await asyncio.sleep(0.3)
         before = load.tally.answered
+        # And neither does a new configuration before it.
+        process.send_signal(signal.SIGHUP)
+        await until(lambda: "a new configuration is in force" in (world.folder / "said").read_text("utf-8"))
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             assert await load.met_its_end()
