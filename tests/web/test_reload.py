@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sidecar.reloading import follow
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
@@ -69,15 +71,19 @@ async def test_open_websockets_are_judged_anew_at_once(worlds: Worlds) -> None:
             assert (CLOSE, b"\x03\xf0") == await _read(wire)
 
 
-async def test_a_websocket_whose_portal_is_another_now_is_judged_there(worlds: Worlds) -> None:
+@pytest.mark.parametrize(("accepts", "left"), [([], (CLOSE, b"\x03\xf0")), (["agents"], (TEXT, b"still here"))])
+async def test_a_websocket_whose_portal_is_another_now_is_judged_there(
+    worlds: Worlds, accepts: list[str], left: tuple[int, bytes]
+) -> None:
     world = await worlds()
-    door = {"application": "jira", "paths": ["/rest/live"], "provider": "staff", "require": {"any_group": ["nobodys"]}}
+    door = {"application": "jira", "paths": ["/rest/live"], "provider": "staff", "accepts": accepts}
     async with world.browser() as browser:
         await browser.sign_in("ada")
         async with _open(world, browser.cookie) as wire:
             change = rewrite(world, lambda file: file["portals"].update(door=door))
             assert await world.gate.reloading.reload(change, "signal")
-            assert (CLOSE, b"\x03\xf0") == await _read(wire)
+            wire.send(_frame(TEXT, b"still here"))
+            assert left == await _read(wire)
 
 
 async def test_a_faulty_file_leaves_the_old_one_in_force_and_is_said(worlds: Worlds) -> None:
@@ -140,6 +146,26 @@ async def test_the_file_is_followed_and_a_half_written_one_is_waited_for(worlds:
         told.set()
         await until(lambda: len(world.told("config.loaded")) == 4)
         assert "signal" == world.told("config.loaded")[3]["facts"]["cause"]
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_a_file_that_is_still_being_written_is_not_taken(worlds: Worlds) -> None:
+    world = await worlds()
+    path = world.folder / "lychgate.yaml"
+    whole = path.read_text("utf-8")
+    following = asyncio.create_task(follow(path, asyncio.Event(), world.gate.reloading, every=0.02))
+    try:
+        await asyncio.sleep(0.1)
+        for end in range(1, 200):
+            path.write_text(whole[:end], "utf-8")
+            await asyncio.sleep(0.002)
+        path.write_text(whole, "utf-8")
+        # It is what it was before: there is nothing to tell.
+        await asyncio.sleep(0.2)
+        assert [] == world.told("config.refused")
+        assert 1 == len(world.told("config.loaded"))
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
