@@ -116,21 +116,38 @@ class Reloading:
         self._audit.tell(Event(code=Code.CONFIG_REFUSED, outcome="failure", facts=facts))
 
 
+class Looks:
+    """What was seen of the file at each look."""
+
+    __slots__ = ("_held", "_last")
+
+    def __init__(self, held: bytes | None) -> None:
+        """*held* is what the file held when it was last taken."""
+        self._held = self._last = held
+
+    def is_to_be_taken(self, seen: bytes | None) -> bool:
+        """Whether the file is another one than the last that was taken, and was the same at two looks: it is written
+        whole. None: it could not be read."""
+        before, self._last = self._last, seen
+        if seen is None or seen == self._held or seen != before:
+            return False
+        self._held = seen
+        return True
+
+
 async def follow(path: Path, told: asyncio.Event, reloading: Reloading, *, every: float = EVERY) -> None:
     """Reload when *told* is set, and when the file has become another one. Goes on until it is cancelled."""
-    held = seen = await _digest(path)
+    looks = Looks(await _digest(path))
     while True:
         try:
             async with asyncio.timeout(every):
                 await told.wait()
         except TimeoutError:
-            before, seen = seen, await _digest(path)
-            if seen is not None and seen != held and seen == before:
-                held = seen
+            if looks.is_to_be_taken(await _digest(path)):
                 await reloading.reload(path, "file")
         else:
             told.clear()
-            held = seen = await _digest(path)
+            looks = Looks(await _digest(path))
             await reloading.reload(path, "signal")
 
 
