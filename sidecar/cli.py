@@ -15,6 +15,7 @@ from sidecar import __version__
 from sidecar.app import running
 from sidecar.cli_accounts import accounts
 from sidecar.cli_audit import audit
+from sidecar.cli_mending import accounts_rename, accounts_resume
 from sidecar.commands import initialise_ledger
 from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
@@ -101,6 +102,8 @@ def explain(
         raise SystemExit(1)
 
 
+accounts.add_command(accounts_rename)
+accounts.add_command(accounts_resume)
 main.add_command(accounts)
 main.add_command(audit)
 
