@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from aiohttp.test_utils import RawTestServer
 from click.testing import Result
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.config.load import load
 from sidecar.core.breaker import Breaker
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import OwnedGroup
+from sidecar.mending import MendingError, rename_account
+from tests.adapters.accounts.small_jira import SmallJira
 from tests.test_commands import Site, events
 
 T = TypeVar("T")
@@ -113,3 +117,55 @@ def test_intentions_stand_in_the_trail_before(site: Site) -> None:
         ("change.intended", "resume"),
         ("removals.resumed", None),
     ] == [pair for pair in told if not pair[0].startswith("audit.")]
+
+
+@pytest.fixture
+async def jira(site: Site) -> AsyncIterator[SmallJira]:
+    """Jira answers, and the site has its token. Ada's pin knows the account."""
+    small = SmallJira()
+    small.add("ada", "jira-users")
+    (site.folder / "pat").touch(mode=0o600)
+    (site.folder / "pat").write_text(small.token, "ascii")
+    async with RawTestServer(small.handle) as server:
+        upstream = str(server.make_url("/jira")).removesuffix("/jira")
+        text = site.path.read_text("utf-8").replace("http://127.0.0.1:8081", upstream)
+        text = text.replace("https://jira.example.com", "https://jira.example.com/jira")
+        token = f"    accounts: {{token: 'file://{site.folder}/pat'}}\nportals:"
+        site.path.write_text(text.replace("portals:", token), "utf-8")
+        async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+            await state.ledger.learn_key("jira", "ada", small.users["ada"]["key"])
+        yield small
+
+
+async def renamed(site: Site, after: str) -> str:
+    """The name under which ada is pinned after the command, or what it said."""
+    try:
+        await rename_account(load(site.path), "jira", "ada", after, apply=True)
+    except MendingError as error:
+        return str(error)
+    async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+        pin = await state.ledger.pin_of("jira", ADA)
+    return "" if pin is None else pin.spelling
+
+
+async def test_an_account_must_be_renamed_in_the_application_first(site: Site, jira: SmallJira) -> None:
+    assert "has not renamed Ada to ada.king; do that first" in await renamed(site, "ada.king")
+    jira.add("ada.king")
+    assert "has not renamed Ada to ada.king; do that first" in await renamed(site, "ada.king")
+    del jira.users["ada"]
+    assert "is another account than Ada was" in await renamed(site, "ada.king")
+
+
+async def test_the_application_says_how_the_new_name_is_written(site: Site, jira: SmallJira) -> None:
+    jira.users["ada.king"] = jira.users.pop("ada") | {"name": "Ada.King"}
+    assert "Ada.King" == await renamed(site, "ADA.KING")
+
+
+async def test_a_name_that_changed_its_case_only_is_the_same_account(site: Site, jira: SmallJira) -> None:
+    jira.users["ada"]["name"] = "ADA"
+    assert "ADA" == await renamed(site, "ADA")
+
+
+async def test_an_application_that_does_not_answer_is_not_believed(site: Site, jira: SmallJira) -> None:
+    jira.token = "another"
+    assert "jira could not be asked for the account" in await renamed(site, "ada.king")

@@ -314,7 +314,7 @@ def _may_leave(
     """The folded groups among *have* that this portal's order may take away."""
     if groups.remove is Removal.NEVER:
         return frozenset()
-    mine = {entry.group for entry in owned if entry.portal == order.portal and not entry.once}
+    mine = {entry.group for entry in owned if entry.portal == order.portal}
     if groups.remove is Removal.MAPPED:
         mine |= nameable(have, groups)
     kept = {entry.group for entry in owned if entry.portal != order.portal or entry.once}
