@@ -256,26 +256,29 @@ def _moves(
     spelling = {fold(group): group for group in account.groups}
     have, name = frozenset(spelling), account.username
     may_leave = _may_leave(order, have, owned, groups)
-    begun = {entry.group for entry in owned if entry.once and entry.pending and made} - have
+    begun = [entry for entry in owned if entry.once and entry.pending and made and entry.group not in have]
     if order.groups is None:
         skipped = Skipped(Reason.GROUPS_UNKNOWN, ())
-        return _Moves(skipped=(skipped,), stale=may_leave, open=frozenset(begun))
+        return _Moves(skipped=(skipped,), stale=may_leave, open=frozenset(entry.group for entry in begun))
     wanted = _lines_give(order, groups)
-    once = {group: spelt for group, spelt in _once(groups, wanted).items() if group in begun}
+    mine = {entry.group for entry in begun if entry.portal == order.portal}
+    once = {group: spelt for group, spelt in _once(groups, wanted).items() if group in mine}
     last = plain(groups.if_empty, groups)
     rest = have - (may_leave - wanted.keys()) - last.keys()
     final = wanted if rest or wanted or once else last
+    # What came with the account for another portal is that one's to go on with.
+    still = frozenset(once) | ({entry.group for entry in begun if entry.portal != order.portal} - final.keys())
     gone = sorted(may_leave - final.keys())
     late = _joins(name, once, have, order, groups, once=True)
     if len(gone) > groups.max_removals:
         skipped = Skipped(Reason.REMOVALS_CAPPED, tuple(spelling[group] for group in gone))
         # Whoever keeps the groups is in some: nothing else is needed.
         joins = _joins(name, wanted, have, order, groups) + late
-        return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone), open=frozenset(once))
+        return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone), open=still)
     return _Moves(
         joins=_joins(name, final, have, order, groups) + late,
         leaves=tuple(Leave(name, spelling[group]) for group in gone),
-        open=frozenset(once),
+        open=still,
     )
 
 

@@ -14,6 +14,8 @@ import re2
 
 LONGEST = 200
 """Characters of a pattern."""
+_SHORT = 255
+"""Characters of a text that is remembered with what was found in it."""
 
 
 class PatternError(ValueError):
@@ -42,13 +44,21 @@ def brackets(pattern: str) -> int:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether *pattern* matches the whole of *text*."""
-    return _compiled(pattern).fullmatch(text) is not None
+    return found(pattern, text) is not None
 
 
 def found(pattern: str, text: str) -> tuple[str, ...] | None:
     """What matched, then what each bracket matched ("" where it took no part); None if not the whole of *text* does."""
+    return _remembered(pattern, text) if len(text) <= _SHORT else _found(pattern, text)
+
+
+def _found(pattern: str, text: str) -> tuple[str, ...] | None:
     match = _compiled(pattern).fullmatch(text)
     return None if match is None else (text, *match.groups(default=""))
+
+
+_remembered = lru_cache(maxsize=8192)(_found)
+"""One person's groups are another's too: a few hundred names are matched for thousands of people."""
 
 
 def literal(text: str) -> str:

@@ -67,6 +67,13 @@ def test_a_creation_that_stopped_half_way_is_gone_on_with() -> None:
     assert ((), ()) == (unknown.steps, tuple(group for group in unknown.forget if group == "new"))
 
 
+def test_what_another_portal_began_is_left_to_it() -> None:
+    entries = tuple(replace(entry, portal="support") for entry in once("new", pending=True))
+    result = planned(owned=entries, groups=FIRSTS)
+    assert isinstance(result, Plan)
+    assert ((), ()) == (result.steps, result.forget)
+
+
 def test_no_account_is_made_whose_first_groups_would_be_missing() -> None:
     unknown = replace(ORDER, groups=None, needed=())
     assert Reason.GROUPS_UNKNOWN is reason(planned(unknown, None, None, groups=FIRSTS))
@@ -109,6 +116,13 @@ def test_a_new_account_gets_the_last_one_only_where_nothing_else_comes() -> None
     assert Join("alice", "guests") == steps(planned(NOTHING, None, None, groups=LAST))[-1]
     with_firsts = replace(LAST, on_create=("new",))
     assert [Join("alice", "new", once=True)] == steps(planned(NOTHING, None, None, groups=with_firsts))[1:]
+
+
+def test_a_group_that_is_still_to_come_with_the_account_is_another() -> None:
+    both = replace(LAST, on_create=("new",))
+    assert [Join("alice", "new", once=True)] == steps(
+        planned(NOTHING, in_groups(), owned=once("new", pending=True), groups=both)
+    )
 
 
 def test_unknown_groups_are_not_none() -> None:

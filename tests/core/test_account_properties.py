@@ -26,7 +26,7 @@ def firsts(site: Site, order: AccountOrder, held: Rules) -> frozenset[str]:
     if site.account is None:
         return promised
     made = site.pin is not None and site.pin.created
-    begun = {entry.group for entry in site.owned if entry.once and entry.pending}
+    begun = {entry.group for entry in site.owned if entry.once and entry.pending and entry.portal == order.portal}
     return frozenset(promised & begun - site.groups) if made else frozenset()
 
 

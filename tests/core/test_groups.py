@@ -54,6 +54,9 @@ TABLE: dict[str, tuple[GroupPolicy, tuple[str, ...], tuple[str, ...]]] = {
     "protected by the table": (GroupPolicy(table={"root": ("jira-administrators",)}), ("root",), ()),
     "protected, taken over": (GroupPolicy(as_is=("jira-",)), ("jira-administrators", "jira-a"), ("jira-a",)),
     "protected for everybody": (GroupPolicy(always=("Jira-Administrators",)), (), ()),
+    "an administrators' line that is a pattern": (
+        GroupPolicy(mapping=(GroupMapping(source="r.*", target="jira-administrators", admin=True),)), ("root",), (),
+    ),
     "an administrators' line": (exact("root", "jira-administrators", admin=True), ("root",), ("jira-administrators",)),
 }  # fmt: skip
 

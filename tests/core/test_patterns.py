@@ -37,6 +37,7 @@ def test_what_is_no_pattern(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(x+x+)+y", "(x|xx)*y", "(x?){100}x{100}y", "(.*)(.*)(.*)(.*)(.*)(.*)(.*)y"])
 def test_what_keeps_other_engines_busy_for_years_is_answered(pattern: str) -> None:
+    assert not matches(pattern, "x" * 255)
     assert not matches(pattern, "x" * 10_000)
 
 
