@@ -68,7 +68,8 @@ class UsernameSettings(Settings):
     )
     pattern: Annotated[str, AfterValidator(_pattern)] = Field(
         default=UsernameMapping().pattern,
-        description="What the name of an account that Lychgate creates must match, whole: a regular expression.",
+        description="What the name of an account that Lychgate creates must match, whole: a regular expression (RE2; "
+        "`\\pL` is a letter of any script).",
     )
 
 

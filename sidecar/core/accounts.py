@@ -264,8 +264,7 @@ def _moves(
     mine = {entry.group for entry in begun if entry.portal == order.portal}
     once = {group: spelt for group, spelt in _once(groups, wanted).items() if group in mine}
     last = plain(groups.if_empty, groups)
-    rest = have - (may_leave - wanted.keys()) - last.keys()
-    final = wanted if rest or wanted or once else last
+    final = wanted if have - may_leave or wanted or once else last
     # What came with the account for another portal is that one's to go on with.
     still = frozenset(once) | ({entry.group for entry in begun if entry.portal != order.portal} - final.keys())
     gone = sorted(may_leave - final.keys())

@@ -248,6 +248,8 @@ WARNINGS: list[tuple[str, Edit, str, str]] = [
     ("unused provider", CUSTOMERS, "providers.customers", "no portal"),
     ("needed but never given", groups("{needed: [jira-users]}"),
      "applications.jira.accounts.groups.needed[0]", "no line"),
+    ("first groups without first accounts", groups("{on_create: [new]}"),
+     "applications.jira.accounts.groups.on_create", "never given"),
     ("one secret for two things", ("env://JIRA_PAT", "env://OKTA_SECRET"),
      "applications.jira.accounts.token", "as well"),
 ]  # fmt: skip

@@ -125,6 +125,17 @@ def test_a_group_that_is_still_to_come_with_the_account_is_another() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "entries", [(), once("guests"), tuple(replace(one, portal="support") for one in owned("guests"))]
+)
+def test_one_of_the_last_that_is_not_this_portals_is_a_group_too(entries: tuple[OwnedGroup, ...]) -> None:
+    two = replace(LAST, if_empty=("guests", "visitors"))
+    assert [] == steps(planned(NOTHING, in_groups("guests"), owned=entries, groups=two))
+    assert [Join("alice", "visitors")] == steps(
+        planned(NOTHING, in_groups("guests"), owned=owned("guests"), groups=two)
+    )
+
+
 def test_unknown_groups_are_not_none() -> None:
     unknown = replace(NOTHING, groups=None)
     assert [] == steps(planned(unknown, in_groups(), groups=LAST))

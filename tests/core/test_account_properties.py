@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sidecar.core.accounts import Plan
+from sidecar.core.accounts import Plan, Refusal
 from sidecar.core.groups import given as given_by
 from sidecar.domain.account import AccountOrder, Create, Join, Leave, Reactivate, Removal
 from sidecar.domain.policy import GroupPolicy
@@ -50,7 +50,7 @@ def expected(site: Site, order: AccountOrder, held: Rules) -> frozenset[str]:
     wanted = frozenset(group for group in lower(order.groups) if not held.untouchable(group))
     come = firsts(site, order, held)
     may, last = removable(site, order, held), lower(held.policy.if_empty) - lower(tuple(PROTECTED))
-    others = (site.groups - may - last) | wanted | come
+    others = (site.groups - may) | wanted | come
     final = wanted | come if others else last
     gone = may - final
     if len(gone) > held.policy.max_removals:
@@ -90,7 +90,10 @@ def test_a_plan_that_stopped_half_way_is_gone_on_with(site: Site, order: Account
     assume(site.account is not None or done > 0)
     stopped = site.carried_out(plan, order, done)
     rest = stopped.plan(order, held.policy)
-    assert isinstance(rest, Plan)
+    if isinstance(rest, Refusal):
+        # It is an administrator by now, and no such account is switched on by itself.
+        assert (Reason.ACCOUNT_PROTECTED, True) == (rest.reason, bool(set(joined(plan)) & lower(tuple(PROTECTED))))
+        return
     after = stopped.carried_out(rest, order)
     assert expected(site, order, held) == after.groups
     assert not any(isinstance(step, Create) for step in rest.steps)
@@ -198,7 +201,7 @@ def test_the_strategies_reach_what_they_are_for() -> None:
     """A property that no example meets proves nothing."""
     seen = set[str]()
 
-    @settings(max_examples=1500, database=None)
+    @settings(max_examples=800, database=None)
     @given(SITES, ORDERS, RULES)
     def look(site: Site, order: AccountOrder, held: Rules) -> None:
         result = site.plan(order, held.policy)

@@ -39,7 +39,7 @@ class GroupLine(Settings):
     source: Word | None = Field(
         default=None,
         alias="from",
-        description="The provider's group: a regular expression that must match the whole name.",
+        description="The provider's group: a regular expression (RE2) that must match the whole name.",
     )
     exact: Word | None = Field(
         default=None,

@@ -46,6 +46,17 @@ def between(config: Config, products: Mapping[str, Product]) -> Iterator[Finding
             )
         if is_for_customers(portal, products[owner.product]):
             yield from _seats(name, groups_at(portal, owner))
+        if own is not None:
+            yield from _firsts(("portals", name, "groups"), own, create=owner.accounts.create)
+    for name, application in config.applications.items():
+        accounts = application.accounts
+        yield from _firsts(("applications", name, "accounts", "groups"), accounts.groups, create=accounts.create)
+
+
+def _firsts(at: Path, groups: GroupSettings, *, create: bool) -> Iterator[Finding]:
+    if groups.on_create and not create:
+        wrong = "is never given: no account is made without create: true"
+        yield Finding((*at, "on_create"), wrong, "write create: true under accounts, or remove it", Severity.WARNING)
 
 
 def _lines(at: Path, groups: GroupSettings, product: Product) -> Iterator[Finding]:
