@@ -158,8 +158,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         forwarding = Forwarding(applications, sessions, tunnels, known, log, time)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
-        await _gauges(metrics, sessions, tunnels, state, policy, clients)
-        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review)
+        await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
+        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, accounts.removals.review)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack)
         reloading = Reloading(in_force, log, metrics, gateway.review)
         reloading.tell("start")
@@ -206,6 +206,7 @@ async def _gauges(
     state: State,
     policy: Policy,
     clients: Mapping[str, Client],
+    accounts: Accounts,
 ) -> None:
     """What is read at a scrape. An empty ledger refuses whoever is new: better said now than by the first person."""
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
@@ -222,6 +223,9 @@ async def _gauges(
     metrics.gauge(
         "lychgate_ledger_usable", "Whether the ledger was initialised, at the start.", "application", lambda: usable
     )
+    await accounts.removals.look(policy.applications)
+    frozen = accounts.removals.frozen
+    metrics.gauge("lychgate_removals_frozen", "Whether no group is left any more.", "application", frozen)
 
 
 def _of_each(clients: Mapping[str, Client], read: Callable[[Client], int]) -> Mapping[str, int]:

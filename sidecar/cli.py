@@ -16,6 +16,7 @@ from sidecar.app import running
 from sidecar.cli_accounts import accounts
 from sidecar.cli_audit import audit
 from sidecar.cli_helm import helm_values
+from sidecar.cli_mending import accounts_rename, accounts_resume
 from sidecar.commands import initialise_ledger
 from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
@@ -103,6 +104,8 @@ def explain(
         raise SystemExit(1)
 
 
+accounts.add_command(accounts_rename)
+accounts.add_command(accounts_resume)
 main.add_command(accounts)
 main.add_command(audit)
 main.add_command(helm_values)

@@ -12,6 +12,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from sidecar.core.patterns import LONGEST, PatternError, brackets
+
 
 class Settings(BaseModel):
     """A part of the configuration file: unknown keys are faults, nothing changes after loading."""
@@ -86,20 +88,16 @@ Size = Annotated[
 """A number of bytes."""
 
 
-_REPEATED_GROUP = re.compile(r"\((?:[^()\\]|\\.)*[*+|](?:[^()\\]|\\.)*\)(?:[*+]|\{\d*,)")
-_OPEN_ENDS = re.compile(r"(?<!\\)[*+]|\{\d*,\}")
-MOST_OPEN_ENDS = 2
-BACKTRACKS = "repeats too much: a long name could keep the gate busy for a long time"
-HOW_NOT_TO = "write it with at most two * or +, and without * or + after a bracket that holds * + or |"
-
-
-def could_backtrack(pattern: str) -> bool:
-    """Whether a regular expression of an operator's can take more than quadratic time.
-
-    Names come from providers and are up to 255 characters long: with two open ends a match takes at most some ten
-    thousand steps, with three some millions, and a repeated repetition has no bound at all.
-    """
-    return _REPEATED_GROUP.search(pattern) is not None or len(_OPEN_ENDS.findall(pattern)) > MOST_OPEN_ENDS
+def pattern_fault(pattern: str) -> tuple[str, str] | None:
+    """What is wrong with a regular expression of an operator's, and what would be right; None if nothing is."""
+    if len(pattern) > LONGEST:
+        return f"is longer than {LONGEST} characters", "write a simpler pattern, or several"
+    try:
+        brackets(pattern)
+    except PatternError as error:
+        cure = "correct it, or put \\ before ( ) [ ] . + *; there is no look-around and no \\1 (RE2 syntax)"
+        return f"is no regular expression: {error}", cure
+    return None
 
 
 def _word(value: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -169,11 +168,26 @@ def _username(settings: UsernameSettings) -> UsernameMapping:
 
 
 def _groups(settings: GroupSettings, product: Product) -> GroupPolicy:
-    lines = [GroupMapping(source=line.source, target=line.target) for line in settings.map]
-    admin = [GroupMapping(source=re.escape(line.source), target=line.target, admin=True) for line in settings.admin]
+    lines = [
+        GroupMapping(
+            source=line.exact or line.source or "",
+            target=line.target,
+            exact=line.exact is not None,
+            line=f"map[{number}]",
+        )
+        for number, line in enumerate(settings.map)
+    ]
+    admin = [
+        GroupMapping(source=line.source, target=line.target, exact=True, admin=True, line=f"admin[{number}]")
+        for number, line in enumerate(settings.admin)
+    ]
     return GroupPolicy(
         mapping=(*lines, *admin),
-        default=settings.default,
+        table=settings.table,
+        as_is=settings.as_is,
+        always=settings.always,
+        on_create=settings.on_create,
+        if_empty=settings.if_empty,
         needed=frozenset(settings.needed),
         admin=frozenset(line.target for line in settings.admin),
         protected=product.protected_groups,
@@ -193,6 +207,7 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
         groups=_groups(settings.groups, product),
         reserved=product.reserved_names,
         removals_per_hour=settings.removals_per_hour,
+        groups_stale_after=settings.groups_stale_after,
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from sidecar.adapters.accounts.settings import GroupSettings
+from sidecar.config.faults import Path
 from sidecar.config.model import Config
 from sidecar.config.model_application import ApplicationSettings, UsernameSettings
 from sidecar.config.model_portal import PortalSettings
+from sidecar.core.patterns import literal, matches
 from sidecar.domain.product import Product
 
 _NO_GROUPS = GroupSettings()
@@ -56,9 +59,24 @@ def is_for_customers(portal: PortalSettings, product: Product) -> bool:
     )
 
 
-def could_become(target: str, names: frozenset[str]) -> str | None:
+def targets_of(groups: GroupSettings) -> Iterator[tuple[Path, str]]:
+    """Everything that group settings can give, with its place; what is taken over by a prefix as `prefix$1`."""
+    for number, line in enumerate(groups.map):
+        yield ("map", number, "to"), line.target
+    for number, admin in enumerate(groups.admin):
+        yield ("admin", number, "to"), admin.target
+    for source, names in groups.table.items():
+        for name in names:
+            yield ("table", source), name
+    for number, prefix in enumerate(groups.as_is):
+        yield ("as_is", number), f"{prefix}$1"
+    for key in ("always", "on_create", "if_empty"):
+        for number, name in enumerate(getattr(groups, key)):
+            yield (key, number), name
+
+
+def could_become(target: str, names: Iterable[str]) -> str | None:
     """The first of *names* (case-folded) that the target of a group line can spell, or None."""
-    shape = re.compile(
-        "".join(".*" if i % 2 else re.escape(part) for i, part in enumerate(re.split(r"(\$[1-9])", target.casefold())))
-    )
-    return next((name for name in sorted(names) if shape.fullmatch(name)), None)
+    parts = re.split(r"(\$[1-9])", target.casefold())
+    shape = "".join("(?s:.*)" if i % 2 else literal(part) for i, part in enumerate(parts))
+    return next((name for name in sorted(names) if matches(shape, name)), None)

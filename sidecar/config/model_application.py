@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from sidecar.adapters.accounts.settings import AccountSettings
 from sidecar.adapters.landing.settings import LandingSettings
-from sidecar.adapters.settings import BACKTRACKS, HOW_NOT_TO, Settings, SomeWords, Words, could_backtrack, fault
+from sidecar.adapters.settings import Settings, SomeWords, Words, fault, pattern_fault
 from sidecar.adapters.urls import http_url
 from sidecar.config.model_upstream import UpstreamSettings, check_patterns, in_short
 from sidecar.domain.policy import UsernameMapping
@@ -32,14 +32,9 @@ def _url(value: str) -> str:
 
 
 def _pattern(value: str) -> str:
-    if len(value) > 200:
-        raise fault("is longer than 200 characters", "write a simpler pattern")
-    try:
-        re.compile(value)
-    except (re.error, OverflowError) as error:
-        raise fault(f"is no regular expression: {error}", "correct it; try it with python3 -c 'import re; …'") from None
-    if could_backtrack(value):
-        raise fault(BACKTRACKS, HOW_NOT_TO)
+    wrong = pattern_fault(value)
+    if wrong is not None:
+        raise fault(*wrong)
     return value
 
 
@@ -73,7 +68,8 @@ class UsernameSettings(Settings):
     )
     pattern: Annotated[str, AfterValidator(_pattern)] = Field(
         default=UsernameMapping().pattern,
-        description="What the name of an account that Lychgate creates must match, whole: a regular expression.",
+        description="What the name of an account that Lychgate creates must match, whole: a regular expression (RE2; "
+        "`\\pL` is a letter of any script).",
     )
 
 

@@ -6,11 +6,10 @@ taken away only where it is ours, that unknown groups change nothing, and that a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sidecar.core.orders import PLACE
+from sidecar.core.groups import nameable, plain
 from sidecar.core.usernames import fold, folded, is_reserved
 from sidecar.domain.account import (
     Account,
@@ -26,7 +25,7 @@ from sidecar.domain.account import (
     Update,
 )
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
-from sidecar.domain.policy import AccountPolicy, GroupMapping, GroupPolicy
+from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
 
 
@@ -88,12 +87,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """The changes of membership."""
+    """The changes of membership. *stale*: folded groups that should be left and are not; *open*: those that came with
+    the account and whose join is not certain yet."""
 
     joins: tuple[Join, ...] = ()
     leaves: tuple[Leave, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     stale: frozenset[str] = field(default_factory=frozenset)
+    open: frozenset[str] = field(default_factory=frozenset)
 
 
 def plan(
@@ -145,7 +146,8 @@ def plan(
 def pin_conflict(username: str, pin: Pin | None, pin_on_name: Pin | None) -> Refusal | None:
     """A refusal if the username is another person's or the person has another username (D4)."""
     if pin is not None and pin.username != fold(username):
-        return Refusal(Reason.PIN_CONFLICT, f"the person is linked to the account {pin.spelling}")
+        cure = f"if it was renamed, `lychgate accounts rename --from {pin.spelling} --to {username}`"
+        return Refusal(Reason.PIN_CONFLICT, f"the person is linked to the account {pin.spelling}; {cure}")
     if pin_on_name is not None and (pin is None or pin_on_name.person != pin.person):
         return Refusal(Reason.PIN_CONFLICT, f"the account {pin_on_name.spelling} is linked to another person")
     return None
@@ -181,8 +183,16 @@ def _plan_new(
         return Refusal(Reason.ACCOUNT_ABSENT, "the linked account is gone from the application")
     if order.email is None:
         return Refusal(Reason.EMAIL_MISSING, "no account is made without an address that the provider has verified")
+    if order.groups is None and groups.on_create:
+        # They come once: an account that is made without them would never get them.
+        return Refusal(Reason.GROUPS_UNKNOWN, "an account whose first groups cannot all be given is not made")
     name = order.username
-    joins = _joins(order, name, frozenset(), groups)
+    wanted = _lines_give(order, groups)
+    once = _once(groups, wanted) if order.groups is not None else {}
+    last = plain(groups.if_empty, groups) if order.groups is not None and not wanted and not once else {}
+    joins = _joins(name, {**wanted, **last}, frozenset(), order, groups) + _joins(
+        name, once, frozenset(), order, groups, once=True
+    )
     return Plan(
         username=name,
         stages=_stages((Create(name, order.display_name or name, order.email),), joins),
@@ -204,7 +214,8 @@ def _plan_existing(
 ) -> Plan | Refusal:
     name = account.username
     # The connector's own account is nobody's to change, even where somebody linked it.
-    moves = _Moves() if account.own else _moves(order, account, owned, groups)
+    made = pin is not None and pin.created
+    moves = _Moves() if account.own else _moves(order, account, owned, groups, made=made)
     update = None if delicate else _update(order, account, policy)
     changes: tuple[Step, ...] = (*moves.joins, *((update,) if update else ()))
     if account.active:
@@ -223,7 +234,7 @@ def _plan_existing(
         adopted=pin is None,
         skipped=moves.skipped,
         confirm=tuple(entry for entry in owned if entry.pending and entry.group in have),
-        forget=tuple(sorted({entry.group for entry in owned if entry.group not in have})),
+        forget=tuple(sorted({entry.group for entry in owned if entry.group not in have | moves.open})),
     )
 
 
@@ -239,23 +250,59 @@ def _stays_inactive(deactivation: Deactivation | None, policy: AccountPolicy, mo
     return None
 
 
-def _moves(order: AccountOrder, account: Account, owned: Sequence[OwnedGroup], groups: GroupPolicy) -> _Moves:
+def _moves(
+    order: AccountOrder, account: Account, owned: Sequence[OwnedGroup], groups: GroupPolicy, *, made: bool
+) -> _Moves:
     spelling = {fold(group): group for group in account.groups}
-    may_leave = _may_leave(order, frozenset(spelling), owned, groups)
+    have, name = frozenset(spelling), account.username
+    may_leave = _may_leave(order, have, owned, groups)
+    begun = [entry for entry in owned if entry.once and entry.pending and made and entry.group not in have]
     if order.groups is None:
-        return _Moves(skipped=(Skipped(Reason.GROUPS_UNKNOWN, ()),), stale=may_leave)
-    joins = _joins(order, account.username, frozenset(spelling), groups)
-    gone = sorted(may_leave - folded(order.groups))
+        skipped = Skipped(Reason.GROUPS_UNKNOWN, ())
+        return _Moves(skipped=(skipped,), stale=may_leave, open=frozenset(entry.group for entry in begun))
+    wanted = _lines_give(order, groups)
+    mine = {entry.group for entry in begun if entry.portal == order.portal}
+    once = {group: spelt for group, spelt in _once(groups, wanted).items() if group in mine}
+    last = plain(groups.if_empty, groups)
+    final = wanted if have - may_leave or wanted or once else last
+    # What came with the account for another portal is that one's to go on with.
+    still = frozenset(once) | ({entry.group for entry in begun if entry.portal != order.portal} - final.keys())
+    gone = sorted(may_leave - final.keys())
+    late = _joins(name, once, have, order, groups, once=True)
     if len(gone) > groups.max_removals:
         skipped = Skipped(Reason.REMOVALS_CAPPED, tuple(spelling[group] for group in gone))
-        return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone))
-    return _Moves(joins=joins, leaves=tuple(Leave(account.username, spelling[group]) for group in gone))
+        # Whoever keeps the groups is in some: nothing else is needed.
+        joins = _joins(name, wanted, have, order, groups) + late
+        return _Moves(joins=joins, skipped=(skipped,), stale=frozenset(gone), open=still)
+    return _Moves(
+        joins=_joins(name, final, have, order, groups) + late,
+        leaves=tuple(Leave(name, spelling[group]) for group in gone),
+        open=still,
+    )
 
 
-def _joins(order: AccountOrder, name: str, have: frozenset[str], groups: GroupPolicy) -> tuple[Join, ...]:
-    wanted = {fold(group): group for group in order.groups or ()}
-    missing = sorted(wanted.keys() - have - _forbidden(groups))
-    return tuple(Join(name, wanted[group], wanted[group] in order.needed) for group in missing)
+def _lines_give(order: AccountOrder, groups: GroupPolicy) -> dict[str, str]:
+    """Folded name to name of the groups that are ordered and may be joined."""
+    forbidden = _forbidden(groups)
+    return {fold(group): group for group in order.groups or () if fold(group) not in forbidden}
+
+
+def _once(groups: GroupPolicy, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Those that come with a new account and with nothing else."""
+    return {group: name for group, name in plain(groups.on_create, groups).items() if group not in wanted}
+
+
+def _joins(
+    name: str,
+    wanted: Mapping[str, str],
+    have: frozenset[str],
+    order: AccountOrder,
+    groups: GroupPolicy,
+    *,
+    once: bool = False,
+) -> tuple[Join, ...]:
+    needed = folded(order.needed) | folded(groups.needed)
+    return tuple(Join(name, wanted[group], group in needed, once) for group in sorted(wanted.keys() - have))
 
 
 def _forbidden(groups: GroupPolicy) -> frozenset[str]:
@@ -271,16 +318,9 @@ def _may_leave(
         return frozenset()
     mine = {entry.group for entry in owned if entry.portal == order.portal}
     if groups.remove is Removal.MAPPED:
-        patterns = [_nameable(entry) for entry in groups.mapping]
-        mine |= {group for group in have if any(pattern.fullmatch(group) for pattern in patterns)}
-    others = {entry.group for entry in owned if entry.portal != order.portal}
-    return (have & mine) - others - _forbidden(groups)
-
-
-def _nameable(mapping: GroupMapping) -> re.Pattern[str]:
-    """Matches every folded group that the line can name."""
-    literals = PLACE.split(mapping.target)[::2]
-    return re.compile("(?s:.*)".join(re.escape(fold(part)) for part in literals))
+        mine |= nameable(have, groups)
+    kept = {entry.group for entry in owned if entry.portal != order.portal or entry.once}
+    return (have & mine) - kept - _forbidden(groups)
 
 
 def _update(order: AccountOrder, account: Account, policy: AccountPolicy) -> Update | None:

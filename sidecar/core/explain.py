@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from sidecar.core.claims import freeze_claims, identity_from, is_stranger, with_userinfo
 from sidecar.core.decide import Visitor, judge
+from sidecar.core.groups import Fate, gifts
 from sidecar.core.issuers import named_issuer
-from sidecar.core.orders import mapped_groups
 from sidecar.core.routing import locate
 from sidecar.core.standing import needed_claims, standing_of
 from sidecar.core.tokens import TokenFault
@@ -21,6 +21,12 @@ from sidecar.domain.policy import Application, Policy, Portal
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.domain.standing import Standing
+
+_FATES = {
+    Fate.GIVEN: "gives {target}, by {line}",
+    Fate.PROTECTED: "gives nothing: {target} of {line} is protected, and only a line under admin gives it",
+    Fate.UNSOUND: "gives nothing: what {line} makes of it is no name of a group",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +116,26 @@ def _account(question: Question, identity: Identity, standing: Standing) -> Iter
     if order.groups is None:
         yield Line("application's groups", "left as they are: the provider's are unknown")
         return
-    names = mapped_groups(identity.groups or (), question.portal.groups, question.application.product.protected_groups)
-    for group, targets in names.items():
-        yield Line(f"group {group}", f"gives {', '.join(targets)}" if targets else "gives nothing: no line names it")
-    for default in sorted(set(order.groups) - {name for targets in names.values() for name in targets}):
-        yield Line(f"group {default}", "given to everybody")
+    yield from _groups(identity.groups or (), question)
+
+
+def _groups(known: tuple[str, ...], question: Question) -> Iterator[Line]:
+    """Every group: by which line it is given, or why it is not."""
+    policy, product = question.portal.groups, question.application.product
+    said = list(gifts(known, policy, product.protected_groups))
+    for group in known:
+        mine = [gift for gift in said if gift.source == group]
+        for gift in mine:
+            yield Line(f"group {group}", _FATES[gift.fate].format(target=gift.target, line=gift.line))
+        if not mine:
+            yield Line(f"group {group}", "gives nothing: no line names it")
+    for gift in (gift for gift in said if not gift.source):
+        found = f"given to everybody, by {gift.line}" if gift.fate is Fate.GIVEN else _FATES[gift.fate]
+        yield Line(f"group {gift.target}", found.format(target=gift.target, line=gift.line))
+    for name in policy.on_create:
+        yield Line(f"group {name}", "given with an account that is made now, by on_create")
+    for name in policy.if_empty:
+        yield Line(f"group {name}", "given to an account that would be in no group, by if_empty")
 
 
 def _request(question: Question, session: Session, standing: Standing, policy: Policy, now: UnixSeconds) -> Line:

@@ -7,10 +7,10 @@ refused, not repaired.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
+from sidecar.core.patterns import matches
 from sidecar.domain.identity import Claim, Identity
 from sidecar.domain.policy import UsernameMapping
 from sidecar.domain.reason import Reason
@@ -95,7 +95,7 @@ def normalise(claim: Claim) -> str | None:
 
 def may_be_created(name: str, mapping: UsernameMapping) -> bool:
     """Whether an account of this name may be made. Existing accounts need not fit the pattern."""
-    return re.fullmatch(mapping.pattern, name) is not None and not is_reserved(name)
+    return matches(mapping.pattern, name) and not is_reserved(name)
 
 
 def is_reserved(name: str, more: Iterable[str] = ()) -> bool:

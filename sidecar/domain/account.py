@@ -79,11 +79,12 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Add to a group."""
+    """Add to a group. *once*: it comes with a new account, and is never taken away again."""
 
     username: str
     group: str
     needed: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,10 @@ class Code(StrEnum):
     GROUP_ADDED = "group.added"
     GROUP_REMOVED = "group.removed"
     REMOVAL_SKIPPED = "group.removal_skipped"
+    REMOVALS_FROZEN = "removals.frozen"
+    REMOVALS_RESUMED = "removals.resumed"
     GROUPS_INCOMPLETE = "sync.incomplete"
+    USER_RENAMED = "user.renamed"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
     LANDING_FAILED = "landing.failed"
@@ -69,6 +72,9 @@ HELD = frozenset(
         Code.GROUP_CREATED,
         Code.GROUP_ADDED,
         Code.GROUP_REMOVED,
+        Code.REMOVALS_FROZEN,
+        Code.REMOVALS_RESUMED,
+        Code.USER_RENAMED,
         Code.ACCOUNT_FAILED,
         Code.CONFIG_LOADED,
         Code.CONFIG_REFUSED,

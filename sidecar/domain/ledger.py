@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.domain.identity import Person, UnixSeconds
 
-SCHEMA = 2
+SCHEMA = 3
 """Number of the stored shape; migrations lead from smaller ones."""
 
 
@@ -41,6 +41,7 @@ class OwnedGroup:
         group: Case-folded.
         pending: Written before the join was tried and not confirmed since: a crash lies between. If the person is in
             the group at the next look, the join had worked and the entry counts; if not, it is dropped.
+        once: It came with the account that Lychgate made, and is left to whoever rules the application.
     """
 
     application: str
@@ -49,6 +50,7 @@ class OwnedGroup:
     portal: str
     at: UnixSeconds
     pending: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,12 +99,20 @@ class UsernameMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupMapping:
-    """From the provider's group name to the application's. *source* is a regular expression, matched whole;
-    *target* may hold `$1` to `$9`. Only a line with *admin*, an exact one, may name a protected group (D5)."""
+    """From the provider's group name to the application's.
+
+    Attributes:
+        source: A regular expression, matched whole; of an *exact* line the name itself.
+        target: May hold `$1` to `$9`, but in an exact line.
+        admin: Only such a line, an exact one, may name a protected group (D5).
+        line: Its place in the configuration, such as `map[0]`.
+    """
 
     source: str
     target: str
+    exact: bool = False
     admin: bool = False
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +121,11 @@ class GroupPolicy:
 
     Attributes:
         mapping: From the provider's groups.
-        default: Groups that everybody gets who comes through the portal.
+        table: From the provider's group, exactly, to the application's.
+        as_is: Prefixes; the provider's groups that begin with one are taken over under their own names.
+        always: Groups that everybody gets who comes through the portal.
+        on_create: Groups that come once, with an account that Lychgate makes.
+        if_empty: Groups of an account that would be in none otherwise.
         needed: Groups without which nobody is let in.
         admin: Protected groups that exact lines of the configuration allow to be joined and left.
         protected: Groups that are otherwise neither joined nor left (case-folded).
@@ -122,7 +134,11 @@ class GroupPolicy:
     """
 
     mapping: tuple[GroupMapping, ...] = ()
-    default: tuple[str, ...] = ()
+    table: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    as_is: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    on_create: tuple[str, ...] = ()
+    if_empty: tuple[str, ...] = ()
     needed: frozenset[str] = frozenset()
     admin: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
@@ -136,6 +152,7 @@ class AccountPolicy:
 
     Attributes:
         removals_per_hour: Memberships that may be taken from all people together; more are held back (D5).
+        groups_stale_after: Seconds for which somebody is served whose groups cannot be read.
     """
 
     enabled: bool = False
@@ -146,6 +163,7 @@ class AccountPolicy:
     groups: GroupPolicy = GroupPolicy()
     reserved: frozenset[str] = frozenset()
     removals_per_hour: int = 200
+    groups_stale_after: int = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,7 @@ class Reason(StrEnum):
     CONNECTOR_REFUSED = "connector_refused"
     HOOK_FAILED = "hook_failed"
     LEDGER_UNUSABLE = "ledger_unusable"
+    GROUPS_STALE = "groups_stale"
     REMOVALS_CAPPED = "removals_capped"
 
     # The application did not take the person in, or did not answer.

@@ -84,6 +84,10 @@ class Carrying:
             await self._ledger.own(replace(entry, pending=False))
         for group in plan.forget:
             await self._ledger.disown(self._order.application, fold(plan.username), group)
+        for step in plan.steps:
+            if isinstance(step, Join) and step.once:
+                # Known before the account is made: a plan that stops half-way is gone on with.
+                await self._ledger.own(self._entry(step, self._clock.now(), pending=True))
         if plan.pin is not None:
             await add_pin(self._ledger, self._teller, plan.pin, self._clock.now())
         if plan.key is not None:
@@ -202,6 +206,7 @@ class Carrying:
             portal=self._order.portal,
             at=now,
             pending=pending,
+            once=step.once,
         )
 
     def _tell_done(self, step: Step, result: StepResult) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sidecar.core.breaker import Breaker
 from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
@@ -137,4 +138,20 @@ class Ledger(Protocol):
 
     async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
         """Note when the account was last used; at most once an hour per account is asked for."""
+        ...
+
+    async def groups_read(self, application: str, person: Person, at: UnixSeconds) -> None:
+        """Note that the provider told the person's groups completely."""
+        ...
+
+    async def groups_unread(self, application: str, person: Person, at: UnixSeconds) -> UnixSeconds:
+        """When the person's groups were last told completely; if they never were, when that was first noticed."""
+        ...
+
+    async def breaker(self, application: str) -> Breaker:
+        """What is remembered of the application's removals."""
+        ...
+
+    async def keep_breaker(self, application: str, breaker: Breaker) -> None:
+        """Remember it."""
         ...

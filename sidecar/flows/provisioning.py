@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sidecar.core.accounts import NewPin, Plan, Refusal, pin_conflict, plan
-from sidecar.core.breaker import Removals
 from sidecar.core.usernames import fold, is_reserved, may_be_created
 from sidecar.domain.account import Account, AccountOrder, Leave
 from sidecar.domain.events import Code
@@ -26,7 +25,9 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
 from sidecar.flows.account_steps import Carrying, add_pin, carry_out
 from sidecar.flows.accounts import AccountError, Connector, Ledger
+from sidecar.flows.group_ages import GroupAges
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
+from sidecar.flows.removals import RemovalBreakers
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock, SureAudit, Trace
 
@@ -85,7 +86,11 @@ class _Rules:
 
 
 class Accounts:
-    """Makes accounts ready, and remembers that they are."""
+    """Makes accounts ready, and remembers that they are.
+
+    Attributes:
+        removals: What holds removals back across people.
+    """
 
     def __init__(
         self,
@@ -110,7 +115,8 @@ class Accounts:
         self._failed: OrderedDict[_Key, tuple[AccountError, float]] = OrderedDict()
         self._noted: OrderedDict[tuple[str, str], UnixSeconds] = OrderedDict()
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
-        self._removals: defaultdict[str, Removals] = defaultdict(Removals)
+        self._ages = GroupAges(ledger, clock)
+        self.removals = RemovalBreakers(ledger, audit, clock)
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(self, order: AccountOrder, identity: Identity, request: Trace) -> str:
@@ -183,6 +189,7 @@ class Accounts:
         reach = self._reach.get(order.application, Reach(None))
         try:
             async with _outside(reach.budget), self._turn(order):
+                await self._ages.check(order, identity, policy)
                 username, complete = await self._make_ready(order, policy, identity, teller, reach)
                 complete = await self._run_hooks(reach.hooks, teller) and complete
                 await self._note_seen(order)
@@ -208,8 +215,7 @@ class Accounts:
         seen = await self._look(reach.connector, order, identity.person)
         way = _way(order, seen, rules)
         leaves = 0 if isinstance(way, Refusal) else sum(isinstance(step, Leave) for step in way.steps)
-        limit, now = rules.accounts.removals_per_hour, self._clock.monotonic()
-        if leaves and not self._removals[order.application].allow(leaves, limit, now):
+        if leaves and not await self.removals.allow(order.application, leaves, rules.accounts.removals_per_hour):
             # As if the cap of this sign-in were none: held back, told, and taken up again later.
             way = _way(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0)))
         if isinstance(way, Refusal):

@@ -51,6 +51,7 @@ _SWITCHABLE = frozenset(
         Reason.NOT_IN_GROUP,
         Reason.RULE_DENIED,
         Reason.GROUPS_UNKNOWN,
+        Reason.GROUPS_STALE,
         Reason.CLAIM_MISSING,
         Reason.CLAIM_MISMATCH,
         Reason.USERNAME_MISSING,

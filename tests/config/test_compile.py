@@ -51,7 +51,7 @@ def test_portals_and_rules() -> None:
     assert () == support.groups.mapping
     assert "agents" == jira.default_portal.name
     assert ("", ("example.com",)) == (jira.default_portal.username.prefix, jira.default_portal.username.strip_domain)
-    assert (GroupMapping(source="okta-(jira-.+)", target="$1"),) == jira.default_portal.groups.mapping
+    assert (GroupMapping(source="okta-(jira-.+)", target="$1", line="map[0]"),) == jira.default_portal.groups.mapping
 
 
 def test_rules_have_names_and_spelled_out_paths() -> None:
@@ -66,9 +66,27 @@ def test_rules_have_names_and_spelled_out_paths() -> None:
 
 def test_groups_of_administrators_come_by_exact_lines() -> None:
     groups = example("lychgate.yaml").policy.applications["jira"].default_portal.groups
-    assert GroupMapping(source=r"okta\-jira\-admins", target="jira-administrators", admin=True) == groups.mapping[-1]
+    line = GroupMapping(
+        source="okta-jira-admins", target="jira-administrators", exact=True, admin=True, line="admin[0]"
+    )
+    assert line == groups.mapping[-1]
     assert frozenset({"jira-administrators"}) == groups.admin
     assert PRODUCTS["jira"].protected_groups == groups.protected
+
+
+def test_all_forms_of_group_lines_reach_the_policy(loading: Load) -> None:
+    edit = (
+        "accounts: {token: env://JIRA_PAT}",
+        """accounts: {token: env://JIRA_PAT, groups_stale_after: 2h, groups: {map: [{exact: a.b (EU), to: r&d}],
+                   table: {6f1c: [one, two]}, as_is: jira-, always: all, on_create: new, if_empty: [guests]}}""",
+    )
+    groups = loading(edit).policy.applications["jira"].default_portal.groups
+    assert GroupMapping(source="a.b (EU)", target="r&d", exact=True, line="map[0]") == groups.mapping[0]
+    assert {"6f1c": ("one", "two")} == groups.table
+    assert (("jira-",), ("all",), ("new",), ("guests",)) == (
+        groups.as_is, groups.always, groups.on_create, groups.if_empty,
+    )  # fmt: skip
+    assert 7200 == loading(edit).policy.applications["jira"].accounts.groups_stale_after
 
 
 def test_machines(loading: Load) -> None:

@@ -59,7 +59,7 @@ def ordered(
 
 MAPPED = GroupPolicy(
     mapping=(GroupMapping(source="okta-jira-(.+)", target="Jira-$1"), GroupMapping(source="staff", target="everybody")),
-    default=("Default",),
+    always=("Default",),
 )
 
 
@@ -70,19 +70,19 @@ MAPPED = GroupPolicy(
         (("xokta-jira-users", "staffroom"), MAPPED, ("default",)),
         ((), MAPPED, ("default",)),
         (None, MAPPED, None),
-        (None, GroupPolicy(default=("Default",)), ("default",)),
+        (None, GroupPolicy(always=("Default",)), ("default",)),
         (("okta-jira-administrators", "okta-jira-ADMINISTRATORS"), MAPPED, ("default",)),
         (("okta-jira-administrators ", "okta-jira-adminiſtrators", "okta-jira-a\u200bb"), MAPPED, ("default",)),
-        ((), GroupPolicy(default=("jira-administrators",), admin=frozenset({"jira-administrators"})), ()),
+        ((), GroupPolicy(always=("jira-administrators",), admin=frozenset({"jira-administrators"})), ()),
         (
             ("okta-jira-administrators",),
-            replace(MAPPED, admin=frozenset({"jira-administrators"}), default=()),
+            replace(MAPPED, admin=frozenset({"jira-administrators"}), always=()),
             (),
         ),
         (
             ("it.admins",),
             GroupPolicy(
-                mapping=(GroupMapping(source=r"it\.admins", target="jira-administrators"),),
+                mapping=(GroupMapping(source="it.admins", target="jira-administrators", exact=True, admin=True),),
                 admin=frozenset({"jira-administrators"}),
             ),
             ("jira-administrators",),

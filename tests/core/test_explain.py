@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from sidecar.core.explain import Question, explain
-from sidecar.core.orders import mapped_groups
 from sidecar.domain.policy import AccountPolicy, Answer, Condition, GroupMapping, GroupPolicy, Policy
 from tests.core.worlds import ADMINS, NOW, OKTA, STAFF, Jira, rule
 
@@ -89,25 +88,42 @@ def test_a_provider_that_the_portal_does_not_use() -> None:
     assert "portal" in told or "token" in told
 
 
-def test_what_each_group_gives() -> None:
+GROUPS = GroupPolicy(
+    mapping=(
+        GroupMapping(source="(staff|root|<x>)", target="jira-$1", line="map[0]"),
+        GroupMapping(source="root", target="jira-administrators", line="map[1]"),
+        GroupMapping(source="root", target="jira-administrators", exact=True, admin=True, line="admin[0]"),
+    ),
+    table={"6f": ("jira-six",)},
+    always=("jira-users",),
+    on_create=("newcomers",),
+    if_empty=("guests",),
+)
+
+
+def test_every_group_is_told_with_its_line_or_with_why_not() -> None:
     policy = WORLD.policy
     jira = policy.applications["jira"]
-    groups = GroupPolicy(mapping=(GroupMapping(source="(staff)", target="jira-$1"),), default=("jira-users",))
-    portals = tuple(replace(door, groups=groups, require=Condition()) for door in jira.portals)
+    portals = tuple(replace(door, groups=GROUPS, require=Condition()) for door in jira.portals)
     accounts = AccountPolicy(enabled=True, create=True)
-    told = answers(replace(policy, applications={"jira": replace(jira, portals=portals, accounts=accounts)}))
-    assert ("gives jira-staff", "gives nothing: no line names it", "given to everybody") == (
-        told["group staff"][0],
-        told["group moon"][0],
-        told["group jira-users"][0],
+    changed = replace(policy, applications={"jira": replace(jira, portals=portals, accounts=accounts)})
+    claims = {**CLAIMS, "groups": ["staff", "moon", "<x>", "root", "6f"]}
+    question = Question(
+        application=changed.applications["jira"], portal=portals[0], provider="okta", claims=claims, userinfo={}
     )
-    assert "Ada L" == told["display name"][0]
-
-
-def test_protected_groups_need_an_exact_line() -> None:
-    admins = frozenset({"jira-administrators"})
-    wide = GroupPolicy(mapping=(GroupMapping(source="okta-(.+)", target="$1"),))
-    line = GroupMapping(source="root", target="jira-administrators", admin=True)
-    exact = replace(wide, mapping=(line,), admin=admins)
-    assert {"okta-jira-administrators": ()} == mapped_groups(["okta-jira-administrators"], wide, admins)
-    assert {"root": ("jira-administrators",)} == mapped_groups(["root"], exact, admins)
+    told = [(line.what, line.found) for line in explain(question, changed, NOW) if line.what.startswith("group ")]
+    assert [
+        ("group 6f", "gives jira-six, by table"),
+        ("group <x>", "gives nothing: what map[0] makes of it is no name of a group"),
+        ("group moon", "gives nothing: no line names it"),
+        ("group root", "gives jira-root, by map[0]"),
+        (
+            "group root",
+            "gives nothing: jira-administrators of map[1] is protected, and only a line under admin gives it",
+        ),
+        ("group root", "gives jira-administrators, by admin[0]"),
+        ("group staff", "gives jira-staff, by map[0]"),
+        ("group jira-users", "given to everybody, by always"),
+        ("group newcomers", "given with an account that is made now, by on_create"),
+        ("group guests", "given to an account that would be in no group, by if_empty"),
+    ] == told

@@ -167,7 +167,7 @@ def test_reserved_names_of_the_site_are_added() -> None:
 def test_the_pattern_is_for_the_whole_name() -> None:
     names = ["jdoe", "j.doe@example.com", "two words", "jürgen", "jdoe\n", "x" * 65]
     assert [True, True, False, False, False, False] == [may_be_created(name, PLAIN) for name in names]
-    assert may_be_created("jürgen", UsernameMapping(pattern=r"\w+"))
+    assert may_be_created("jürgen", UsernameMapping(pattern=r"\pL+"))
 
 
 @given(st.text(max_size=40))

@@ -42,9 +42,9 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, PinConflictError
 from sidecar.flows.provisioning import Accounts, Memory
 from sidecar.flows.reach import BoundHook, Reach
-from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError, Trace
 from sidecar.products.jira import JIRA
+from tests.flows.fake_watch import WatchMemory
 
 TRACE = Trace(request="r-1", source="192.0.2.7", session="s-1")
 AGENTS = "https://staff.example"
@@ -131,21 +131,17 @@ class Directory:
             self.busy -= 1
 
 
-class MemoryLedger:
+class MemoryLedger(WatchMemory):
     """A ledger without a disk. `broken` makes every method fail."""
 
     def __init__(self, *, ready: bool = True) -> None:
+        super().__init__()
         self.ready = ready
-        self.broken = False
         self.pins: list[Pin] = []
         self.entries: dict[tuple[str, str, str, str], OwnedGroup] = {}
         self.deactivations: dict[tuple[str, str], Deactivation] = {}
         self.sightings: list[tuple[str, str, UnixSeconds]] = []
         self.diary: list[str] = []
-
-    def _check(self) -> None:
-        if self.broken:
-            raise StateError("broken")
 
     async def usable(self, application: str) -> bool:
         self._check()

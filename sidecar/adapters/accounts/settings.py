@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from sidecar.adapters.secrets import AtLeast, Secret
-from sidecar.adapters.settings import Seconds, Settings, Word, Words, between, fault
+from sidecar.adapters.settings import Seconds, Settings, SomeWords, Word, Words, between, fault
 from sidecar.adapters.urls import http_url
 from sidecar.domain.account import Adopt, Reactivation, Removal
 
@@ -26,26 +26,61 @@ def _folded_once(value: tuple[str, ...]) -> tuple[str, ...]:
 Groups = Annotated[Words, AfterValidator(_folded_once)]
 
 
+def _prefixes(value: tuple[str, ...]) -> tuple[str, ...]:
+    for prefix in value:
+        if len(prefix) < 2 or not prefix.isascii():
+            raise fault(f"{prefix} bounds nothing", "write at least two plain characters, such as jira-")
+    return value
+
+
 class GroupLine(Settings):
     """One line from the provider's groups to the application's."""
 
-    source: Word = Field(
+    source: Word | None = Field(
+        default=None,
         alias="from",
-        description="The provider's group: a regular expression that must match the whole name. "
-        "Under `admin` the exact name, without any pattern.",
+        description="The provider's group: a regular expression (RE2) that must match the whole name.",
+    )
+    exact: Word | None = Field(
+        default=None,
+        description="The provider's group by its exact name, in place of `from`; every character is itself.",
     )
     target: Word = Field(
-        alias="to", description="The application's group; `$1` to `$9` stand for what the brackets matched."
+        alias="to",
+        description="The application's group; beside `from`, `$1` to `$9` stand for what the brackets matched.",
     )
+
+
+class AdminLine(Settings):
+    """One line for a protected group: two exact names."""
+
+    source: Word = Field(alias="from", description="The provider's group by its exact name, without any pattern.")
+    target: Word = Field(alias="to", description="The application's protected group.")
 
 
 class GroupSettings(Settings):
     """Which groups of the application a person shall have."""
 
     map: tuple[GroupLine, ...] = Field(default=(), description="Lines from the provider's groups to the application's.")
-    default: Groups = Field(default=(), description="Groups for everybody who signs in at the portal.")
+    table: dict[Word, SomeWords] = Field(
+        default={},
+        description="From the provider's group, exactly as it is sent, to the application's group or groups: "
+        "for providers that send ids, such as Entra ID.",
+    )
+    as_is: Annotated[Groups, AfterValidator(_prefixes)] = Field(
+        default=(),
+        description="The provider's groups that begin with one of these are taken over under their own names.",
+    )
+    always: Groups = Field(default=(), description="Groups for everybody who signs in at the portal.")
+    on_create: Groups = Field(
+        default=(),
+        description="Groups that come with an account that Lychgate makes. They are given once and never left.",
+    )
+    if_empty: Groups = Field(
+        default=(), description="Groups of an account that would otherwise be in none; left when it gets another."
+    )
     needed: Groups = Field(default=(), description="Groups without which nobody is let in when joining them fails.")
-    admin: tuple[GroupLine, ...] = Field(
+    admin: tuple[AdminLine, ...] = Field(
         default=(),
         description="Exact lines for protected groups, such as `jira-administrators`. "
         "Only these lines join or leave a protected group.",
@@ -102,7 +137,13 @@ class AccountSettings(Settings):
         default=200,
         ge=0,
         description="Most memberships that may be taken from all people together within an hour; the rest is held back "
-        "and told as `group.removal_skipped`, so that a mistake at the provider does not empty groups.",
+        "and told as `group.removal_skipped`, and all removals are frozen, so that a mistake at the provider does not "
+        "empty groups.",
+    )
+    groups_stale_after: Annotated[Seconds, AfterValidator(between(3600, 2_592_000))] = Field(
+        default=86_400,
+        description="How long somebody is served whose groups the provider does not tell completely, where rules or "
+        "group lines need them; after that `groups_stale`.",
     )
     end_sessions: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""The ledger in SQLite: pins, groups that we gave, accounts that we deactivated, last seen.
+"""The ledger in SQLite: pins, groups that we gave, accounts that we deactivated, last seen, readings, breakers.
 
 Implements `flows.accounts.Ledger`. Usernames and groups come case-folded from the caller. Nothing here is sealed:
 an administrator must be able to read what Lychgate did with any SQLite tool.
@@ -6,15 +6,25 @@ an administrator must be able to read what Lychgate did with any SQLite tool.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from sqlite3 import Connection
 
 from sidecar.adapters.state.database import Database
+from sidecar.core.breaker import Breaker
+from sidecar.core.usernames import fold
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.flows.accounts import PinConflictError
 
 _PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
+_RENAMES = tuple(
+    (
+        f"DELETE FROM {table} WHERE application = ? AND username = ?",  # noqa: S608 - fixed names
+        f"UPDATE {table} SET username = ? WHERE application = ? AND username = ?",  # noqa: S608 - fixed names
+    )
+    for table in ("owned_groups", "deactivations", "last_seen")
+)
 
 
 class SqliteLedger:
@@ -115,7 +125,7 @@ class SqliteLedger:
 
         def work(connection: Connection) -> tuple[OwnedGroup, ...]:
             rows = connection.execute(
-                "SELECT group_name, portal, at, pending FROM owned_groups"
+                "SELECT group_name, portal, at, pending, once FROM owned_groups"
                 " WHERE application = ? AND username = ? ORDER BY group_name, portal",
                 (application, username),
             )
@@ -127,8 +137,9 @@ class SqliteLedger:
                     portal=portal,
                     at=UnixSeconds(at),
                     pending=bool(pending),
+                    once=bool(once),
                 )
-                for group, portal, at, pending in rows
+                for group, portal, at, pending, once in rows
             )
 
         return await self._database.do(work)
@@ -136,11 +147,11 @@ class SqliteLedger:
     async def own(self, entry: OwnedGroup) -> None:
         """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
         await self._database.change(
-            "INSERT INTO owned_groups (application, username, group_name, portal, at, pending)"
-            " VALUES (?, ?, ?, ?, ?, ?)"
+            "INSERT INTO owned_groups (application, username, group_name, portal, at, pending, once)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (application, username, group_name, portal)"
-            " DO UPDATE SET at = excluded.at, pending = excluded.pending",
-            *(entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending),
+            " DO UPDATE SET at = excluded.at, pending = excluded.pending, once = excluded.once",
+            *(entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending, entry.once),
         )
 
     async def disown(self, application: str, username: str, group: str) -> None:
@@ -184,6 +195,75 @@ class SqliteLedger:
             " ON CONFLICT (application, username) DO UPDATE SET at = max(at, excluded.at)",
             *(application, username, at),
         )
+
+    async def groups_read(self, application: str, person: Person, at: UnixSeconds) -> None:
+        """Note that the provider told the person's groups completely."""
+        await self._database.change(
+            "INSERT INTO readings (application, issuer, subject, at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (application, issuer, subject) DO UPDATE SET at = excluded.at",
+            *(application, person.issuer, person.subject, at),
+        )
+
+    async def groups_unread(self, application: str, person: Person, at: UnixSeconds) -> UnixSeconds:
+        """When the person's groups were last told completely; if they never were, when that was first noticed."""
+        whose = (application, person.issuer, person.subject)
+
+        def work(connection: Connection) -> UnixSeconds:
+            connection.execute("INSERT OR IGNORE INTO readings VALUES (?, ?, ?, ?)", (*whose, at))
+            found = connection.execute(
+                "SELECT at FROM readings WHERE application = ? AND issuer = ? AND subject = ?", whose
+            )
+            return UnixSeconds(found.fetchone()[0])
+
+        return await self._database.do(work)
+
+    async def breaker(self, application: str) -> Breaker:
+        """What is remembered of the application's removals."""
+
+        def work(connection: Connection) -> Breaker:
+            row = connection.execute(
+                "SELECT taken, frozen, held FROM breakers WHERE application = ?", (application,)
+            ).fetchone()
+            if row is None:
+                return Breaker()
+            taken = tuple((UnixSeconds(at), int(count)) for at, count in json.loads(row[0]))
+            return Breaker(taken=taken, frozen=row[1], held=row[2])
+
+        return await self._database.do(work)
+
+    async def keep_breaker(self, application: str, breaker: Breaker) -> None:
+        """Remember it."""
+        await self._database.change(
+            "INSERT OR REPLACE INTO breakers (application, taken, frozen, held) VALUES (?, ?, ?, ?)",
+            *(application, json.dumps(breaker.taken), breaker.frozen, breaker.held),
+        )
+
+    async def rename(self, application: str, username: str, spelling: str) -> Pin | None:
+        """Give all that is noted of the (case-folded) *username* to the account *spelling*; the pin as it was, or None.
+
+        Raises:
+            PinConflictError: the other name is pinned already.
+        """
+        new = fold(spelling)
+
+        def work(connection: Connection) -> Pin | None:
+            pin, holder = _pin_on(connection, application, username), _pin_on(connection, application, new)
+            if pin is None:
+                return None
+            if holder is not None and new != username:
+                raise PinConflictError(holder)
+            connection.execute(
+                "UPDATE pins SET username = ?, spelling = ? WHERE application = ? AND username = ?",
+                (new, spelling, application, username),
+            )
+            if new != username:
+                # What is noted under the new name was another account's.
+                for forget, rename in _RENAMES:
+                    connection.execute(forget, (application, new))
+                    connection.execute(rename, (new, application, username))
+            return pin
+
+        return await self._database.do(work)
 
 
 def _pin_on(connection: Connection, application: str, username: str) -> Pin | None:

@@ -141,5 +141,28 @@ LEDGER = Schema(
             "ALTER TABLE pins ADD COLUMN account_key TEXT",
             "CREATE UNIQUE INDEX pins_key ON pins (application, account_key) WHERE account_key IS NOT NULL",
         ),
+        (
+            # Memberships that came with a new account; those from before came by lines.
+            "ALTER TABLE owned_groups ADD COLUMN once INTEGER NOT NULL DEFAULT 0",
+            # When the provider last told somebody's groups completely, or when it was first noticed that it does not.
+            """
+            CREATE TABLE readings (
+                application TEXT NOT NULL,
+                issuer TEXT NOT NULL,
+                subject TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                PRIMARY KEY (application, issuer, subject)
+            ) WITHOUT ROWID
+            """,
+            # What was taken within the last hour, as JSON: [[at, count], …].
+            """
+            CREATE TABLE breakers (
+                application TEXT NOT NULL PRIMARY KEY,
+                taken TEXT NOT NULL,
+                frozen INTEGER,
+                held INTEGER
+            ) WITHOUT ROWID
+            """,
+        ),
     ),
 )

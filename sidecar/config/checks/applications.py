@@ -7,7 +7,7 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from sidecar.adapters.urls import host_port, is_plain_outside_loopback, origin
-from sidecar.config.effective import portals_of
+from sidecar.config.effective import portals_of, targets_of
 from sidecar.config.faults import Finding, Severity
 from sidecar.config.model import Config
 from sidecar.config.model_application import ApplicationSettings
@@ -96,7 +96,7 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
         "reactivate": accounts.reactivate is Reactivation.ANY,
         "update": bool(accounts.update),
         "end_sessions": accounts.end_sessions,
-        "groups": bool(accounts.groups.map or accounts.groups.default or accounts.groups.admin),
+        "groups": any(targets_of(accounts.groups)),
     }
     for key in (key for key, wanted in asked.items() if wanted):
         yield Finding(

@@ -66,7 +66,7 @@ def _groups(
     owner = config.applications.get(portal.application)
     lines = groups_at(portal, owner) if owner is not None else None
     asked = [path for path, demand in _demands(portal) if demand.any_group or demand.all_groups or demand.no_group]
-    if lines is not None and (lines.map or lines.admin):
+    if lines is not None and (lines.map or lines.table or lines.as_is or lines.admin):
         asked.append(("provider",))
     for one, two in combinations(known, 2) if asked else ():
         if _may_meet(known[one], known[two]):
@@ -85,15 +85,17 @@ def _lines(
     owner = config.applications.get(portal.application)
     lines = groups_at(portal, owner) if owner is not None else None
     prefixes = [settings.group_prefix for settings in known.values() if settings.group_prefix]
-    for line in lines.map if lines is not None else ():
-        head = _head(line.source)
+    patterns = [line.source for line in lines.map if line.source is not None] if lines is not None else []
+    patterns += [f"{re.escape(prefix)}.*" for prefix in lines.as_is] if lines is not None else []
+    for pattern in patterns:
+        head = _head(pattern)
         if head is None or any(head.startswith(prefix) for prefix in prefixes):
             continue
         for provider, settings in known.items():
             if settings.group_prefix and settings.group_prefix.startswith(head):
                 yield Finding(
                     (*at, "provider"),
-                    f"has a group line from {line.source}, which may match groups of {provider} too: "
+                    f"has a group line from {pattern}, which may match groups of {provider} too: "
                     f"{settings.group_prefix} does not keep them out",
                     "begin the pattern with letters with which only the groups begin that it means",
                     Severity.WARNING,

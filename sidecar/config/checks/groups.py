@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 
 from sidecar.adapters.accounts.settings import GroupLine, GroupSettings
-from sidecar.adapters.settings import BACKTRACKS, HOW_NOT_TO, could_backtrack
-from sidecar.config.effective import could_become, groups_at, is_for_customers
+from sidecar.adapters.settings import pattern_fault
+from sidecar.config.effective import could_become, groups_at, is_for_customers, targets_of
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
+from sidecar.core.patterns import brackets
 from sidecar.domain.product import Product
 
 LICENSED = frozenset({"jira-software-users", "jira-servicedesk-users", "jira-core-users"})
 """Groups of Jira whose members take a paid seat."""
 
 _META = frozenset("*+?()[]{}|^$\\")
-_LONGEST = 200
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]:
@@ -37,7 +38,7 @@ def between(config: Config, products: Mapping[str, Product]) -> Iterator[Finding
         if owner is None:
             continue
         own = portal.groups
-        if own is not None and owner.accounts.token is None and (own.map or own.default or own.admin):
+        if own is not None and owner.accounts.token is None and any(targets_of(own)):
             yield Finding(
                 ("portals", name, "groups"),
                 "needs a token with which to work at the application",
@@ -45,23 +46,40 @@ def between(config: Config, products: Mapping[str, Product]) -> Iterator[Finding
             )
         if is_for_customers(portal, products[owner.product]):
             yield from _seats(name, groups_at(portal, owner))
+        if own is not None:
+            yield from _firsts(("portals", name, "groups"), own, create=owner.accounts.create)
+    for name, application in config.applications.items():
+        accounts = application.accounts
+        yield from _firsts(("applications", name, "accounts", "groups"), accounts.groups, create=accounts.create)
+
+
+def _firsts(at: Path, groups: GroupSettings, *, create: bool) -> Iterator[Finding]:
+    if groups.on_create and not create:
+        wrong = "is never given: no account is made without create: true"
+        yield Finding((*at, "on_create"), wrong, "write create: true under accounts, or remove it", Severity.WARNING)
 
 
 def _lines(at: Path, groups: GroupSettings, product: Product) -> Iterator[Finding]:
     for number, line in enumerate(groups.map):
-        yield from _pattern((*at, "map", number), line)
-        if line.target.casefold() in product.protected_groups:
-            yield _protected((*at, "map", number, "to"), line.target)
-    for key in ("default", "needed"):
-        for number, group in enumerate(getattr(groups, key)):
-            if group.casefold() in product.protected_groups:
-                yield _protected((*at, key, number), group)
-    for number, line in enumerate(groups.admin):
-        if _META & set(line.source) or "$" in line.target:
+        yield from _line((*at, "map", number), line)
+    named = [(path, target) for path, target in targets_of(groups) if path[0] not in {"admin", "as_is"}]
+    named += [(("needed", number), group) for number, group in enumerate(groups.needed)]
+    for path, target in named:
+        if target.casefold() in product.protected_groups:
+            yield _protected((*at, *path), target)
+    for number, admin in enumerate(groups.admin):
+        if _META & set(admin.source) or "$" in admin.target:
             yield Finding(
                 (*at, "admin", number),
                 "holds a pattern: protected groups are given by exact names only",
                 "write the two names as they are, one line per group",
+            )
+    for source in groups.table:
+        if _GUID.fullmatch(source) and source != source.lower():
+            yield Finding(
+                (*at, "table", source),
+                "is an id in capitals, and Entra ID writes ids in lower case: it would match nobody",
+                f"write {source.lower()}",
             )
     yield from _needed(at, groups)
 
@@ -75,9 +93,9 @@ def _protected(path: Path, group: str) -> Finding:
 
 
 def _needed(at: Path, groups: GroupSettings) -> Iterator[Finding]:
-    given = [line.target for line in (*groups.map, *groups.admin)] + list(groups.default)
+    given = [target for _, target in targets_of(groups)]
     for number, group in enumerate(groups.needed):
-        if not any(could_become(target, frozenset({group.casefold()})) for target in given):
+        if not any(could_become(target, {group.casefold()}) for target in given):
             yield Finding(
                 (*at, "needed", number),
                 f"{group} is given by no line, so it is never waited for",
@@ -86,39 +104,33 @@ def _needed(at: Path, groups: GroupSettings) -> Iterator[Finding]:
             )
 
 
-def _pattern(at: Path, line: GroupLine) -> Iterator[Finding]:
-    try:
-        compiled = re.compile(line.source)
-    except (re.error, OverflowError) as error:
-        yield Finding((*at, "from"), f"is no regular expression: {error}", "correct it, or put \\ before ( ) [ ] . + *")
+def _line(at: Path, line: GroupLine) -> Iterator[Finding]:
+    if (line.source is None) == (line.exact is None):
+        yield Finding(at, "needs one of from and exact", "write from for a pattern, or exact for a name as it is")
         return
-    if len(line.source) > _LONGEST:
-        yield Finding((*at, "from"), f"is longer than {_LONGEST} characters", "split it into several lines")
-    if could_backtrack(line.source):
-        yield Finding((*at, "from"), BACKTRACKS, HOW_NOT_TO)
+    if line.source is None:
+        if "$" in line.target:
+            yield Finding((*at, "to"), "speaks of brackets, and exact has none", "write the name, or use from")
+        return
+    wrong = pattern_fault(line.source)
+    if wrong is not None:
+        yield Finding((*at, "from"), *wrong)
+        return
     highest = max((int(number) for number in re.findall(r"\$([0-9])", line.target)), default=0)
-    if highest > compiled.groups or "$0" in line.target:
+    if highest > brackets(line.source) or "$0" in line.target:
         yield Finding(
             (*at, "to"),
-            f"${highest} has no bracket: from has {compiled.groups}",
+            f"${highest} has no bracket: from has {brackets(line.source)}",
             "put ( ) around the part of from that is meant; the first bracket is $1",
         )
 
 
 def _seats(portal: str, groups: GroupSettings) -> Iterator[Finding]:
-    for key, lines in (("map", groups.map), ("admin", groups.admin)):
-        for number, line in enumerate(lines):
-            seat = could_become(line.target, LICENSED)
-            if seat is not None:
-                yield _seat(("portals", portal, "groups", key, number, "to"), seat)
-    for number, group in enumerate(groups.default):
-        if group.casefold() in LICENSED:
-            yield _seat(("portals", portal, "groups", "default", number), group)
-
-
-def _seat(path: Path, group: str) -> Finding:
-    return Finding(
-        path,
-        f"customers would join {group}: each takes a paid seat and comes in among the agents",
-        "remove the line; customers of Jira Service Management need no group",
-    )
+    for path, target in targets_of(groups):
+        seat = could_become(target, LICENSED)
+        if seat is not None:
+            yield Finding(
+                ("portals", portal, "groups", *path),
+                f"customers would join {seat}: each takes a paid seat and comes in among the agents",
+                "remove the line; customers of Jira Service Management need no group",
+            )

@@ -105,6 +105,15 @@ ACCOUNTS: Mapping[Reason, Text] = {
         "The ledger is empty or unreadable. On a new site run `lychgate ledger init` once; on an old one restore "
         "the state from the backup instead.",
     ),
+    Reason.GROUPS_STALE: Text(
+        403,
+        "We could not learn your groups for too long",
+        "The sign-in service has not said completely which groups you belong to, and what we knew of them is too old.",
+        "Sign out and sign in again; if it happens again, tell your administrator.",
+        "The groups claim has been missing, cut short or malformed for longer than `accounts.groups_stale_after`, and "
+        "rules or group lines of the portal need it. Unknown groups take nothing away, so whoever lost a group would "
+        "keep it for ever. Mend the claim as under `groups_unknown`: the next sign-in with complete groups is let in.",
+    ),
     Reason.REMOVALS_CAPPED: Text(
         503,
         "Too many changes at once",

@@ -185,7 +185,8 @@ USERNAMES: Mapping[Reason, Text] = {
         "The username is pinned to another person, or the person to another username: somebody was renamed, a name "
         "was given out a second time, or the person was made anew at the provider. Or the account is not the one that "
         "was pinned: its key is another one, because an account was renamed and its name given to a new one. "
-        "`account.refused` says which. Make sure who it is, then untie the account with `lychgate accounts unlink`, "
-        "and tie the right one with `lychgate accounts link`.",
+        "`account.refused` says which. Make sure who it is. Whoever was renamed keeps the account: rename it in the "
+        "application, then run `lychgate accounts rename`. Otherwise untie the account with `lychgate accounts "
+        "unlink`, and tie the right one with `lychgate accounts link`.",
     ),
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from sidecar.adapters.state.database import hashed
 from sidecar.adapters.state.schema import LEDGER, SESSIONS
 from sidecar.adapters.state.sqlite import open_state
+from sidecar.core.breaker import Breaker
 from sidecar.core.records import session_to_bytes
 from sidecar.domain.ledger import Pin
 from sidecar.domain.revocation import By, Name
@@ -45,6 +46,26 @@ async def test_a_ledger_of_the_first_version_is_brought_to_ours_and_keeps_its_pi
             bert = await state.ledger.pin_of("jira", BERT)
             assert bert is not None and bert.key is None
             await state.ledger.learn_key("jira", "anna", "K1")
+    with opened(directory) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)
+
+
+async def test_a_ledger_of_the_second_version_keeps_its_groups_and_learns_the_rest(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    directory.mkdir(mode=0o700)
+    with opened(directory) as connection:
+        for statement in (*LEDGER.steps[0], *LEDGER.steps[1]):
+            connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('jira', 1)")
+        connection.execute("INSERT INTO owned_groups VALUES ('jira', 'anna', 'jira-users', 'agents', 1, 0)")
+        connection.execute(f"PRAGMA application_id = {LEDGER.application_id}")
+        connection.execute("PRAGMA user_version = 2")
+    (directory / "ledger.sqlite3").chmod(0o600)
+    async with open_state(directory, SEALER) as state:
+        (entry,) = await state.ledger.owned("jira", "anna")
+        assert ("jira-users", False, False) == (entry.group, entry.pending, entry.once)
+        assert Breaker() == await state.ledger.breaker("jira")
+        assert at(5) == await state.ledger.groups_unread("jira", ANNA, at(5))
     with opened(directory) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)
 

@@ -1,0 +1,171 @@
+"""cli_mending and mending: an account follows a new name, and a freeze is lifted, by hand and in the trail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from aiohttp.test_utils import RawTestServer
+from click.testing import Result
+
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.config.load import load
+from sidecar.core.breaker import Breaker
+from sidecar.domain.identity import Person, UnixSeconds
+from sidecar.domain.ledger import OwnedGroup
+from sidecar.mending import MendingError, rename_account
+from tests.adapters.accounts.small_jira import SmallJira
+from tests.test_commands import Site, events
+
+T = TypeVar("T")
+ADA = Person("https://id.example.com", "1")
+FROZEN = Breaker(taken=((UnixSeconds(1), 200),), frozen=UnixSeconds(2), held=UnixSeconds(3))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Ada has the account ada, with a group of ours, and Nina has nina."""
+    site = Site(tmp_path)
+    site.run("ledger", "init")
+    for name, subject in (("Ada", "1"), ("nina", "2")):
+        assert 0 == site.link(name, subject).exit_code
+    entry = OwnedGroup(application="jira", username="ada", group="jira-users", portal="agents", at=UnixSeconds(1))
+    in_state(site, lambda state: state.ledger.own(entry))
+    return site
+
+
+def in_state(site: Site, work: Callable[[State], Coroutine[Any, Any, T]]) -> T:
+    """Look at the state, or change it, while nothing runs."""
+
+    async def do() -> T:
+        async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+            return await work(state)
+
+    return asyncio.run(do())
+
+
+def rename(site: Site, before: str, after: str, *words: str) -> Result:
+    return site.run("accounts", "rename", "--application", "jira", "--from", before, "--to", after, *words)
+
+
+def test_a_renaming_is_shown_first(site: Site) -> None:
+    shown = rename(site, "ADA", "ada.king")
+    assert (0, []) == (shown.exit_code, events(shown)), shown.output
+    assert "jira: ada.king would have the account of; write --apply to do it: Ada (subject 1" in shown.stdout
+    assert (ADA, None) == (site.pinned("ada"), site.pinned("ada.king"))
+
+
+def test_an_account_follows_its_person_with_all_that_is_noted_of_it(site: Site) -> None:
+    done = rename(site, "ada", "Ada.King", "--apply")
+    assert 0 == done.exit_code, done.output
+    (event,) = events(done)
+    facts = {"cause": "command", "account": "Ada.King", "before": "Ada"}
+    assert ("user.renamed", "ada.king", facts) == (event["code"], event["username"], event["facts"])
+    assert (None, ADA) == (site.pinned("ada"), site.pinned("ada.king"))
+    groups = in_state(site, lambda state: state.ledger.owned("jira", "ada.king"))
+    assert ["jira-users"] == [entry.group for entry in groups]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("otto", "otto.k", "otto is tied to nobody"),
+        ("ada", "Nina", "nina is tied to subject 2 at https://id.example.com already"),
+    ],
+)
+def test_a_renaming_that_cannot_be_says_why(site: Site, before: str, after: str, said: str) -> None:
+    for words in ((), ("--apply",)):
+        done = rename(site, before, after, *words)
+        assert (1, True, []) == (done.exit_code, said in done.stderr, events(done)), done.output
+    assert (ADA, Person(ADA.issuer, "2")) == (site.pinned("ada"), site.pinned("nina"))
+
+
+def test_a_freeze_is_lifted_by_hand(site: Site) -> None:
+    words = ("accounts", "resume", "--application", "jira")
+    none = site.run(*words, "--apply")
+    assert (1, True) == (none.exit_code, "not frozen" in none.stderr)
+    in_state(site, lambda state: state.ledger.keep_breaker("jira", FROZEN))
+
+    shown = site.run(*words)
+    assert (0, []) == (shown.exit_code, events(shown))
+    assert FROZEN == in_state(site, lambda state: state.ledger.breaker("jira"))
+
+    done = site.run(*words, "--apply")
+    assert 0 == done.exit_code
+    assert [("removals.resumed", {"cause": "command"})] == [(event["code"], event["facts"]) for event in events(done)]
+    assert Breaker() == in_state(site, lambda state: state.ledger.breaker("jira"))
+
+
+def test_intentions_stand_in_the_trail_before(site: Site) -> None:
+    trail = site.folder / "audit.jsonl"
+    text = site.path.read_text("utf-8") + f"audit: {{file: {{path: '{trail}', policy: required}}}}\n"
+    site.path.write_text(text, "utf-8")
+    in_state(site, lambda state: state.ledger.keep_breaker("jira", FROZEN))
+    rename(site, "ada", "ada.king", "--apply")
+    site.run("accounts", "resume", "--application", "jira", "--apply")
+
+    records = [json.loads(line) for line in trail.read_text("utf-8").splitlines()]
+    told = [(record["code"], record.get("facts", {}).get("step")) for record in records]
+    assert [
+        ("change.intended", "rename"),
+        ("user.renamed", None),
+        ("change.intended", "resume"),
+        ("removals.resumed", None),
+    ] == [pair for pair in told if not pair[0].startswith("audit.")]
+
+
+@pytest.fixture
+async def jira(site: Site) -> AsyncIterator[SmallJira]:
+    """Jira answers, and the site has its token. Ada's pin knows the account."""
+    small = SmallJira()
+    small.add("ada", "jira-users")
+    (site.folder / "pat").touch(mode=0o600)
+    (site.folder / "pat").write_text(small.token, "ascii")
+    async with RawTestServer(small.handle) as server:
+        upstream = str(server.make_url("/jira")).removesuffix("/jira")
+        text = site.path.read_text("utf-8").replace("http://127.0.0.1:8081", upstream)
+        text = text.replace("https://jira.example.com", "https://jira.example.com/jira")
+        token = f"    accounts: {{token: 'file://{site.folder}/pat'}}\nportals:"
+        site.path.write_text(text.replace("portals:", token), "utf-8")
+        async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+            await state.ledger.learn_key("jira", "ada", small.users["ada"]["key"])
+        yield small
+
+
+async def renamed(site: Site, after: str) -> str:
+    """The name under which ada is pinned after the command, or what it said."""
+    try:
+        await rename_account(load(site.path), "jira", "ada", after, apply=True)
+    except MendingError as error:
+        return str(error)
+    async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+        pin = await state.ledger.pin_of("jira", ADA)
+    return "" if pin is None else pin.spelling
+
+
+async def test_an_account_must_be_renamed_in_the_application_first(site: Site, jira: SmallJira) -> None:
+    assert "has not renamed Ada to ada.king; do that first" in await renamed(site, "ada.king")
+    jira.add("ada.king")
+    assert "has not renamed Ada to ada.king; do that first" in await renamed(site, "ada.king")
+    del jira.users["ada"]
+    assert "is another account than Ada was" in await renamed(site, "ada.king")
+
+
+async def test_the_application_says_how_the_new_name_is_written(site: Site, jira: SmallJira) -> None:
+    jira.users["ada.king"] = jira.users.pop("ada") | {"name": "Ada.King"}
+    assert "Ada.King" == await renamed(site, "ADA.KING")
+
+
+async def test_a_name_that_changed_its_case_only_is_the_same_account(site: Site, jira: SmallJira) -> None:
+    jira.users["ada"]["name"] = "ADA"
+    assert "ADA" == await renamed(site, "ADA")
+
+
+async def test_an_application_that_does_not_answer_is_not_believed(site: Site, jira: SmallJira) -> None:
+    jira.token = "another"
+    assert "jira could not be asked for the account" in await renamed(site, "ada.king")
