@@ -37,7 +37,7 @@ def between(config: Config, products: Mapping[str, Product]) -> Iterator[Finding
         if owner is None:
             continue
         own = portal.groups
-        if own is not None and owner.accounts.token is None and (own.map or own.default or own.admin):
+        if own is not None and not owner.accounts.managed and (own.map or own.default or own.admin):
             yield Finding(
                 ("portals", name, "groups"),
                 "needs a token with which to work at the application",
