@@ -13,6 +13,16 @@ from jira import JIRA
 Told = dict[str, Any]
 
 
+def downloaded(url: str, token: str, key: str) -> bytes:
+    """The first file at an issue, as the library `jira` fetches it."""
+    client: Any = JIRA(server=url, token_auth=token, max_retries=0, timeout=10)
+    try:
+        content: bytes = client.issue(key).fields.attachment[0].get()
+    finally:
+        client.close()
+    return content
+
+
 def with_jira(url: str, token: str, file: Path) -> Told:
     """The library `jira`."""
     client: Any = JIRA(server=url, token_auth=token, max_retries=0, timeout=10)
@@ -26,7 +36,7 @@ def with_jira(url: str, token: str, file: Path) -> Told:
             "found": sorted(one.key for one in client.search_issues("project = KEY", maxResults=50)),
             "issue": (again.key, again.fields.summary),
             "comment": (comment.body, [one.body for one in again.fields.comment.comments]),
-            "file": (attachment.filename, attachment.size, client.issue(issue.key).fields.attachment[0].get()),
+            "file": (attachment.filename, attachment.size),
         }
     finally:
         client.close()
@@ -48,7 +58,7 @@ def with_atlassian_jira(url: str, token: str, file: Path) -> Told:
             "found": sorted(one["key"] for one in client.jql("project = KEY")["issues"]),
             "issue": (again["key"], again["fields"]["summary"]),
             "comment": (comment["body"], said),
-            "file": (attachment["filename"], attachment["size"], file.read_bytes()),
+            "file": (attachment["filename"], attachment["size"]),
         }
     finally:
         client.close()

@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.demo.confluence import ConfluenceState, serve_confluence
 from sidecar.demo.jira import JiraConfig, JiraState, serve_jira
-from tests.demo.public_clients import Told, with_atlassian_confluence, with_atlassian_jira, with_jira
+from tests.demo.public_clients import Told, downloaded, with_atlassian_confluence, with_atlassian_jira, with_jira
 
 CONTENT = "Grün\n".encode() * 1000
 KEYS = ["KEY-1", "KEY-2", "KEY-3", "KEY-4", "KEY-5"]
@@ -21,7 +21,7 @@ AT_JIRA = {
     "found": KEYS,
     "issue": ("KEY-5", "Paint the gate"),
     "comment": ("Green, please.", ["Green, please."]),
-    "file": ("grün.txt", len(CONTENT), CONTENT),
+    "file": ("grün.txt", len(CONTENT)),
 }
 AT_CONFLUENCE = {
     "who": "alice",
@@ -45,6 +45,7 @@ async def test_at_jira(client: Callable[[str, str, Path], Told], file: Path) -> 
     token = state.add_token("alice")
     async with serve_jira(state, JiraConfig(context_path="/jira")) as server:
         assert AT_JIRA == await asyncio.to_thread(client, server.url, token, file)
+        assert CONTENT == await asyncio.to_thread(downloaded, server.url, token, "KEY-5")
     assert CONTENT == state.attachments[state.issues["KEY-5"].attachments[0]].content
     assert {"alice"} == {one.author for one in state.issues["KEY-5"].comments}
 

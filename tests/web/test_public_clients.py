@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jira import JIRAError
 
 from sidecar.demo.confluence import ConfluenceState, serve_confluence
-from tests.demo.public_clients import Told, with_atlassian_confluence, with_atlassian_jira, with_jira
+from tests.demo.public_clients import Told, downloaded, with_atlassian_confluence, with_atlassian_jira, with_jira
 from tests.demo.test_public_clients import AT_CONFLUENCE, AT_JIRA, CONTENT
 from tests.web.conftest import Worlds
 from tests.web.rig import MACHINES
@@ -40,6 +41,20 @@ async def test_at_confluence(worlds: Worlds, file: Path) -> None:
         url = world.origin + "/confluence"
         assert AT_CONFLUENCE == await asyncio.to_thread(with_atlassian_confluence, url, MACHINES, file)
         assert {("pat", "alice")} == {(call.how, call.username) for call in server.calls if "/rest/" in call.target}
+
+
+@pytest.mark.parametrize("opened", [True, False])
+async def test_files_come_down_where_that_was_declared(worlds: Worlds, opened: bool) -> None:
+    world = await worlds(jira={"machine": ["attachments"]} if opened else {})
+    if opened:
+        assert b"Lift, then push.\n" == await asyncio.to_thread(downloaded, world.url, MACHINES, "KEY-1")
+    else:
+        with pytest.raises(JIRAError, match="meant for people in a browser"):
+            await asyncio.to_thread(downloaded, world.url, MACHINES, "KEY-1")
+    # Browsers go on as before.
+    assert 302 == (await world.page("/secure/attachment/10000/gate.txt")).status
+    cookie = await world.sign_in("ada")
+    assert 200 == (await world.page("/secure/attachment/10000/gate.txt", cookie)).status
 
 
 @pytest.mark.parametrize("client", [with_jira, with_atlassian_jira])
