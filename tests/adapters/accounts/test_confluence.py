@@ -155,7 +155,7 @@ async def test_an_account_without_the_permission_is_warned_of(
 
 async def test_a_permission_check_that_fails_keeps_nobody_out() -> None:
     async with connected(ConfluenceState.sample()) as (server, connector):
-        server.fail_next("/rest/api/permissions", 500)
+        server.cut_next("/rest/api/permissions", 2)
         assert await connector.read("alice") is not None
 
 
@@ -166,6 +166,13 @@ async def test_anonymous_is_not_the_tokens_account() -> None:
         with pytest.raises(AccountError, match="access token") as caught:
             await connector.read("alice")
     assert (Reason.CONNECTOR_REFUSED, False) == (caught.value.reason, caught.value.retry)
+
+
+async def test_an_account_whose_groups_are_not_found_is_an_error() -> None:
+    async with connected(ConfluenceState.sample()) as (server, connector):
+        server.fail_next("/rest/api/user/memberof", 404, '{"statusCode": 404}', 1, JSON)
+        with pytest.raises(AccountError, match="whole account"):
+            await connector.read("alice")
 
 
 def page(names: list[str], *, size: int | None = None, limit: int = 200, more: bool = False) -> str:
@@ -203,7 +210,7 @@ async def test_a_full_page_without_a_link_is_not_taken_for_the_last() -> None:
         account = await connector.read("alice")
         asked = server.matching("GET", "/confluence/rest/api/user/memberof")
     assert frozenset({"x", "y"}) == (account and account.groups)
-    assert "start=2" in asked[-1].target
+    assert "&start=2&" in asked[-1].target
 
 
 async def test_pages_without_an_end_are_an_error() -> None:

@@ -99,6 +99,14 @@ async def test_groups_of_groups_count() -> None:
     assert frozenset({"users", "everybody", "jira-administrators"}) == (account and account.groups)
 
 
+async def test_groups_count_whichever_listing_has_them() -> None:
+    for way in ("direct", "nested"):
+        async with connected(some()) as (server, connector):
+            server.fail_next(f"/rest/usermanagement/1/user/group/{way}", 200, '{"groups": []}', 1, JSON)
+            account = await connector.read("alice")
+        assert frozenset({"users"}) == (account and account.groups)
+
+
 async def test_an_address_that_is_not_let_in_is_named_as_a_cause() -> None:
     async with connected(some(), addresses=("192.0.2.1",)) as (_, connector):
         with pytest.raises(AccountError, match="does not let our address in") as caught:
