@@ -13,7 +13,7 @@ from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.config.model import Config
-from sidecar.config.outside import upstream_tls
+from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
 from sidecar.flows.product_sessions import EndsSessions
@@ -30,7 +30,7 @@ async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack
         token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
         crowd = settings.accounts.crowd
         if crowd is not None:
-            caller = await stack.enter_async_context(calls.open_session())
+            caller = await stack.enter_async_context(calls.open_session(tls=crowd_tls(crowd)))
             found[name] = CrowdConnector(caller, crowd.url, crowd.application, partial(read_secret, crowd.password))
             continue
         if token is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from sidecar.config.faults import Fault
+from sidecar.config.faults import ConfigError, Fault, Severity
 from sidecar.config.load import Loaded
+from sidecar.config.outside import crowd_tls
 from tests.config.conftest import Edit
+from tests.upstream.certificates import Authority
 
 Errors = Callable[..., list[Fault]]
 
@@ -17,9 +20,10 @@ AT = "applications.jira.accounts"
 WIKI = ("product: jira", "product: confluence")
 
 
-def ways(*keys: str, url: str = "https://crowd.example.com/crowd/", token: bool = False) -> Edit:
+def ways(*keys: str, url: str = "https://crowd.example.com/crowd/", token: bool = False, ca: str = "") -> Edit:
     """The accounts managed at a user server."""
-    crowd = f"crowd: {{url: '{url}', application: lychgate, password: env://HOOK_SECRET}}"
+    more = f", ca: {ca}" if ca else ""
+    crowd = f"crowd: {{url: '{url}', application: lychgate, password: env://HOOK_SECRET{more}}}"
     return TOKEN, "accounts: {" + ", ".join([*(["token: env://JIRA_PAT"] if token else []), crowd, *keys]) + "}"
 
 
@@ -42,6 +46,8 @@ def test_one_way_is_enough(errors: Errors, edits: tuple[Edit, ...]) -> None:
         ((ways(token=True),), f"{AT}.crowd", "one place only"),
         ((ways(url="http://crowd.example.com/crowd"),), f"{AT}.crowd.url", "plain http"),
         ((ways(url="crowd.example.com"),), f"{AT}.crowd.url", "http"),
+        ((ways(url="http://127.0.0.1:8095", ca=__file__),), f"{AT}.crowd.ca", "without https"),
+        ((ways(ca="ca.pem"),), f"{AT}.crowd.ca", "no absolute path"),
         ((ways("end_sessions: true"),), f"{AT}.end_sessions", "only Jira"),
         ((WIKI, (TOKEN, "accounts: {token: env://JIRA_PAT, end_sessions: true}")), f"{AT}.end_sessions", "only Jira"),
         (((TOKEN, "accounts: {end_sessions: true}"),), f"{AT}.end_sessions", "needs a token"),
@@ -54,6 +60,20 @@ def test_is_a_fault_with_a_cure(errors: Errors, edits: tuple[Edit, ...], path: s
     assert [path] == list(found)
     assert wrong in found[path].wrong
     assert found[path].cure
+
+
+def test_the_authorities_are_read_when_it_serves(loading: Callable[..., Loaded], tmp_path: Path) -> None:
+    for ca, wrong in ((str(tmp_path / "absent.pem"), "absent"), (__file__, "no certificates in PEM")):
+        with pytest.raises(ConfigError, match=wrong) as caught:
+            loading(ways(ca=ca))
+        assert [f"{AT}.crowd.ca"] == [fault.path for fault in caught.value.faults if fault.severity is Severity.ERROR]
+    authority = Authority(tmp_path)
+    crowd = loading(ways(ca=str(authority.file))).config.applications["jira"].accounts.crowd
+    assert crowd is not None
+    context = crowd_tls(crowd)
+    # With a file of its own, nobody else may vouch.
+    assert 1 == len(context.get_ca_certs() if context else [])
+    assert None is crowd_tls(crowd.model_copy(update={"ca": None}))
 
 
 def test_plain_http_may_be_wanted(errors: Errors) -> None:

@@ -79,6 +79,12 @@ def _base(value: str) -> str:
     return _address(value).rstrip("/")
 
 
+def _file(value: str) -> str:
+    if not value.startswith("/") or not value.isprintable():
+        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/ca.pem")
+    return value
+
+
 class CrowdSettings(Settings):
     """The user server where the application's users live: Crowd, or a Jira that serves other applications."""
 
@@ -87,6 +93,11 @@ class CrowdSettings(Settings):
     )
     application: Word = Field(description="Name under which it knows Lychgate: an application there, never a person.")
     password: Annotated[Secret, AtLeast(16)] = Field(description="The application's password there.")
+    ca: Annotated[str, AfterValidator(_file)] | None = Field(
+        default=None,
+        description="File with the certificates (PEM) of those who may vouch for the user server; without it, those "
+        "that the machine trusts.",
+    )
 
 
 class AccountSettings(Settings):

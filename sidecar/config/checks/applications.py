@@ -116,6 +116,12 @@ def _ways(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             "is plain http outside loopback: the application's password would cross the network in clear",
             "write https://; for a closed network only: allow_http: true at the application",
         )
+    if accounts.crowd is not None and accounts.crowd.ca is not None and not accounts.crowd.url.startswith("https://"):
+        yield Finding(
+            (*at, "accounts", "crowd", "ca"),
+            "is never used without https",
+            "write https:// in url, or remove the line",
+        )
     if accounts.end_sessions and accounts.managed and (application.product != "jira" or accounts.token is None):
         yield Finding(
             (*at, "accounts", "end_sessions"),
