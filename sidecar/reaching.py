@@ -7,23 +7,32 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from sidecar.adapters.accounts import calls
+from sidecar.adapters.accounts.confluence import ConfluenceConnector
+from sidecar.adapters.accounts.crowd import CrowdConnector
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.config.model import Config
-from sidecar.config.outside import upstream_tls
+from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Policy
+from sidecar.flows.accounts import Connector
+from sidecar.flows.product_sessions import EndsSessions
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client
 
 
-async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, JiraConnector]:
-    """The ways to the applications' accounts, where the configuration has a token."""
-    found: dict[str, JiraConnector] = {}
+async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, Connector]:
+    """The ways to the applications' accounts, where the configuration has a token or a user server."""
+    found: dict[str, Connector] = {}
     for name, settings in config.applications.items():
         token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
+        crowd = settings.accounts.crowd
+        if crowd is not None:
+            caller = await stack.enter_async_context(calls.open_session(tls=crowd_tls(crowd)))
+            found[name] = CrowdConnector(caller, crowd.url, crowd.application, partial(read_secret, crowd.password))
+            continue
         if token is None:
             continue
         session = await stack.enter_async_context(
@@ -31,18 +40,20 @@ async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack
         )
         # Over a socket the address says only which host is meant.
         origin = way.url if way.socket is None else f"http://{application.host}"
-        found[name] = JiraConnector(session, origin + application.context, partial(read_secret, token))
+        kind = JiraConnector if settings.product == "jira" else ConfluenceConnector
+        found[name] = kind(session, origin + application.context, partial(read_secret, token))
     return found
 
 
-def ends_sessions(config: Config, connectors: Mapping[str, JiraConnector]) -> Mapping[str, JiraConnector]:
+def ends_sessions(config: Config, connectors: Mapping[str, Connector]) -> Mapping[str, EndsSessions]:
     """The connectors of the applications whose own sessions end with ours."""
-    return {name: one for name, one in connectors.items() if config.applications[name].accounts.end_sessions}
+    wanted = {name: one for name, one in connectors.items() if config.applications[name].accounts.end_sessions}
+    return {name: one for name, one in wanted.items() if isinstance(one, JiraConnector)}
 
 
 async def build_reach(
     config: Config,
-    connectors: Mapping[str, JiraConnector],
+    connectors: Mapping[str, Connector],
     clients: Mapping[str, Client],
     clock: Clock,
     stack: AsyncExitStack,
@@ -56,8 +67,8 @@ async def build_reach(
             caller = await stack.enter_async_context(calls.open_session(seconds=hook.timeout))
             webhook = Webhook(f"{name}/webhook/{number}", caller, hook.url, partial(_key, hook.secret), clock)
             hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
-        jira = connectors.get(name)
-        connector = StartingConnector(jira, clients[name]) if jira is not None else None
+        way = connectors.get(name)
+        connector = StartingConnector(way, clients[name]) if way is not None else None
         found[name] = Reach(connector, hooks, float(accounts.time_budget))
     return found
 

@@ -199,7 +199,7 @@ def _groups(settings: GroupSettings, product: Product) -> GroupPolicy:
 def _accounts(application: ApplicationSettings, product: Product) -> AccountPolicy:
     settings = application.accounts
     return AccountPolicy(
-        enabled=settings.token is not None,
+        enabled=settings.managed,
         adopt=settings.adopt,
         create=settings.create,
         reactivate=settings.reactivate,

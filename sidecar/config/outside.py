@@ -6,6 +6,7 @@ import ssl
 
 from joserfc.jwk import OKPKey
 
+from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.audit.keys import CheckpointKey
 from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, SecretProof, imported_key, signing_keys
 from sidecar.adapters.oidc.assertion import ClientKey, read_client_key
@@ -129,6 +130,15 @@ def upstream_tls(settings: UpstreamSettings) -> ssl.SSLContext | None:
         # Without a password given, a key that wants one would ask for it at the terminal.
         context.load_cert_chain(settings.client_certificate, settings.client_key.place, password="")
     return context
+
+
+def crowd_tls(settings: CrowdSettings) -> ssl.SSLContext | None:
+    """How TLS is spoken with a user server, or None: as the machine does.
+
+    Raises:
+        OSError: the file has gone or changed since it was checked.
+    """
+    return ssl.create_default_context(cafile=settings.ca) if settings.ca is not None else None
 
 
 def upstream_limits(settings: UpstreamSettings) -> Limits:

@@ -65,6 +65,7 @@ class Plan:
         pin: To be added before anything else, or None if it stands.
         key: The account's own key, if the pin that stands has to learn it.
         adopted: Whether an account that Lychgate did not make is taken over now.
+        active_again: Whether the note of our deactivation is out of date: the account is active.
         skipped: What was left alone.
         confirm: Ledger entries whose join turned out to have worked.
         forget: Folded groups in the ledger in which the account is no more.
@@ -75,6 +76,7 @@ class Plan:
     pin: NewPin | None = None
     key: str | None = None
     adopted: bool = False
+    active_again: bool = False
     skipped: tuple[Skipped, ...] = ()
     confirm: tuple[OwnedGroup, ...] = ()
     forget: tuple[str, ...] = ()
@@ -232,6 +234,7 @@ def _plan_existing(
         pin=None if pin else NewPin(fold(name), name, created=False, key=account.key),
         key=account.key if pin and pin.key is None else None,
         adopted=pin is None,
+        active_again=account.active and deactivation is not None,
         skipped=moves.skipped,
         confirm=tuple(entry for entry in owned if entry.pending and entry.group in have),
         forget=tuple(sorted({entry.group for entry in owned if entry.group not in have | moves.open})),

@@ -92,6 +92,10 @@ class Carrying:
             await add_pin(self._ledger, self._teller, plan.pin, self._clock.now())
         if plan.key is not None:
             await self.learn_key(plan.key)
+        if plan.active_again:
+            # Our reactivation worked although its answer was lost, or somebody did it by hand. Whoever makes the
+            # account inactive from now on, it was not us.
+            await self._ledger.clear_deactivation(self._order.application, fold(plan.username))
         for skipped in plan.skipped:
             code = Code.GROUPS_INCOMPLETE if skipped.reason is Reason.GROUPS_UNKNOWN else Code.REMOVAL_SKIPPED
             self._meter.step(self._order.application, code.value, skipped.reason.value)

@@ -58,7 +58,11 @@ CONFLUENCE = Product(
     },
     presets={},
     preset_starts={},
-    machine_profiles={**atlassian.MACHINE_PROFILES, "webdav": ("/plugins/servlet/confluence/**",)},
+    machine_profiles={
+        **atlassian.MACHINE_PROFILES,
+        "attachments": ("/download/attachments/**", "/download/thumbnails/**"),
+        "webdav": ("/plugins/servlet/confluence/**",),
+    },
     machine_public=path_set(*atlassian.MACHINE_PUBLIC),
     session_cookies=atlassian.SESSION_COOKIES,
     remember_cookies=atlassian.REMEMBER_COOKIES,

@@ -100,7 +100,11 @@ JIRA = Product(
         )
     },
     preset_starts={"jsm": "/servicedesk/customer/portals"},
-    machine_profiles={**atlassian.MACHINE_PROFILES, "mobile": ("/rest/nativemobile/**", "/rest/mobile/**")},
+    machine_profiles={
+        **atlassian.MACHINE_PROFILES,
+        "attachments": ("/secure/attachment/**", "/secure/thumbnail/**"),
+        "mobile": ("/rest/nativemobile/**", "/rest/mobile/**"),
+    },
     machine_public=path_set(*atlassian.MACHINE_PUBLIC),
     session_cookies=atlassian.SESSION_COOKIES,
     remember_cookies=atlassian.REMEMBER_COOKIES,

@@ -130,13 +130,16 @@ STATIC = [
         for product in BOTH
         for path in (
             "/",
-            "/download/attachments/1/a.png",
-            "/download/thumbnails/1/a.png",
             "/download/temp/x",
             "/imagesx",
         )
     ],
-    (JIRA, "/secure/attachment/1/a.png", set()),
+    (JIRA, "/secure/attachment/1/a.png", {"profile:attachments"}),
+    *[
+        (product, path, {"profile:attachments"} if product is CONFLUENCE else set())
+        for product in BOTH
+        for path in ("/download/attachments/1/a.png", "/download/thumbnails/1/a.png")
+    ],
     (JIRA, "/secure/projectavatar", set()),
     (JIRA, "/secure/useravatar", set()),
     (JIRA, "/browse/ABC-1", set()),

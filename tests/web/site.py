@@ -18,6 +18,7 @@ class Site:
     Attributes:
         context: The application's context path.
         second: Whether a second application, `tools`, stands beside it on the same host below /tools.
+        wiki: Keys to change in the configuration of that Confluence.
         confluence: Address of a Confluence that stands beside it on the same host below /confluence, as `wiki`.
         proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
         listen: Keys to change in how the gate listens.
@@ -33,6 +34,7 @@ class Site:
     context: str = ""
     second: bool = False
     confluence: str = ""
+    wiki: Mapping[str, Any] = field(default_factory=dict)
     proof: str = "assertion"
     listen: Mapping[str, Any] = field(default_factory=dict)
     trusted: Sequence[str] = ()
@@ -88,7 +90,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         "portals": _portals(site),
     }
     if site.confluence:
-        _add_confluence(file, f"{origin}/confluence", site.confluence, folder)
+        _add_confluence(file, f"{origin}/confluence", site, folder)
     if site.second:
         _add_tools(file, f"{origin}/tools", tools, folder)
     return file
@@ -119,13 +121,14 @@ def _portals(site: Site) -> dict[str, Any]:
     }
 
 
-def _add_confluence(file: dict[str, Any], url: str, upstream: str, folder: Path) -> None:
+def _add_confluence(file: dict[str, Any], url: str, site: Site, folder: Path) -> None:
     landing = {"header": "X-Wiki-Person", "proof": "secret", "secret_header": "X-Wiki-Key"}
     file["applications"]["wiki"] = {
         "product": "confluence",
         "url": url,
-        "upstream": upstream,
+        "upstream": site.confluence,
         "landing": {**landing, "secret": f"file://{folder}/shared"},
+        **site.wiki,
     }
     rule = {"paths": ["@admin"], "require": {"any_group": ["okta-jira-admins"]}}
     file["portals"]["readers"] = {"application": "wiki", "default": True, "provider": "staff", "rules": [rule]}

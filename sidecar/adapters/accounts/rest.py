@@ -18,6 +18,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 
 _DEAD_TOKEN = frozenset({"AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED"})
+_NOT_ACCEPTED = "the application does not accept the access token: it is wrong, expired or revoked"
 _ATTEMPTS = 3
 
 
@@ -25,7 +26,13 @@ class Rest:
     """One REST interface. One object per application; safe for many tasks at once."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, credential: Callable[[], str], *, patience: float = 5.0
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        credential: Callable[[], str],
+        *,
+        patience: float = 5.0,
+        refused: str = _NOT_ACCEPTED,
     ) -> None:
         """Does no call.
 
@@ -34,20 +41,27 @@ class Rest:
             base: Address under which all paths lie, without a slash at the end.
             credential: Gives the value of `Authorization` of the moment, so that it can be replaced while we run.
             patience: Seconds that one call may wait in all because the product says that we ask too often.
+            refused: What to say when the credential is not accepted.
         """
         self._session = session
         self._base = base
         self._credential = credential
         self._patience = patience
+        self._refused = refused
 
-    async def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        """One call, repeated while the product limits us and patience lasts. Refusals of the credential raise."""
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, *, may_lack: bool = False
+    ) -> Answer:
+        """One call, repeated while the product limits us and patience lasts. Refusals of the credential raise.
+
+        With *may_lack* a 404 of anybody is an answer: an earlier version does not have the path.
+        """
         patience = self._patience
         for attempt in range(1, _ATTEMPTS + 1):
             answer = await self._ask_once(method, path, body)
             pause = _retry_after(answer)
             if answer.status != 429:
-                _check(answer)
+                _check(answer, self._refused, may_lack=may_lack)
                 return answer
             if attempt == _ATTEMPTS or pause > patience:
                 break
@@ -71,8 +85,8 @@ def path_of(path: str, **query: str) -> str:
     return path + "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
 
 
-def _check(answer: Answer) -> None:
-    """Refuse an answer that was not given to the token's account, or not by the REST interface.
+def _check(answer: Answer, refused: str, *, may_lack: bool) -> None:
+    """Refuse an answer that was not given to the credential's account, or not by the REST interface.
 
     Seraph serves a request with a dead token as anonymous, with status 200 where anonymous access is allowed; only
     this header tells.
@@ -80,9 +94,11 @@ def _check(answer: Answer) -> None:
     said = {word.strip() for value in answer.headers.getall("X-Seraph-LoginReason", []) for word in value.split(",")}
     captcha = "CAPTCHA" in answer.headers.get("X-Authentication-Denied-Reason", "")
     if said & _DEAD_TOKEN or captcha or answer.status == 401:
-        detail = "the application does not accept the access token: it is wrong, expired or revoked"
+        raise AccountError(Reason.CONNECTOR_REFUSED, refused, retry=False)
+    if 200 <= answer.status < 300 and answer.content_type == "text/html":
+        detail = "the answer is a page and no data; is there a log-in page in between?"
         raise AccountError(Reason.CONNECTOR_REFUSED, detail, retry=False)
-    if answer.status == 404 and answer.content_type != "application/json":
+    if answer.status == 404 and answer.content_type != "application/json" and not may_lack:
         detail = "there is no REST interface of the product at the connector's address"
         raise AccountError(Reason.CONNECTOR_REFUSED, detail, retry=False)
 
@@ -110,12 +126,16 @@ def unexpected(answer: Answer, doing: str) -> AccountError:
 
 
 def messages(answer: Answer) -> str:
-    """What an `ErrorCollection` says, on one line of at most 300 characters; "" for any other body."""
+    """What Jira's `ErrorCollection`, or the `message` of Confluence and Crowd, says; "" for any other body.
+
+    On one line, of at most 300 characters.
+    """
     body = _decoded(answer)
     if not isinstance(body, dict):
         return ""
     general, fields = body.get("errorMessages"), body.get("errors")
     texts = [*(general if isinstance(general, list) else ()), *(fields.values() if isinstance(fields, dict) else ())]
+    texts.append(body.get("message"))
     line = " ".join(" ".join(text.split()) for text in texts if isinstance(text, str))
     return "".join(filter(str.isprintable, line))[:300]
 

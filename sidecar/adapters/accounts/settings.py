@@ -110,11 +110,43 @@ class HookSettings(Settings):
     webhook: tuple[WebhookSettings, ...] = Field(default=(), description="Signed calls, one after the other.")
 
 
+def _base(value: str) -> str:
+    return _address(value).rstrip("/")
+
+
+def _file(value: str) -> str:
+    if not value.startswith("/") or not value.isprintable():
+        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/ca.pem")
+    return value
+
+
+class CrowdSettings(Settings):
+    """The user server where the application's users live: Crowd, or a Jira that serves other applications."""
+
+    url: Annotated[str, AfterValidator(_base)] = Field(
+        description="Its address with the context path, such as `https://crowd.example.com/crowd`."
+    )
+    application: Word = Field(description="Name under which it knows Lychgate: an application there, never a person.")
+    password: Annotated[Secret, AtLeast(16)] = Field(description="The application's password there.")
+    ca: Annotated[str, AfterValidator(_file)] | None = Field(
+        default=None,
+        description="File with the certificates (PEM) of those who may vouch for the user server; without it, those "
+        "that the machine trusts.",
+    )
+
+
 class AccountSettings(Settings):
     """What may be done to the application's accounts on the first request of a session."""
 
     token: Annotated[Secret | None, AtLeast(16)] = Field(
-        default=None, description="Personal access token of an administrator; without it no account is touched."
+        default=None,
+        description="Personal access token of an administrator of the application; without it and without `crowd` no "
+        "account is touched.",
+    )
+    crowd: CrowdSettings | None = Field(
+        default=None,
+        description="The user server where accounts are managed, instead of `token`: for users in Crowd, or in a Jira "
+        "that serves others.",
     )
     adopt: Adopt = Field(
         default=Adopt.NEVER,
@@ -154,3 +186,8 @@ class AccountSettings(Settings):
         default=15, description="How long a first request may wait for its account before a page asks to try again."
     )
     hooks: HookSettings = Field(default=HookSettings(), description="What else runs on the first request.")
+
+    @property
+    def managed(self) -> bool:
+        """Whether there is a way to the accounts."""
+        return self.token is not None or self.crowd is not None

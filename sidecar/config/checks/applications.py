@@ -83,13 +83,8 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
                 "is plain http outside loopback: it tells who signs in",
                 "write https://; for a closed network only: allow_http: true at the application",
             )
-    if accounts.token is not None:
-        if application.product != "jira":
-            yield Finding(
-                (*at, "accounts", "token"),
-                f"accounts of {application.product} cannot be managed yet",
-                "remove accounts; its people need accounts there already, and an authoritative provider",
-            )
+    yield from _ways(at, application)
+    if accounts.managed:
         return
     asked = {
         "create": accounts.create,
@@ -106,9 +101,38 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
         )
 
 
+def _ways(at: At, application: ApplicationSettings) -> Iterator[Finding]:
+    """The way to the accounts: one, and one that can do what is asked of it."""
+    accounts = application.accounts
+    if accounts.token is not None and accounts.crowd is not None:
+        yield Finding(
+            (*at, "accounts", "crowd"),
+            "stands beside token: accounts can be managed at one place only",
+            "keep crowd where the users live on a user server, token where they live in the application itself",
+        )
+    if accounts.crowd is not None and is_plain_outside_loopback(accounts.crowd.url) and not application.allow_http:
+        yield Finding(
+            (*at, "accounts", "crowd", "url"),
+            "is plain http outside loopback: the application's password would cross the network in clear",
+            "write https://; for a closed network only: allow_http: true at the application",
+        )
+    if accounts.crowd is not None and accounts.crowd.ca is not None and not accounts.crowd.url.startswith("https://"):
+        yield Finding(
+            (*at, "accounts", "crowd", "ca"),
+            "is never used without https",
+            "write https:// in url, or remove the line",
+        )
+    if accounts.end_sessions and accounts.managed and (application.product != "jira" or accounts.token is None):
+        yield Finding(
+            (*at, "accounts", "end_sessions"),
+            "cannot be done: only Jira ends the sessions of an account, and only for accounts.token",
+            "remove it",
+        )
+
+
 def _unreachable_accounts(at: At, application: ApplicationSettings, config: Config, name: str) -> Iterator[Finding]:
     """Without a token nobody can look whose account a name is, so only authoritative names are believed (D4)."""
-    if application.accounts.token is not None:
+    if application.accounts.managed:
         return
     for portal_name, portal in portals_of(config, name).items():
         known = [config.providers[provider] for provider in portal.provider if provider in config.providers]

@@ -38,7 +38,7 @@ def between(config: Config, products: Mapping[str, Product]) -> Iterator[Finding
         if owner is None:
             continue
         own = portal.groups
-        if own is not None and owner.accounts.token is None and any(targets_of(own)):
+        if own is not None and not owner.accounts.managed and any(targets_of(own)):
             yield Finding(
                 ("portals", name, "groups"),
                 "needs a token with which to work at the application",

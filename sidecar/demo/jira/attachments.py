@@ -18,6 +18,7 @@ def attachment_bean(visit: Visit, attachment: Attachment) -> dict[str, object]:
     """An attachment as REST shows it."""
     name = quote(attachment.name)
     return {
+        "self": visit.site.url(f"/rest/api/2/attachment/{attachment.id}"),
         "id": attachment.id,
         "filename": attachment.name,
         "author": {"name": attachment.author},

@@ -59,6 +59,15 @@ class Attachment:
 
 
 @dataclass(slots=True)
+class Comment:
+    """What somebody said about an issue."""
+
+    id: str
+    author: str
+    body: str
+
+
+@dataclass(slots=True)
 class Issue:
     """An issue; its key is `PROJECT-number`."""
 
@@ -68,6 +77,7 @@ class Issue:
     status: str = "To do"
     assignee: str = ""
     attachments: list[str] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -203,6 +213,11 @@ class JiraState:
         issue = Issue(key, summary, f"{summary}. Found on the morning round.", status, assignee)
         self.issues[key] = issue
         return issue
+
+    def next_key(self, project: str) -> str:
+        """The key of a project's next issue."""
+        numbers = [int(key.rpartition("-")[2]) for key in self.issues if key.rpartition("-")[0] == project]
+        return f"{project}-{max(numbers, default=0) + 1}"
 
     def attach(self, key: str, name: str, content_type: str, content: bytes, author: str) -> Attachment:
         """Add a file to an issue."""

@@ -1,0 +1,94 @@
+"""What a stand-in Confluence remembers and is told: people, spaces, pages, files and tokens, all in memory."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from sidecar.demo.people import Directory, hex_key
+
+ADMINISTRATORS = "confluence-administrators"
+USERS = "confluence-users"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfluenceConfig:
+    """One stand-in Confluence.
+
+    Attributes:
+        version: Decides which paths there are: changing users came with 9.4, global permissions with 9.2.5.
+        seats: Of the licence; None is unlimited.
+        words: How the state of an active and of a disabled account is called; the documents leave it open.
+        user_header, secret_header, secret: The trusted header, and the proof that makes it good.
+    """
+
+    context_path: str = "/confluence"
+    version: str = "10.0.3"
+    seats: int | None = None
+    words: tuple[str, str] = ("active", "deactivated")
+    user_header: str = "X-Wiki-Person"
+    secret_header: str = "X-Wiki-Key"
+    secret: str = ""
+
+    def at_least(self, *version: int) -> bool:
+        """Whether it is of that version or a later one."""
+        return tuple(int(part) for part in self.version.split(".")) >= version
+
+
+@dataclass(slots=True)
+class Page:
+    """A page, a comment or a file. `parent` is the id of the page to which a comment or a file belongs."""
+
+    id: str
+    kind: str
+    title: str
+    space: str
+    body: str = ""
+    parent: str = ""
+    version: int = 1
+    content: bytes = b""
+    content_type: str = ""
+
+
+@dataclass(slots=True)
+class ConfluenceState:
+    """Everything that one stand-in Confluence knows."""
+
+    people: Directory = field(default_factory=lambda: Directory((ADMINISTRATORS, USERS), key=hex_key))
+    tokens: dict[str, str] = field(default_factory=dict)
+    spaces: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, Page] = field(default_factory=dict)
+
+    @classmethod
+    def sample(cls) -> ConfluenceState:
+        """An administrator, two users, a former one, and a space with a page."""
+        state = cls()
+        state.people.add_user("admin", "Wiki Administrator", groups=(ADMINISTRATORS,))
+        state.people.add_user("alice", "Alice Archer", groups=(USERS,))
+        state.people.add_user("bob", "Bob Baker", groups=(USERS,))
+        state.people.add_user("carol", "Carol Cooper", active=False)
+        state.spaces["DEV"] = "Development"
+        state.add("page", "How the gate is oiled", "DEV", body="<p>Twice a year.</p>")
+        return state
+
+    def add_token(self, username: str, token: str | None = None) -> str:
+        """Give a user a personal access token and return it."""
+        token = token or secrets.token_urlsafe(33)
+        self.tokens[token] = username.lower()
+        return token
+
+    def add(self, kind: str, title: str, space: str, *, body: str = "", parent: str = "") -> Page:
+        """Make a page, a comment or a file."""
+        made = Page(str(65_537 + len(self.pages)), kind, title, space, body, parent)
+        self.pages[made.id] = made
+        return made
+
+    def is_admin(self, username: str) -> bool:
+        """Whether that user administers this Confluence."""
+        user = self.people.find(username)
+        return user is not None and user.active and ADMINISTRATORS in user.groups
+
+    def seats_taken(self) -> int:
+        """How many active users may use it."""
+        licensed = {ADMINISTRATORS, USERS}
+        return sum(user.active and bool(user.groups & licensed) for user in self.people.users.values())

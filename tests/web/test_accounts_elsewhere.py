@@ -1,0 +1,114 @@
+"""Accounts of a Confluence at the whole gate, managed at Confluence itself or at the Crowd where its users live: who
+signs in for the first time lands as a person with groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
+from sidecar.demo.crowd import CrowdConfig, serve_crowd
+from sidecar.demo.standin import Running
+from tests.web.conftest import Worlds
+from tests.web.rig import SHARED, World
+
+PASSWORD = "password-of-the-application"
+GROUPS = {"map": [{"from": "okta-jira-users", "to": "wiki-writers"}], "default": ["confluence-users"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Wiki:
+    """A Confluence behind the gate, and where its accounts are managed."""
+
+    state: ConfluenceState
+    world: World
+    managed: Running
+
+    async def enter(self, person: str) -> tuple[int, str]:
+        """Sign in at the front page: the status, and the text."""
+        async with self.world.browser() as browser:
+            status, place, text = await browser.go(self.world.origin + "/confluence/display/DEV")
+            assert status == 302, text
+            status, _, text = await browser.choose(place, person)
+            return status, text
+
+
+@pytest.fixture(params=["confluence", "crowd"])
+async def wiki(request: pytest.FixtureRequest, worlds: Worlds, tmp_path: Path) -> AsyncIterator[Wiki]:
+    state = ConfluenceState.sample()
+    state.people.groups.add("wiki-writers")
+    for name, value in (("wiki-token", state.add_token("admin")), ("crowd-password", PASSWORD)):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(value, encoding="utf-8")
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serve_confluence(state, ConfluenceConfig(secret=SHARED, seats=5)))
+        managed, way = server, _token(tmp_path)
+        if request.param == "crowd":
+            config = CrowdConfig(applications={"lychgate": PASSWORD})
+            managed = await stack.enter_async_context(serve_crowd(state.people, config))
+            way = _crowd(tmp_path, managed)
+        accounts = {
+            **way,
+            "create": True,
+            "adopt": "by_username",
+            "update": ["display_name", "email"],
+            "groups": GROUPS,
+        }
+        yield Wiki(state, await worlds(confluence=server.origin, context="/jira", wiki={"accounts": accounts}), managed)
+
+
+def _token(folder: Path) -> Mapping[str, Any]:
+    return {"token": f"file://{folder}/wiki-token"}
+
+
+def _crowd(folder: Path, server: Running) -> Mapping[str, Any]:
+    return {
+        "crowd": {"url": server.url, "application": "lychgate", "password": f"file://{folder}/crowd-password"},
+    }
+
+
+async def test_a_new_person_gets_an_account_and_lands(wiki: Wiki) -> None:
+    status, text = await wiki.enter("ada")
+    assert (200, True) == (status, "Hello ada" in text)
+    user = wiki.state.people.users["ada"]
+    assert ({"confluence-users", "wiki-writers"}, True) == (user.groups, user.active)
+    created = wiki.world.told("user.created")
+    assert [("wiki", "success")] == [(event["application"], event["outcome"]) for event in created]
+    pin = await wiki.world.gate.state.ledger.pin_on("wiki", "ada")
+    assert user.key == (pin and pin.key)
+    # Nothing of it went to the Jira beside it.
+    assert [] == [event for event in wiki.world.told("group.added") if event["application"] != "wiki"]
+
+
+async def test_an_account_that_is_disabled_there_keeps_out(wiki: Wiki) -> None:
+    wiki.state.people.add_user("ada", "Ada", groups=("confluence-users",), active=False)
+    status, text = await wiki.enter("ada")
+    assert (403, True) == (status, "account_inactive" in text)
+    assert not wiki.state.people.users["ada"].active
+
+
+async def test_a_credential_that_is_not_accepted_keeps_out_and_says_why(wiki: Wiki, tmp_path: Path) -> None:
+    for name in ("wiki-token", "crowd-password"):
+        (tmp_path / name).write_text("some-other-secret-value", encoding="utf-8")
+    status, text = await wiki.enter("ada")
+    assert (503, True) == (status, "connector_refused" in text)
+    assert "some-other-secret-value" not in wiki.world.audit.getvalue()
+    assert "ada" not in wiki.state.people.users
+
+
+async def test_no_seat_is_said_by_confluence_alone(wiki: Wiki) -> None:
+    for name in ("dora", "emil"):
+        wiki.state.people.add_user(name, groups=("confluence-users",))
+    status, text = await wiki.enter("ada")
+    if "/crowd" in wiki.managed.url:
+        # A user server knows no licences of applications.
+        assert 200 == status
+    else:
+        assert ("account_step_failed" in text, "ada" in wiki.state.people.users) == (True, False)
+        assert "licence" in wiki.world.told("account.refused")[0]["facts"]["detail"]
