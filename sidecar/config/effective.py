@@ -56,6 +56,13 @@ def is_for_customers(portal: PortalSettings, product: Product) -> bool:
     )
 
 
+def landing_issuer(config: Config, application: str) -> str:
+    """Who we are to a product that takes us for its provider: where it reaches `listen.landing`, and its own name."""
+    scheme = "http" if config.listen.landing_certificate is None else "https"
+    address = config.applications[application].landing.address or f"{scheme}://{config.listen.landing}"
+    return f"{address}/{application}"
+
+
 def could_become(target: str, names: frozenset[str]) -> str | None:
     """The first of *names* (case-folded) that the target of a group line can spell, or None."""
     shape = re.compile(

@@ -38,6 +38,7 @@ class Code(StrEnum):
     GROUPS_INCOMPLETE = "sync.incomplete"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
+    LANDING_ESTABLISHED = "landing.established"
     LANDING_FAILED = "landing.failed"
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"

@@ -13,6 +13,7 @@ from sidecar.demo.jira.handler import Handler
 from sidecar.demo.jira.proof import Prover
 from sidecar.demo.jira.recording import Call
 from sidecar.demo.jira.settings import JiraConfig
+from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.jira.state import JiraState
 from sidecar.demo.jira.visit import Site
 
@@ -52,6 +53,11 @@ class RunningJira:
     def faults(self) -> Faults:
         """The switches: read-only directory, no seats, dead tokens, rate limit."""
         return self._site.faults
+
+    @property
+    def sso(self) -> SsoMemory:
+        """What it remembers of sign-ins at its OpenID provider, with the switches for them."""
+        return self._site.sso
 
     def matching(self, method: str | None = None, target_prefix: str = "/") -> list[Call]:
         """Calls with that method (any by default) whose raw target, context path included, starts so."""
