@@ -141,7 +141,7 @@ async def test_a_tab_that_is_closed_stops_nobody_elses_landing(worlds: Worlds) -
     assert 1 == dances(world)
 
 
-async def _age(world: World, seconds: float) -> None:
+async def age(world: World, seconds: float) -> None:
     """Let so much time pass for what the landing remembers."""
     landing: Any = world.gate.gateway._forwarding._applications["jira"].landing
     for seat in landing._seats.values():
@@ -154,7 +154,7 @@ async def test_a_session_that_the_product_forgot_is_made_anew_and_nobody_notices
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
     assert 200 == (await world.ask("GET", target, cookie)).status
-    await _age(world, 11)
+    await age(world, 11)
     world.jira.state.sessions.clear()
     answer = await world.ask("GET", target, cookie)
     assert 200 == answer.status
@@ -167,7 +167,7 @@ async def test_many_requests_that_find_it_gone_together_land_once(worlds: Worlds
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
     await world.ask("GET", WHO, cookie)
-    await _age(world, 11)
+    await age(world, 11)
     world.jira.state.sessions.clear()
     answers = await asyncio.gather(*(world.ask("GET", WHO, cookie) for _ in range(20)))
     assert {200} == {answer.status for answer in answers}
@@ -182,12 +182,12 @@ async def test_what_cannot_be_sent_twice_is_not_sent_before_the_session_was_trie
     assert 200 == (await world.ask("POST", echo, cookie, body=b"2")).status
     assert [*DANCE, echo, echo] == paths(world)
     world.forget()
-    await _age(world, 61)
+    await age(world, 61)
     assert 200 == (await world.ask("POST", echo, cookie, body=b"3")).status
     assert [WHO, echo] == paths(world)
     world.forget()
     # The product was restarted: its sessions are gone.
-    await _age(world, 61)
+    await age(world, 61)
     world.jira.state.sessions.clear()
     assert 200 == (await world.ask("POST", echo, cookie, body=b"4")).status
     assert 101 == (await _socket(world, cookie)).status
@@ -199,7 +199,7 @@ async def test_a_page_without_a_user_costs_no_dance_each_time(worlds: Worlds) ->
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
     assert 200 == (await world.page(PATH, cookie)).status
-    await _age(world, 11)
+    await age(world, 11)
     for _ in range(5):
         world.jira.fail_next("/x.js", 200, "text", headers=(("X-AUSERNAME", "anonymous"),))
         world.jira.fail_next("/x.js", 200, "text", headers=(("X-AUSERNAME", "anonymous"),))

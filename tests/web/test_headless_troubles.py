@@ -11,7 +11,7 @@ import pytest
 
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
-from tests.web.test_headless import BACK, PATH, START, WHO, _age, cookie_of, dances, paths
+from tests.web.test_headless import BACK, PATH, START, WHO, age, cookie_of, dances, paths
 
 NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -148,7 +148,7 @@ async def test_an_account_that_ends_in_the_middle_is_served_to_nobody(worlds: Wo
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
     assert 200 == (await world.page(PATH, cookie)).status
-    await _age(world, 61)
+    await age(world, 61)
     world.jira.state.users["ada"].active = False
     answer = await world.page(PATH, cookie)
     assert 502 == answer.status and "landing_failed" in answer.text
@@ -160,7 +160,7 @@ async def test_a_page_that_the_product_refuses_to_the_person_leads_into_no_loop(
     cookie = await cookie_of(world)
     login = "/login.jsp?permissionViolation=true&os_destination=%2Fbrowse%2FKEY-1"
     assert 200 == (await world.page(PATH, cookie)).status
-    await _age(world, 11)
+    await age(world, 11)
     asked = f"{world.jira._site.config.sso.issuer}/authorize?state=s"  # type: ignore[union-attr]
     for location in (login, asked):
         world.jira.fail_next("/secret", 302, headers=(("Location", location), ("X-AUSERNAME", "ada")))
@@ -180,7 +180,7 @@ async def test_a_session_that_turns_into_somebody_elses_is_never_shown(worlds: W
     assert 502 == answer.status and "landing_mismatch" in answer.text
     assert 200 == (await world.page(PATH, cookie)).status
     # And what cannot be sent twice finds out beforehand.
-    await _age(world, 61)
+    await age(world, 61)
     for session in world.jira.state.sessions.values():
         session.username = name
     world.forget()
@@ -221,7 +221,7 @@ async def test_nothing_of_a_dance_is_in_logs_or_audit(worlds: Worlds, caplog: py
     cookie = await cookie_of(world)
     assert 200 == (await world.page(PATH, cookie)).status
     world.jira.sso.lose = 99
-    await _age(world, 61)
+    await age(world, 61)
     world.jira.state.sessions.clear()
     await world.page(PATH, cookie)
     asked = [call.target.partition("?")[2] for call in world.arrived if call.target.startswith(BACK)]
