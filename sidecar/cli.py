@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, audit, version."""
+"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, landing, audit, version."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sidecar import __version__
 from sidecar.adapters.secrets import SecretError
 from sidecar.app import running
 from sidecar.cli_audit import audit
+from sidecar.cli_landing import landing
 from sidecar.commands import initialise_ledger, link_account, relink_accounts, unlink_account
 from sidecar.config.faults import ConfigError, Fault
 from sidecar.config.load import Loaded, load
@@ -112,6 +113,7 @@ def explain(
 
 
 main.add_command(audit)
+main.add_command(landing)
 
 
 @main.group()

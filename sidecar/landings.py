@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
 from sidecar.config.model import Config
 from sidecar.config.outside import landing_client, landing_secret
+from sidecar.core.grants import Client
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.asking import Asking
 from sidecar.flows.dance import Dance, Floor
@@ -44,30 +45,49 @@ async def build_headless(
     names = [name for name in policy.applications if not config.applications[name].landing.by_header]
     if not names:
         return {}
-    minter = IdTokens(await asyncio.to_thread(landing_keys, keys))
+    minter = await build_minter(keys)
+    audit, clock, chance = tell
     found: dict[str, Headless] = {}
     for name in names:
         application = policy.applications[name]
-        found[name] = _headless(application, config, clients[name], minter, tell)
-        stack.push_async_callback(found[name].landing.close)
+        party = _party(application, config, minter, clock, chance)
+        dance = Dance(floor_of(application, clients[name], party.client), party.codes, clock)
+        landing = HeadlessLanding(dance, party.codes, application.product.user_header, audit, clock)
+        stack.push_async_callback(landing.close)
+        found[name] = Headless(landing, party)
     return found
 
 
-def _headless(
-    application: Application,
-    config: Config,
-    upstream: Upstream,
-    minter: IdTokens,
-    tell: tuple[Audit, Clock, Chance],
-) -> Headless:
-    audit, clock, chance = tell
-    client, product = landing_client(application, config), application.product
-    codes = Codes(clock, chance)
+async def build_minter(keys: tuple[str, ...]) -> IdTokens:
+    """The keys take a moment each."""
+    return IdTokens(await asyncio.to_thread(landing_keys, keys))
+
+
+async def build_party(
+    application: Application, config: Config, keys: tuple[str, ...], clock: Clock, chance: Chance
+) -> Party:
+    """One application alone, for `lychgate landing verify`.
+
+    Raises:
+        SecretError: a secret cannot be read.
+    """
+    return _party(application, config, await build_minter(keys), clock, chance)
+
+
+def _party(application: Application, config: Config, minter: IdTokens, clock: Clock, chance: Chance) -> Party:
+    return Party(
+        client=landing_client(application, config),
+        secret=landing_secret(application, config),
+        codes=Codes(clock, chance),
+        minter=minter,
+    )
+
+
+def floor_of(application: Application, upstream: Upstream, client: Client) -> Floor:
+    """The application, as a dance sees it."""
+    product = application.product
     asking = Asking(upstream, application.host.encode(), forwarded_lines(application))
-    floor = Floor(asking, client, product, application.context, product.session_cookies)
-    landing = HeadlessLanding(Dance(floor, codes, clock), codes, product.user_header, audit, clock)
-    party = Party(client=client, secret=landing_secret(application, config), codes=codes, minter=minter)
-    return Headless(landing, party)
+    return Floor(asking, client, product, application.context, product.session_cookies)
 
 
 def forwarded_lines(application: Application) -> tuple[bytes, ...]:

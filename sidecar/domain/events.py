@@ -38,6 +38,7 @@ class Code(StrEnum):
     GROUPS_INCOMPLETE = "sync.incomplete"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
+    LANDING_CONFIGURED = "landing.configured"
     LANDING_ESTABLISHED = "landing.established"
     LANDING_FAILED = "landing.failed"
     LANDING_MISMATCH = "landing.mismatch"
@@ -68,6 +69,7 @@ HELD = frozenset(
         Code.ACCOUNT_FAILED,
         Code.CONFIG_LOADED,
         Code.LEDGER_INITIALISED,
+        Code.LANDING_CONFIGURED,
         Code.CHANGE_INTENDED,
     }
 )

@@ -72,7 +72,7 @@ async def test_a_product_that_wants_the_person_asked_again_is_never_answered(wor
     """D14: `prompt=login` means that the product refuses this person; a silent answer would loop for ever."""
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
-    place = f"{world.jira._site.config.sso.issuer}/authorize"  # type: ignore[union-attr]
+    place = f"{world.jira.sso.config.issuer}/authorize"  # type: ignore[union-attr]
     query = f"response_type=code&scope=openid&client_id=lychgate&redirect_uri={world.url}{BACK}&state=s&nonce=n"
     location = ("Location", f"{place}?{query}&prompt=login")
     world.jira.fail_next(START, 302, headers=(location,))
@@ -161,7 +161,7 @@ async def test_a_page_that_the_product_refuses_to_the_person_leads_into_no_loop(
     login = "/login.jsp?permissionViolation=true&os_destination=%2Fbrowse%2FKEY-1"
     assert 200 == (await world.page(PATH, cookie)).status
     await age(world, 11)
-    asked = f"{world.jira._site.config.sso.issuer}/authorize?state=s"  # type: ignore[union-attr]
+    asked = f"{world.jira.sso.config.issuer}/authorize?state=s"  # type: ignore[union-attr]
     for location in (login, asked):
         world.jira.fail_next("/secret", 302, headers=(("Location", location), ("X-AUSERNAME", "ada")))
         answer = await world.page("/secret", cookie)

@@ -99,7 +99,7 @@ class RunningJira:
 async def serve_jira(state: JiraState, config: JiraConfig | None = None, port: int = 0) -> AsyncIterator[RunningJira]:
     """Serve that state on the loopback; port 0 takes a free one. All connections close at the end."""
     config = config or JiraConfig()
-    site = Site(state, config, Prover(config.proof), config.base_url.rstrip("/"))
+    site = Site(state, config, Prover(config.proof), config.base_url.rstrip("/"), SsoMemory(config.sso))
     server = web.Server(Handler(site), access_log=None, auto_decompress=False, handler_cancellation=True)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()

@@ -37,7 +37,7 @@ class RefusedSignInError(Exception):
 
 async def initiate(visit: Visit) -> web.Response:
     """`initiate-login?iss=…`: a sign-in at the provider with that issuer; the present session is dropped."""
-    config = visit.site.config.sso
+    config = visit.site.sso.config
     if config is None or not config.enabled:
         return not_found(visit)
     if visit.params.get("iss") != config.issuer:
@@ -49,7 +49,7 @@ async def initiate(visit: Visit) -> web.Response:
 
 async def external_login(visit: Visit) -> web.Response:
     """`external-login/<id>`, the chooser, and the log-in page where the form is hidden."""
-    config = visit.site.config.sso
+    config = visit.site.sso.config
     if config is None or not config.enabled:
         return not_found(visit)
     again = visit.session is not None and visit.session.sso
@@ -58,7 +58,7 @@ async def external_login(visit: Visit) -> web.Response:
 
 async def log_in_page(visit: Visit) -> web.Response:
     """The log-in page; where the form is hidden and one provider is left, it leads there."""
-    config = visit.site.config.sso
+    config = visit.site.sso.config
     if config is not None and config.enabled and config.hides_form and visit.request.method == "GET":
         return await external_login(visit)
     return await login_page(visit)
@@ -66,7 +66,7 @@ async def log_in_page(visit: Visit) -> web.Response:
 
 async def callback(visit: Visit) -> web.Response:
     """`callback?code&state`: redeem the code, find the account, begin its session."""
-    config = visit.site.config.sso
+    config = visit.site.sso.config
     if config is None or not config.enabled:
         return not_found(visit)
     if visit.request.method != "GET":

@@ -31,10 +31,10 @@ class Site:
     config: JiraConfig
     prover: Prover
     base_url: str
+    sso: SsoMemory = field(default_factory=SsoMemory)
     faults: Faults = field(default_factory=Faults)
     calls: Calls = field(default_factory=Calls)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
-    sso: SsoMemory = field(default_factory=SsoMemory)
     numbers: count[int] = field(default_factory=lambda: count(1))
 
     def url(self, path: str) -> str:
