@@ -26,9 +26,7 @@ from sidecar.building import (
 )
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
-from sidecar.config.outside import (
-    cookie_keys,
-)
+from sidecar.config.outside import cookie_keys, landing_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.known import KnownAccounts
@@ -40,6 +38,7 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
+from sidecar.landings import build_headless
 from sidecar.reaching import build_connectors, build_reach, ends_sessions
 from sidecar.reloading import InForce, Reloading
 from sidecar.upstream.client import Client
@@ -48,6 +47,7 @@ from sidecar.web.bounce import Bounce
 from sidecar.web.doors import Doors
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
+from sidecar.web.landing_provider import LandingProvider
 from sidecar.web.lane import Lane
 from sidecar.web.operations import Operations
 from sidecar.web.own import OwnEndpoints
@@ -145,7 +145,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(sign_in.close)
         recheck = Recheck(providers, sessions, current, log, time)
         stack.push_async_callback(recheck.close)
-        applications = build_applications(config, policy, keys, accounts, clients)
+        headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
+        applications = build_applications(config, policy, keys, accounts, clients, headless)
         landings = {name: serving.landing for name, serving in applications.items()}
         products = ProductSessions(ends_sessions(config, connectors), log)
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
@@ -160,7 +161,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, accounts.removals.review)
-        public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack)
+        provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None
+        public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack, provider)
         reloading = Reloading(in_force, log, metrics, gateway.review)
         reloading.tell("start")
         stack.callback(tunnels.close_all)
@@ -175,8 +177,9 @@ async def _listen(
     minutely: Iterable[Work],
     clients: Mapping[str, Client],
     stack: AsyncExitStack,
+    provider: LandingProvider | None,
 ) -> tuple[int, int]:
-    """Open both ports; the state is swept and readiness told as long as they are open."""
+    """Open the ports; the state is swept and readiness told as long as they are open."""
     health = Health()
     sweeper = asyncio.create_task(_sweep(minutely, health))
     stack.push_async_callback(_cancelled, sweeper)
@@ -184,6 +187,9 @@ async def _listen(
     states = UpstreamStatus({name: client.state for name, client in clients.items()})
     stack.push_async_callback(states.close)
     operations = await _open(Listener(Operations(metrics.render, health.ready, states)), "operations", config, stack)
+    if provider is not None:
+        # Before the public one: the first person who comes is landed through it.
+        _ = await _open(Listener(provider), "landing", config, stack)
     listen = config.listen
     allowance = Allowance(
         connections=listen.connections,
@@ -233,12 +239,12 @@ def _of_each(clients: Mapping[str, Client], read: Callable[[Client], int]) -> Ma
 
 
 async def _open(
-    listener: Listener, name: Literal["public", "operations"], config: Config, stack: AsyncExitStack
+    listener: Listener, name: Literal["public", "operations", "landing"], config: Config, stack: AsyncExitStack
 ) -> int:
-    address = config.listen.public if name == "public" else config.listen.operations
+    address: str = getattr(config.listen, name)
     host, _, port = address.rpartition(":")
     try:
-        await listener.open(host.strip("[]"), int(port))
+        await listener.open(host.strip("[]"), int(port), landing_tls(config) if name == "landing" else None)
     except OSError as error:
         raise OSError(f"listen.{name}: {address} cannot be had ({error.strerror}); free it or choose another") from None
     stack.push_async_callback(listener.close)

@@ -35,11 +35,12 @@ from sidecar.config.outside import (
     upstream_limits,
     upstream_tls,
 )
-from sidecar.domain.policy import Application, Policy
+from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.telling import Clock
+from sidecar.landings import Headless, forwarded_lines
 from sidecar.reloading import InForce
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
@@ -162,30 +163,25 @@ def build_clients(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapp
 
 
 def build_applications(
-    config: Config, policy: Policy, keys: tuple[str, ...], accounts: Accounts, clients: Mapping[str, Client]
+    config: Config,
+    policy: Policy,
+    keys: tuple[str, ...],
+    accounts: Accounts,
+    clients: Mapping[str, Client],
+    headless: Mapping[str, Headless],
 ) -> Mapping[str, Serving]:
     found: dict[str, Serving] = {}
     for name, application in policy.applications.items():
-        product = application.product
+        product, unseen = application.product, headless.get(name)
         found[name] = Serving(
             upstream=clients[name],
-            landing=header_landing(application, config, keys),
+            landing=unseen.landing if unseen is not None else header_landing(application, config, keys),
             accounts=accounts,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
             kept=frozenset(cookie.encode() for cookie in product.session_cookies),
             host=application.host.encode(),
-            forwarded=_forwarded(application),
+            forwarded=forwarded_lines(application),
             patiences=patiences(config.applications[name].upstream, product),
+            asks_at=unseen.party.client.authorization_endpoint.encode() if unseen is not None else b"",
         )
     return found
-
-
-def _forwarded(application: Application) -> tuple[bytes, ...]:
-    """What the application needs to know of its own public address; the same for every request."""
-    scheme = application.origin.partition("://")[0]
-    port = application.host.rpartition("]")[2].partition(":")[2] or ("443" if scheme == "https" else "80")
-    return (
-        b"X-Forwarded-Proto: " + scheme.encode(),
-        b"X-Forwarded-Host: " + application.host.encode(),
-        b"X-Forwarded-Port: " + port.encode(),
-    )

@@ -1,4 +1,4 @@
-"""The command `lychgate`: serve, check, explain, schema, demo, ledger, accounts, audit, helm-values, version."""
+"""The command `lychgate`: what it can do, and `serve`, `check`, `explain` and the like themselves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sidecar.app import running
 from sidecar.cli_accounts import accounts
 from sidecar.cli_audit import audit
 from sidecar.cli_helm import helm_values
+from sidecar.cli_landing import landing
 from sidecar.cli_mending import accounts_rename, accounts_resume
 from sidecar.commands import initialise_ledger
 from sidecar.config.load import Loaded
@@ -109,6 +110,7 @@ accounts.add_command(accounts_resume)
 main.add_command(accounts)
 main.add_command(audit)
 main.add_command(helm_values)
+main.add_command(landing)
 
 
 @main.group()

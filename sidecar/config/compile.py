@@ -277,7 +277,9 @@ def _strip(config: Config) -> frozenset[bytes]:
     names = set(ALWAYS_STRIPPED)
     for application in config.applications.values():
         landing = application.landing
-        names.update((landing.header, landing.secret_header, landing.assertion_header, *landing.strip))
+        names.update((landing.secret_header, landing.assertion_header, *landing.strip))
+        if landing.header is not None:
+            names.add(landing.header)
     return frozenset(normalised(name) for name in names)
 
 

@@ -75,6 +75,13 @@ def targets_of(groups: GroupSettings) -> Iterator[tuple[Path, str]]:
             yield (key, number), name
 
 
+def landing_issuer(config: Config, application: str) -> str:
+    """Who we are to a product that takes us for its provider: where it reaches `listen.landing`, and its own name."""
+    scheme = "http" if config.listen.landing_certificate is None else "https"
+    address = config.applications[application].landing.address or f"{scheme}://{config.listen.landing}"
+    return f"{address}/{application}"
+
+
 def could_become(target: str, names: Iterable[str]) -> str | None:
     """The first of *names* (case-folded) that the target of a group line can spell, or None."""
     parts = re.split(r"(\$[1-9])", target.casefold())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path as FilePath
 
-from sidecar.config.checks import between_entries, loopback_issuers, upstreams, within_entries
+from sidecar.config.checks import between_entries, landings, loopback_issuers, upstreams, within_entries
 from sidecar.config.checks import secrets as secrets_check
 from sidecar.config.compile import compile_policy
 from sidecar.config.faults import ConfigError, Fault, Finding, Path, Severity
@@ -67,7 +67,7 @@ def _findings(validated: Validated, *, secrets: bool, serving: bool) -> Iterator
     kinds = {path[:1] for path in validated.dirty}
     alone: list[Iterable[Finding]] = [within_entries(config, PRODUCTS)]
     if secrets:
-        alone.extend((secrets_check.check(config), upstreams.files(config)))
+        alone.extend((secrets_check.check(config), upstreams.files(config), landings.files(config)))
     together = [between_entries(config, PRODUCTS)]
     if serving:
         together.append(loopback_issuers(config))

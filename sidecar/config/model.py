@@ -38,6 +38,12 @@ def _listen(value: str) -> str:
     return value
 
 
+def _file(value: str) -> str:
+    if not value.startswith("/") or not value.isprintable():
+        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/landing.pem")
+    return value
+
+
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
     for text in value:
         try:
@@ -67,6 +73,17 @@ class ListenSettings(Settings):
     public: Address = Field(default="0.0.0.0:8080", description="Address and port for browsers and machines.")
     operations: Address = Field(
         default="127.0.0.1:9090", description="Address and port of health, readiness and metrics."
+    )
+    landing: Address = Field(
+        default="127.0.0.1:9091",
+        description="Address and port at which products redeem codes (`landing.type: oidc`); opened only where one "
+        "does. Let nobody but them reach it.",
+    )
+    landing_certificate: Annotated[str, AfterValidator(_file)] | None = Field(
+        default=None, description="File with its certificate (PEM, the chain behind it); without it, plain http."
+    )
+    landing_key: Annotated[Secret | None, AtLeast(64)] = Field(
+        default=None, description="Its private key in PEM, without a password; in a file."
     )
     connections: int = Field(
         default=8192,

@@ -15,8 +15,10 @@ from sidecar.adapters.oidc.presets import TOKEN_HINTS, graph_of
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import Secret, SecretError, read_secret
 from sidecar.config.checks.rules import patterns_of
+from sidecar.config.effective import landing_issuer
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings
+from sidecar.core.grants import Client
 from sidecar.domain.paths import PathSet
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.product import Product
@@ -112,7 +114,43 @@ def header_landing(application: Application, config: Config, keys: tuple[str, ..
             private=_assertion_keys(config, application, keys),
             life=settings.assertion_life,
         )
-    return HeaderLanding(settings.header, proof, application.product.user_header)
+    return HeaderLanding(settings.header or "", proof, application.product.user_header)
+
+
+def landing_client(application: Application, config: Config) -> Client:
+    """The application as our relying party."""
+    return Client(
+        issuer=landing_issuer(config, application.name),
+        client_id=config.applications[application.name].landing.client_id,
+        redirect_uri=application.origin + application.context + application.product.sso_callback,
+    )
+
+
+def landing_secret(application: Application, config: Config) -> str:
+    """What the application redeems codes with.
+
+    Raises:
+        SecretError: it cannot be read.
+    """
+    secret = _optional(config.applications[application.name].landing.client_secret)
+    if secret is None:
+        raise SecretError("the landing has no secret", "add landing.client_secret")
+    return secret
+
+
+def landing_tls(config: Config) -> ssl.SSLContext | None:
+    """How TLS is spoken at `listen.landing`, or None: it is not.
+
+    Raises:
+        OSError: a file has gone or changed since it was checked.
+    """
+    certificate, key = config.listen.landing_certificate, config.listen.landing_key
+    if certificate is None or key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key.place, password="")
+    return context
 
 
 def upstream_tls(settings: UpstreamSettings) -> ssl.SSLContext | None:

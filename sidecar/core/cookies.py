@@ -99,15 +99,16 @@ def set_cookie_name(field: bytes) -> bytes:
     return field.partition(b";")[0].lstrip(b" \t=").partition(b"=")[0].strip(b" \t").lower()
 
 
-def jar_after(jar: Jar, field: bytes) -> Jar:
-    """The jar once the application has set (or ended) one of its session cookies."""
+def jar_after(jar: Jar, field: bytes, *, empty: bool = False) -> Jar:
+    """The jar once the application has set (or ended) one of its session cookies. *empty*: one without a value is one
+    too."""
     pair, _, attributes = field.partition(b";")
     raw_name, _, raw_value = pair.partition(b"=")
     name, value = raw_name.strip().decode("latin-1"), raw_value.strip().decode("latin-1")
     if not name:
         return jar
     rest = tuple(entry for entry in jar if entry[0] != name)
-    if not value or _is_over(attributes):
+    if (not value and not empty) or _is_over(attributes):
         return rest
     return tuple(sorted((*rest, (name, value))))
 

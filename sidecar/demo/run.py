@@ -22,14 +22,14 @@ from sidecar.adapters.state.sqlite import open_state
 from sidecar.app import Running, running
 from sidecar.config.load import load
 from sidecar.demo.cast import CUSTOMERS, STAFF, Role, furnish, people, remember
-from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, SignedAssertion, serve_jira
+from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, SsoConfig, serve_jira
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
 
 HTTP = 80
 
 CONFIG = """\
 version: 1
-listen: {{public: "127.0.0.1:{port}", operations: "127.0.0.1:0"}}
+listen: {{public: "127.0.0.1:{port}", operations: "127.0.0.1:0", landing: "127.0.0.1:{landing}"}}
 state: file://{folder}/state
 cookie_keys: [file://{folder}/cookie-key]
 audit: {{stdout: text}}
@@ -53,7 +53,7 @@ applications:
     product: jira
     url: {url}
     upstream: {upstream}
-    landing: {{header: X-Lychgate-User, proof: assertion}}
+    landing: {{type: oidc, client_secret: file://{folder}/landing-secret}}
     username: {{from: [preferred_username]}}
     accounts:
       token: file://{folder}/jira-token
@@ -101,6 +101,7 @@ class Demo:
 async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[Demo]:
     """Start the whole scene; *port* 0 takes any free one."""
     port = port or _free_port()
+    landing = _free_port(besides=port)
     # Browsers leave the default port out, and the registered addresses are compared to the letter.
     url = "http://localhost" if port == HTTP else f"http://localhost:{port}"
     known = JiraState.sample()
@@ -108,9 +109,10 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
         "cookie-key": secrets.token_urlsafe(48),
         "staff-secret": secrets.token_urlsafe(32),
         "customers-secret": secrets.token_urlsafe(32),
+        "landing-secret": secrets.token_urlsafe(32),
         "jira-token": furnish(known),
     }
-    proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
+    sso = SsoConfig(f"http://127.0.0.1:{landing}/jira", "lychgate", kept["landing-secret"])
     with tempfile.TemporaryDirectory(prefix="lychgate-demo-") as name:
         folder = Path(name)
         async with (
@@ -118,11 +120,12 @@ async def running_demo(port: int, audit: TextIO | None = None) -> AsyncIterator[
             serve_provider(
                 Provider(people(CUSTOMERS), [_client("customers", url, kept["customers-secret"])])
             ) as customers,
-            serve_jira(known, JiraConfig(base_url=url, proof=proof)) as jira,
+            serve_jira(known, JiraConfig(base_url=url, sso=sso)) as jira,
         ):
             _write_secrets(folder, kept)
             text = CONFIG.format(
                 port=port,
+                landing=landing,
                 folder=folder,
                 url=url,
                 upstream=jira.origin,
@@ -195,9 +198,10 @@ def _write_secrets(folder: Path, values: Mapping[str, str]) -> None:
         path.write_text(value, encoding="ascii")
 
 
-def _free_port() -> int:
+def _free_port(besides: int = 0) -> int:
     """The address must be known before anything listens, so the port stays below those that systems hand out."""
-    found = (port for port in (20_000 + secrets.randbelow(12_000) for _ in range(100)) if _is_free(port))
+    tried = (20_000 + secrets.randbelow(12_000) for _ in range(100))
+    found = (port for port in tried if port != besides and _is_free(port))
     port = next(found, None)
     if port is None:
         raise OSError("no free port was found")

@@ -43,6 +43,8 @@ class Code(StrEnum):
     USER_RENAMED = "user.renamed"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
+    LANDING_CONFIGURED = "landing.configured"
+    LANDING_ESTABLISHED = "landing.established"
     LANDING_FAILED = "landing.failed"
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
@@ -79,6 +81,7 @@ HELD = frozenset(
         Code.CONFIG_LOADED,
         Code.CONFIG_REFUSED,
         Code.LEDGER_INITIALISED,
+        Code.LANDING_CONFIGURED,
         Code.CHANGE_INTENDED,
     }
 )

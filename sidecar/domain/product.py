@@ -35,6 +35,9 @@ class Product:
         start: The page to go to when nothing else is known.
         user_header: Answer header that names the person the product serves.
         status_page: Where the product tells, without a sign-in, whether it is starting.
+        whoami: A page that tells whose session it is, and the member of its JSON that says so.
+        sso_start: Where its own OpenID client begins a sign-in at the provider that `iss` names.
+        sso_callback: Where that client takes codes.
     """
 
     name: str
@@ -58,3 +61,6 @@ class Product:
     start: str
     user_header: str
     status_page: str
+    whoami: tuple[str, str]
+    sso_start: str
+    sso_callback: str

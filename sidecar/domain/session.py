@@ -19,6 +19,19 @@ Jar = tuple[tuple[str, str], ...]
 """The application's session cookies that we keep for the person: (name, value), sorted."""
 
 
+def seat_of(node: str, username: str) -> str:
+    """Where a person sits at an application: the name of a jar. Two usernames never share one.
+
+    The node comes first; "" is the only one of an application with one address.
+    """
+    return f"{node}\n{username}"
+
+
+def node_of(seat: str) -> str:
+    """The node of a seat."""
+    return seat.partition("\n")[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """Made by `flows.login`, read once per request, ended by `flows.logout`. A changed session is a new object.
@@ -34,7 +47,7 @@ class Session:
         refresh_token: For confirming claims later, or None. In memory `KEPT`.
         id_token: Only where RP-initiated logout needs the hint, or None. In memory `KEPT`.
         form_token: Bound to this session; a sign-out form must carry it.
-        jars: The application's cookies by node; "" is the only node of an application with one address.
+        jars: The application's cookies by seat (`seat_of`).
         version: Counts the writes; a write names the version it read (compare and set).
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from sidecar.domain.decision import Place
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import JwtPolicy, Policy
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Session
+from sidecar.domain.session import Jar, Session
 from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
@@ -51,12 +51,16 @@ class AccessTokens(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """For whom a token speaks. *session* is one by its shape only: it is stored nowhere and has no cookie."""
 
     session: Session
     standing: Standing
+
+    def keep(self, seat: str, jar: Jar) -> None:
+        """Remember the application's cookies, as long as the token is."""
+        self.session = replace(self.session, jars={seat: jar})
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import Revocation
-from sidecar.domain.session import Jar, Session
+from sidecar.domain.session import Jar, Session, node_of
 from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
@@ -179,9 +179,14 @@ class Sessions:
             if is_named(session.identity, revocation) and session.created_at <= revocation.at:
                 self._drop(key)
 
-    def keep_jar(self, entry: Entry, node: str, jar: Jar) -> None:
-        """Remember the application's cookies for this session and node; written soon, in order, compare-and-set."""
-        entry.session = replace(entry.session, jars={**entry.session.jars, node: jar})
+    def keep_jar(self, entry: Entry, seat: str, jar: Jar) -> None:
+        """Remember the application's cookies for this session and seat; written soon, in order, compare-and-set.
+
+        Whoever sat at the same node before under another username sits there no more.
+        """
+        node, jars = node_of(seat), entry.session.jars
+        others = {other: kept for other, kept in jars.items() if node_of(other) != node}
+        entry.session = replace(entry.session, jars={**others, seat: jar})
         if entry.writing is None or entry.writing.done():
             entry.writing = self._tasks.begin(_quietly(self._write_jars(entry)))
 

@@ -66,3 +66,7 @@ MACHINE_PUBLIC = (
     "/plugins/servlet/oauth/access-token",
 )
 """Application links ask these before they have a credential, or carry it in the query (OAuth 1.0a, section 5.2)."""
+
+SSO_START = "/plugins/servlet/oidc/initiate-login"
+SSO_CALLBACK = "/plugins/servlet/oidc/callback"
+"""The OpenID client that is built in ("SSO for Atlassian Data Center"): Jira 8.15 and Confluence 7.12 and later."""

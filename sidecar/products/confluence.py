@@ -78,5 +78,8 @@ CONFLUENCE = Product(
     start="/",
     user_header="X-AUSERNAME",
     status_page="/status",
+    whoami=("/rest/api/user/current", "username"),
+    sso_start=atlassian.SSO_START,
+    sso_callback=atlassian.SSO_CALLBACK,
 )
 """Product knowledge of Confluence."""

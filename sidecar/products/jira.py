@@ -131,5 +131,8 @@ JIRA = Product(
     start="/secure/Dashboard.jspa",
     user_header="X-AUSERNAME",
     status_page="/status",
+    whoami=("/rest/api/2/myself", "name"),
+    sso_start=atlassian.SSO_START,
+    sso_callback=atlassian.SSO_CALLBACK,
 )
 """Product knowledge of Jira."""

@@ -28,6 +28,7 @@ class Passing:
 
     Attributes:
         refused: Why the answer was not delivered; `ok` if it was.
+        again: Whether the request may be sent once more instead: the application had lost the person.
         keep_alive: Whether the client's connection goes on after the answer.
     """
 
@@ -45,6 +46,7 @@ class Passing:
         """*modern* says HTTP/1.1. *request* is one with a body that the client may still be sending."""
         self.sink = sink
         self.refused = Reason.OK
+        self.again = False
         self.keep_alive = keep_alive
         self._modern = modern
         self._request = request

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
+from sidecar.domain.session import Jar
 from sidecar.flows.callers import Caller
 from sidecar.flows.session_events import about
 from sidecar.flows.streaming import AnswerHead
@@ -14,7 +15,7 @@ from sidecar.web.answer import Passing
 from sidecar.web.inbound import goes_on
 from sidecar.web.person import leads_to_log_in
 from sidecar.web.sink import TransportSink
-from sidecar.web.visit import Serving, Visit
+from sidecar.web.visit import NODE, Serving, Visit
 
 _REDIRECTS = range(300, 400)
 
@@ -22,7 +23,7 @@ _REDIRECTS = range(300, 400)
 class CallerAnswer(Passing):
     """Delivers what was made for the caller's person."""
 
-    def __init__(self, visit: Visit, caller: Caller, serving: Serving, username: str, audit: Audit) -> None:
+    def __init__(self, visit: Visit, caller: Caller, serving: Serving, username: str, sent: Jar, audit: Audit) -> None:
         request: web.BaseRequest = visit.request
         super().__init__(
             TransportSink(request),
@@ -35,17 +36,24 @@ class CallerAnswer(Passing):
         )
         self._visit = visit
         self._caller = caller
-        self._landing = serving.landing
+        self._serving = serving
         self._username = username
+        self._sent = sent
         self._audit = audit
 
     def judge(self, head: AnswerHead) -> Reason:
         """D8's alarm; and a log-in page is no answer for a program."""
-        reason, place = self._landing.check(self._username, head), self._visit.place
+        landing, session, place = self._serving.landing, self._caller.session, self._visit.place
+        reason = landing.check(session, self._username, NODE, head)
         if reason is Reason.LANDING_MISMATCH:
             self._alarm(Code.LANDING_MISMATCH, reason)
             return reason
-        if head.status in _REDIRECTS and place is not None and leads_to_log_in(head, place):
+        astray = head.status in _REDIRECTS and place is not None and leads_to_log_in(head, place, self._serving)
+        if (astray or reason is Reason.LANDING_FAILED) and landing.lost(session, self._username, NODE, self._sent):
+            self.again = self._visit.repeatable
+            if self.again:
+                return Reason.LANDING_FAILED
+        if astray:
             self._alarm(Code.LANDING_FAILED, Reason.LANDING_FAILED)
             return Reason.LANDING_FAILED
         return Reason.OK

@@ -109,7 +109,7 @@ class Crossing:
             self._connection.fall_back(self._data, self._verdict(result))
 
     def _verdict(self, result: Outcome | UpstreamError | None) -> Verdict | None:
-        if result is None:
+        if result is None or (isinstance(result, Outcome) and self.answer.again):
             return None
         error = result if isinstance(result, UpstreamError) else RefusedError(self.answer.refused)
         return Verdict(error, self._place, self._entry)

@@ -105,7 +105,8 @@ def from_error(error: OutsideError, visit: Visit) -> Refusal:
         case AccountError():
             return _refusal(visit, error.reason, (_again(visit),) if _passes(error) else ())
         case LandingError():
-            return _refusal(visit, Reason.LANDING_FAILED, (_again(visit),))
+            facts = (("Error number in the log of the application", error.error_id),) if error.error_id else ()
+            return _refusal(visit, error.reason, (_again(visit),), facts=facts)
         case StateError():
             return _refusal(visit, Reason.STATE_UNAVAILABLE, (_again(visit),))
         case UpstreamError():
@@ -117,10 +118,8 @@ def from_error(error: OutsideError, visit: Visit) -> Refusal:
 def reason_of(error: OutsideError) -> Reason:
     """The word of an error, for the log."""
     match error:
-        case LoginError() | AccountError() | RefusedError():
+        case LoginError() | AccountError() | LandingError() | RefusedError():
             return error.reason
-        case LandingError():
-            return Reason.LANDING_FAILED
         case StateError():
             return Reason.STATE_UNAVAILABLE
         case UpstreamError():
@@ -143,6 +142,7 @@ def _refusal(
     actions: tuple[Action | None, ...],
     *,
     status: int | None = None,
+    facts: tuple[tuple[str, str], ...] = (),
 ) -> Refusal:
     application, status = visit.application, status or TEXTS[reason].status
     standing = visit.entry.standing if visit.entry is not None else None
@@ -156,6 +156,7 @@ def _refusal(
         application=application,
         portal=visit.place.portal.name if visit.place is not None else "",
         username=(standing.username or "") if standing is not None else "",
+        facts=facts,
         actions=tuple(offered),
         form_targets=form_targets(visit) if any(action.post for action in offered) else (),
         retry_after=RETRY if _may_be_sent_again(reason, visit) else None,

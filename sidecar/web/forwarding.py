@@ -13,7 +13,7 @@ from sidecar.domain.account import AccountOrder
 from sidecar.domain.decision import Forward, PassThrough, Place
 from sidecar.domain.policy import Mode
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Jar
+from sidecar.domain.session import Jar, seat_of
 from sidecar.flows.callers import Caller
 from sidecar.flows.known import KnownAccounts
 from sidecar.flows.sessions import Entry, Sessions
@@ -52,8 +52,8 @@ class RefusedError(Exception):
 
 
 class StaleError(Exception):
-    """What was decided holds no longer: the session ended, or its standing changed, while the request waited. Nothing
-    was sent; decide again."""
+    """What was decided holds no longer: the session ended, or its standing changed, while the request waited; or the
+    application had lost the person. Nothing was done; decide again."""
 
 
 class Forwarding:
@@ -96,13 +96,13 @@ class Forwarding:
             answer = _passing(visit, serving.guarded, cookies=cookies)
             return await self._exchange(visit, serving, answer, _passage(visit, serving, cookies=cookies))
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
-        fields = await serving.landing.establish(entry.session, username, NODE, self._clock.now())
+        fields = await self._establish(visit, serving, entry, username)
         if not self._sessions.holds(entry, visit.standing):
             # We may have waited for the form, the account or the landing.
             raise StaleError
         if decision.extends_idle:
             self._sessions.used(entry)
-        request = visit.request
+        request, jar = visit.request, entry.session.jars.get(seat_of(NODE, username), ())
         answer = PersonAnswer(
             TransportSink(request),
             visit.record,
@@ -111,13 +111,15 @@ class Forwarding:
             visit.facts.kind,
             serving,
             username,
+            jar,
             self._sessions,
             self._audit,
             keep_alive=goes_on(request),
             modern=request.version >= (1, 1),
             request=request,
+            repeatable=visit.repeatable,
         )
-        passage = _passage(visit, serving, identity=fields, jar=entry.session.jars.get(NODE, ()))
+        passage = _passage(visit, serving, identity=fields, jar=jar)
         entry.closers.add(answer.sink.abort)
         try:
             return await self._exchange(visit, serving, answer, passage)
@@ -134,9 +136,20 @@ class Forwarding:
             username = await serving.accounts.ensure(order, session.identity, trace)
         else:
             username = await self._known.look(order, session.identity)
-        fields = await serving.landing.establish(session, username, NODE, self._clock.now())
-        answer = CallerAnswer(visit, caller, serving, username, self._audit)
-        return await self._exchange(visit, serving, answer, _passage(visit, serving, identity=fields, cookies=False))
+        fields = await serving.landing.establish(
+            session, username, NODE, self._clock.now(), caller.keep, surely=not visit.repeatable
+        )
+        jar = caller.session.jars.get(seat_of(NODE, username), ())
+        answer = CallerAnswer(visit, caller, serving, username, jar, self._audit)
+        passage = _passage(visit, serving, identity=fields, jar=jar, cookies=False)
+        return await self._exchange(visit, serving, answer, passage)
+
+    async def _establish(self, visit: Visit, serving: Serving, entry: Entry, username: str) -> Fields:
+        def keep(seat: str, jar: Jar) -> None:
+            self._sessions.keep_jar(entry, seat, jar)
+
+        surely = visit.facts.websocket or not visit.repeatable
+        return await serving.landing.establish(entry.session, username, NODE, self._clock.now(), keep, surely=surely)
 
     async def pass_through(self, visit: Visit, decision: PassThrough) -> web.StreamResponse:
         """With the client's own credential, or untouched for a portal that is not in force."""
@@ -183,6 +196,8 @@ class Forwarding:
         if outcome.state == "refused":
             if handshake is not None and handshake.refused is not Reason.OK:
                 raise RefusedError(handshake.refused)
+            if answer.again:
+                raise StaleError
             raise RefusedError(answer.refused)
         if outcome.tunnel is not None and handshake is not None:
             if visit.entry is not None:

@@ -21,6 +21,7 @@ from sidecar.core.passwords import query_has
 from sidecar.domain.decision import Forward, Place
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Mode
+from sidecar.domain.session import Jar, seat_of
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Fields, Outgoing
@@ -104,15 +105,16 @@ class Lane:
             return None
         username, order, session = None, decision.order, entry.session
         fields: Fields = ()
+        jar: Jar = ()
         if decision.username is not None and order is not None:
             username = serving.accounts.at_hand(order, session.identity, session.key[:16])
             landed = serving.landing.at_hand(session, username, NODE, asked.now) if username is not None else None
             if landed is None:
                 return None
-            fields = landed
+            fields, jar = landed, session.jars.get(seat_of(NODE, username or ""), ())
         block, policy = asked.block, asked.reading.policy
         record, chain = self._teller.record(connection.peer, block.head, asked.method, policy, asked.given)
-        tail = self._tail(block, entry if username is not None else None, fields, chain, serving)
+        tail = self._tail(block, entry if username is not None else None, jar, fields, chain, serving)
         head = b"%b %b%b%b\r\n\r\n" % (asked.method.encode(), asked.target, tail, record.request.encode())
         outgoing = Outgoing(method=asked.method, head=head, patience=serving.patience_at(place))
         crossing = Crossing(self._teller, self._clock, connection, data, record, place, entry)
@@ -128,6 +130,7 @@ class Lane:
                 block.facts.kind,
                 serving,
                 username,
+                jar,
                 self._sessions,
                 self._audit,
                 keep_alive=keep_alive,
@@ -207,10 +210,9 @@ class Lane:
             raise
         return crossing.gone
 
-    def _tail(self, block: Block, entry: Entry | None, fields: Fields, chain: str, serving: Serving) -> bytes:
+    def _tail(self, block: Block, entry: Entry | None, jar: Jar, fields: Fields, chain: str, serving: Serving) -> bytes:
         """The head for the application behind its target, up to the value of the request id: the same for the next
         request that says the same."""
-        jar = entry.session.jars.get(NODE, ()) if entry is not None else ()
         tail = block.tail
         if tail is None or not tail.fits(entry, jar, fields, chain):
             passage = passage_of(

@@ -12,6 +12,7 @@ from sidecar.domain.decision import Kind, Place
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
+from sidecar.domain.session import Jar, seat_of
 from sidecar.flows.session_events import about
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import AnswerHead
@@ -32,13 +33,16 @@ class PersonAnswer(Passing):
         kind: Kind,
         serving: Serving,
         username: str,
+        sent: Jar,
         sessions: Sessions,
         audit: Audit,
         *,
         keep_alive: bool,
         modern: bool = True,
         request: web.BaseRequest | None = None,
+        repeatable: bool = True,
     ) -> None:
+        """*sent* went up as the person's cookies. A *repeatable* request may be sent once more."""
         super().__init__(
             sink, record, serving.guarded, cookies=True, keep_alive=keep_alive, modern=modern, request=request
         )
@@ -47,12 +51,14 @@ class PersonAnswer(Passing):
         self._kind = kind
         self._serving = serving
         self._username = username
+        self._sent = sent
         self._sessions = sessions
         self._audit = audit
+        self._repeatable = repeatable
 
     def judge(self, head: AnswerHead) -> Reason:
         """D8's alarm and D14; what may be delivered leaves its session cookies with us."""
-        reason = self._serving.landing.check(self._username, head)
+        reason = self._serving.landing.check(self._entry.session, self._username, NODE, head)
         if reason is not Reason.OK or head.status in _REDIRECTS:
             reason = self._landed(head, reason)
         if reason is Reason.OK:
@@ -65,29 +71,45 @@ class PersonAnswer(Passing):
     def _landed(self, head: AnswerHead, reason: Reason) -> Reason:
         if reason is Reason.LANDING_MISMATCH:
             self._alarm(Code.LANDING_MISMATCH, reason)
-            self._sessions.keep_jar(self._entry, NODE, ())
+            self._drop()
             return reason
-        if head.status in _REDIRECTS and leads_to_log_in(head, self._place):
+        if head.status in _REDIRECTS and leads_to_log_in(head, self._place, self._serving):
             # The product knows the person and refuses the page, or it does not know the person at all.
             known = reason is Reason.OK and _names_user(head, self._place)
             reason = Reason.PRODUCT_REFUSED if known else Reason.LANDING_FAILED
-            if not known:
+            if not known and not self._goes_again():
                 self._alarm(Code.LANDING_FAILED, reason)
-                self._sessions.keep_jar(self._entry, NODE, ())
+                self._drop()
             return reason
         if reason is Reason.LANDING_FAILED:
+            if self._goes_again():
+                return reason
             self._alarm(Code.LANDING_FAILED, reason)
             return reason if self._kind is Kind.NAVIGATION else Reason.OK
         return reason
 
+    def _goes_again(self) -> bool:
+        """The product may have lost its session: the person is landed anew, and the request sent once more."""
+        lost = self._serving.landing.lost(self._entry.session, self._username, NODE, self._sent)
+        self.again = lost and self._repeatable
+        return self.again
+
+    @property
+    def _jar(self) -> Jar:
+        return self._entry.session.jars.get(seat_of(NODE, self._username), ())
+
+    def _drop(self) -> None:
+        """Drop the cookies that went up; others that came meanwhile have done nothing."""
+        if self._jar == self._sent:
+            self._sessions.keep_jar(self._entry, seat_of(NODE, self._username), ())
+
     def _keep(self, head: AnswerHead) -> None:
-        entry = self._entry
-        jar = old = entry.session.jars.get(NODE, ())
+        jar = old = self._jar
         # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
         for cookie in guarded_set_cookies(head.special, self._serving.kept):
             jar = jar_after(jar, cookie)
         if jar != old:
-            self._sessions.keep_jar(entry, NODE, jar)
+            self._sessions.keep_jar(self._entry, seat_of(NODE, self._username), jar)
 
     def _alarm(self, code: Code, reason: Reason) -> None:
         session, record = self._entry.session, self._record
@@ -98,8 +120,10 @@ class PersonAnswer(Passing):
 _REDIRECTS = frozenset({301, 302, 303, 307})
 
 
-def leads_to_log_in(head: AnswerHead, place: Place) -> bool:
-    """Whether a redirect sends the browser to the product's own log-in page."""
+def leads_to_log_in(head: AnswerHead, place: Place, serving: Serving) -> bool:
+    """Whether a redirect sends the browser to the product's own log-in page, or to us as the product's provider."""
+    if serving.asks_at and head.leads_to.partition(b"?")[0] == serving.asks_at:
+        return True
     try:
         target = urlsplit(head.leads_to.decode("latin-1"))
     except ValueError:

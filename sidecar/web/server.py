@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -65,15 +66,15 @@ class Listener:
         """Open connections."""
         return len(self._server._connections)  # noqa: SLF001  # `connections` copies them
 
-    async def open(self, host: str, port: int) -> None:
-        """Listen on *host* and *port* (0: any free one, see `port`).
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on *host* and *port* (0: any free one, see `port`), inside TLS if a context is given.
 
         Raises:
             OSError: the address cannot be had.
         """
         await self._runner.setup()
         listening = socket.create_server((host, port), family=_family(host), backlog=1024, reuse_port=False)
-        site = web.SockSite(self._runner, listening)
+        site = web.SockSite(self._runner, listening, ssl_context=tls)
         await site.start()
         self.port = listening.getsockname()[1]
         self._arm()

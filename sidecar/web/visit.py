@@ -54,6 +54,11 @@ class Visit:
     detail: str = ""
 
     @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent to the application once more: it changes nothing and has no body."""
+        return self.facts.method in {"GET", "HEAD"} and not self.request.body_exists
+
+    @property
     def trace(self) -> Trace:
         """For the events of flows."""
         session = self.entry.session.key[:16] if self.entry is not None else ""
@@ -70,6 +75,7 @@ class Serving:
         host: What the application sees as `Host`.
         forwarded: The lines `X-Forwarded-Proto`, `-Host` and `-Port`.
         patiences: Paths for which the application is waited for otherwise, if any.
+        asks_at: Where the product sends browsers to sign in with us as its provider, b"" if it does not.
     """
 
     upstream: Upstream
@@ -80,6 +86,7 @@ class Serving:
     host: bytes = b""
     forwarded: tuple[bytes, ...] = ()
     patiences: Patiences | None = None
+    asks_at: bytes = b""
 
     def patience_at(self, place: Place | None) -> Patience | None:
         """How long the application is waited for there; None: as everywhere."""

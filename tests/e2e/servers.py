@@ -106,7 +106,7 @@ async def tomcat(folder: Path) -> AsyncIterator[int]:
     await _run("javac", "-cp", str(TOMCAT / "lib/servlet-api.jar"), "-d", str(classes), str(source))
     jars = f"{TOMCAT}/bin/bootstrap.jar:{TOMCAT}/bin/tomcat-juli.jar"
     options = (f"-Dcatalina.home={TOMCAT}", f"-Dcatalina.base={base}", f"-Djava.io.tmpdir={base}/temp", "-Xmx256m")
-    async with _process(port, "java", "-cp", jars, *options, "org.apache.catalina.startup.Bootstrap", "start"):
+    async with running_process(port, "java", "-cp", jars, *options, "org.apache.catalina.startup.Bootstrap", "start"):
         yield port
 
 
@@ -122,7 +122,7 @@ async def nginx(folder: Path) -> AsyncIterator[int]:
     conf = base / "nginx.conf"
     conf.write_text(NGINX_CONF.format(folder=base, port=port), encoding="utf-8")
     base.chmod(0o755)
-    async with _process(port, NGINX or "nginx", "-p", str(base), "-c", str(conf), "-e", str(base / "error.log")):
+    async with running_process(port, NGINX or "nginx", "-p", str(base), "-c", str(conf), "-e", str(base / "error.log")):
         yield port
 
 
@@ -132,7 +132,8 @@ async def _run(*command: str) -> None:
 
 
 @asynccontextmanager
-async def _process(port: int, *command: str) -> AsyncIterator[None]:
+async def running_process(port: int, *command: str) -> AsyncIterator[None]:
+    """A server that listens on *port*, until the end."""
     null = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdout=null, stderr=null)
     try:

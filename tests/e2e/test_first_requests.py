@@ -84,8 +84,8 @@ async def test_thirty_first_requests_make_one_account_with_one_set_of_calls(
     # One look before, and one at what was made.
     assert 2 == len([target for target in asked if target.startswith("/rest/api/2/user?")])
     assert ["nina"] * REQUESTS == demo.jira.usernames("/browse/")
-    made = ["user.linked", "user.created", "group.added", "group.added"]
-    assert made == codes(story)[-4:]
+    made = ["user.linked", "user.created", "group.added", "group.added", "landing.established"]
+    assert made == codes(story)[-5:]
     assert 1 == (await counted(demo.gate))["user.created"]
     before = len(demo.jira.matching(None, "/rest/api/"))
     assert 200 == (await nobody.ask(page))[0]

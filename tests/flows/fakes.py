@@ -27,7 +27,7 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import Name
 from sidecar.domain.session import Session
 from sidecar.flows.accounts import AccountError
-from sidecar.flows.landing import LandingError
+from sidecar.flows.landing import Keep, LandingError
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, LoginError, Tokens
 from sidecar.flows.sessions import Opening, StateError
 from sidecar.flows.telling import Trace
@@ -268,10 +268,12 @@ class FakeLanding:
         self.ended: list[str] = []
         self.failing = False
 
-    async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> tuple[()]:
+    async def establish(
+        self, session: Session, username: str, node: str, now: UnixSeconds, keep: Keep, *, surely: bool
+    ) -> tuple[()]:
         return ()
 
-    def check(self, username: str, head: object) -> Reason:
+    def check(self, session: Session, username: str, node: str, head: object) -> Reason:
         return Reason.OK
 
     async def end(self, session: Session) -> None:

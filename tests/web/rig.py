@@ -13,7 +13,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -24,7 +24,16 @@ from yarl import URL
 from sidecar.app import Running, running
 from sidecar.config.load import Loaded, load
 from sidecar.demo.cast import CUSTOMERS, STAFF, furnish, people, remember
-from sidecar.demo.jira import Call, JiraConfig, JiraState, RunningJira, SharedSecret, SignedAssertion, serve_jira
+from sidecar.demo.jira import (
+    Call,
+    JiraConfig,
+    JiraState,
+    RunningJira,
+    SharedSecret,
+    SignedAssertion,
+    SsoConfig,
+    serve_jira,
+)
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
 from tests.web.site import Site, configuration
 from tests.web.wire import Answer, Wire
@@ -33,6 +42,8 @@ __all__ = ["Browser", "Site", "World", "configuration", "free_port", "world"]
 
 SHARED = "d2hhdC1vbmx5LXR3by1vZi11cy1rbm93LTEyMzQ"
 HTML = ("Accept", "text/html")
+LANDING = "a secret for landing +%&= 0123456789 abc"
+"""Form-encoding changes it, and the product sends it form-encoded."""
 MACHINES = "MTIzNDU2Nzg5MDEyOndoYXRldmVy"
 """A personal access token by its looks; the stand-in knows it as alice's."""
 
@@ -201,12 +212,18 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
     """Start everything, with its state and secrets in *folder*."""
     site = site or Site()
     port = free_port()
+    if site.proof == "sso":
+        site = replace(site, landing_port=free_port())
     url = f"http://localhost:{port}{site.context}"
     secret = secrets.token_urlsafe(32)
     state, tools_state = JiraState.sample(), JiraState.sample()
     token = furnish(state)
     state.tokens[MACHINES] = "alice"
-    proof: SharedSecret | SignedAssertion = SharedSecret(SHARED)
+    proof: SharedSecret | SignedAssertion | None = SharedSecret(SHARED)
+    sso = None
+    if site.proof == "sso":
+        issuer = f"http://127.0.0.1:{site.landing_port}/jira"
+        proof, sso = None, replace(SsoConfig(issuer, "lychgate", LANDING), **site.sso)
     if site.proof == "assertion":
         proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
     async with AsyncExitStack() as stack:
@@ -216,7 +233,7 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
         customers = await stack.enter_async_context(
             serve_provider(Provider(people(CUSTOMERS), [_client("customers", url, secret)], clock=site.clock.now))
         )
-        config = JiraConfig(context_path=site.context, base_url=url, proof=proof, header_limit=200_000)
+        config = JiraConfig(context_path=site.context, base_url=url, proof=proof, sso=sso, header_limit=200_000)
         jira = await stack.enter_async_context(serve_jira(state, config))
         tools = None
         if site.second:
@@ -228,6 +245,7 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
             )
             tools = await stack.enter_async_context(serve_jira(tools_state, config))
         kept = {"client-secret": secret, "cookie-key": secrets.token_urlsafe(48), "jira-token": token, "shared": SHARED}
+        kept["landing-secret"] = LANDING
         for name, value in kept.items():
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(value, encoding="ascii")

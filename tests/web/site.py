@@ -20,7 +20,10 @@ class Site:
         second: Whether a second application, `tools`, stands beside it on the same host below /tools.
         wiki: Keys to change in the configuration of that Confluence.
         confluence: Address of a Confluence that stands beside it on the same host below /confluence, as `wiki`.
-        proof: Of the landing, `assertion` or `secret`; the second application always has a secret.
+        proof: Of the landing, `assertion` or `secret`; or `sso`: the stand-in's own OpenID sign-on lands people. The
+            second application always has a secret.
+        landing_port: Where the stand-in redeems codes; found by the rig.
+        sso: What to change in the stand-in's OpenID client.
         listen: Keys to change in how the gate listens.
         trusted: Proxies in front.
         accounts, agents, support, jira: Keys to change in the configuration of accounts, portals and application.
@@ -36,6 +39,8 @@ class Site:
     confluence: str = ""
     wiki: Mapping[str, Any] = field(default_factory=dict)
     proof: str = "assertion"
+    landing_port: int = 0
+    sso: Mapping[str, Any] = field(default_factory=dict)
     listen: Mapping[str, Any] = field(default_factory=dict)
     trusted: Sequence[str] = ()
     accounts: Mapping[str, Any] = field(default_factory=dict)
@@ -64,11 +69,14 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         **site.accounts,
     }
     landing: dict[str, Any] = {"header": "X-Lychgate-User", "proof": site.proof}
+    if site.proof == "sso":
+        landing = {"client_secret": f"file://{folder}/landing-secret"}
     if site.proof == "secret":
         landing["secret"] = f"file://{folder}/shared"
+    at_landing = {"landing": f"127.0.0.1:{site.landing_port}"} if site.landing_port else {}
     file: dict[str, Any] = {
         "version": 1,
-        "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **site.listen},
+        "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **at_landing, **site.listen},
         "state": f"file://{folder}/state",
         "trusted_proxies": list(site.trusted),
         "cookie_keys": [f"file://{folder}/cookie-key"],

@@ -14,6 +14,7 @@ from yarl import URL
 from sidecar.adapters.accounts.webhook import sign
 from sidecar.core.logins import attempt_name
 from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.session import seat_of
 from sidecar.flows.attempts import LOOP
 from tests.web.conftest import Worlds
 from tests.web.rig import MACHINES, SHARED, Browser, World
@@ -61,7 +62,7 @@ async def _purse(worlds: Worlds, folder: Path, **site: object) -> AsyncIterator[
             "ID token": whole.id_token or "",
             "refresh token": whole.refresh_token or "",
             "session's key in the store": entry.session.key,
-            "application's session": dict(entry.session.jars[""])["JSESSIONID"],
+            "application's session": dict(entry.session.jars[seat_of("", "ada")])["JSESSIONID"],
             "cookie key": (folder / "cookie-key").read_text(encoding="ascii"),
             "client's secret": (folder / "client-secret").read_text(encoding="ascii"),
         }

@@ -19,7 +19,7 @@ from sidecar.domain.decision import Deny, Own, Place, Relocate, RequestFacts
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
-from sidecar.flows.landing import LandingError
+from sidecar.flows.landing import Keep, LandingError
 from sidecar.flows.streaming import AnswerHead, Fields
 from sidecar.web.inbound import Connection
 from sidecar.web.lane import Lane
@@ -108,10 +108,12 @@ async def test_without_the_ledger_no_account_is_made_ready(worlds: Worlds) -> No
 class RefusingLanding:
     """An application that takes nobody in."""
 
-    async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
+    async def establish(
+        self, session: Session, username: str, node: str, now: UnixSeconds, keep: Keep, *, surely: bool
+    ) -> Fields:
         raise LandingError("secret detail")
 
-    def check(self, username: str, head: AnswerHead) -> Reason:
+    def check(self, session: Session, username: str, node: str, head: AnswerHead) -> Reason:
         return Reason.OK
 
     async def end(self, session: Session) -> None:

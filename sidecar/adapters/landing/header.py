@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
-from urllib.parse import unquote_plus
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -23,9 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from sidecar.core.served import served
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Session
+from sidecar.domain.session import Jar, Session
+from sidecar.flows.landing import Keep
 from sidecar.flows.streaming import AnswerHead, Fields
 
 REMEMBERED = 10_000
@@ -90,15 +90,6 @@ class AssertionProof:
         return jwt.encode(header, claims, key, algorithms=["Ed25519"]).encode()
 
 
-@lru_cache(maxsize=4096)
-def _served(named: bytes, username: str) -> Reason:
-    """What the product's header says of *username*; the same for every answer to a person."""
-    served = unquote_plus(named.decode("latin-1")).strip().casefold()
-    if served == username.casefold():
-        return Reason.OK
-    return Reason.LANDING_FAILED if served in {"anonymous", ""} else Reason.LANDING_MISMATCH
-
-
 class HeaderLanding:
     """Implements `flows.landing.Landing`."""
 
@@ -108,7 +99,9 @@ class HeaderLanding:
         self._user_header = user_header.lower().encode()
         self._known: dict[str, tuple[Fields, str, Fields]] = {}
 
-    async def establish(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields:
+    async def establish(
+        self, session: Session, username: str, node: str, now: UnixSeconds, keep: Keep, *, surely: bool
+    ) -> Fields:
         """The username and its proof on every request: nothing is held at the application for us."""
         return self.at_hand(session, username, node, now)
 
@@ -124,12 +117,16 @@ class HeaderLanding:
         self._known[session.key] = (proof, username, fields)
         return fields
 
-    def check(self, username: str, head: AnswerHead) -> Reason:
+    def check(self, session: Session, username: str, node: str, head: AnswerHead) -> Reason:
         """Compare with the product's own header; it is an alarm, not the guard, and absent on many answers."""
         named = head.noted(self._user_header)
         if named is None:
             return Reason.OK
-        return _served(named, username)
+        return served(named, username)
+
+    def lost(self, session: Session, username: str, node: str, sent: Jar) -> bool:
+        """The header went with the request already: sending it again says nothing new."""
+        return False
 
     async def end(self, session: Session) -> None:
         """The application's cookies went with the session; nothing else was established."""

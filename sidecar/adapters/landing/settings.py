@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import Seconds, Settings, Word, between, fault
+from sidecar.adapters.urls import http_url
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _TAKEN = frozenset({
@@ -40,13 +41,39 @@ def header_name(value: str) -> str:
 HeaderName = Annotated[str, AfterValidator(header_name)]
 
 
-class LandingSettings(Settings):
-    """How the application learns who is there: a trusted header, with a proof that it comes from Lychgate."""
+def _address(value: str) -> str:
+    if http_url(value).path.strip("/"):
+        raise fault("carries a path", "write scheme://host:port; Lychgate puts the name of the application behind it")
+    return value.rstrip("/")
 
-    header: HeaderName = Field(description="Header that carries the username, such as `X-Lychgate-User`.")
-    proof: Literal["secret", "assertion"] = Field(
+
+class LandingSettings(Settings):
+    """How the application learns who is there: by its own OpenID sign-on, or by a trusted header with a proof."""
+
+    type: Literal["oidc", "header"] | None = Field(
+        default=None,
+        description="`oidc`: Lychgate is the provider of the OpenID sign-on that is built into the product, and walks "
+        "it by itself, unseen by browsers. `header`: a trusted header, for a receiver that the site has. Without it "
+        "`header` where a header is named, else `oidc`.",
+    )
+    client_id: Word = Field(
+        default="lychgate", description="Client ID under which the product knows itself at Lychgate (`type: oidc`)."
+    )
+    client_secret: Annotated[Secret | None, AtLeast(32)] = Field(
+        default=None, description="Its secret, at least 32 characters (`type: oidc`); the product has the same one."
+    )
+    address: Annotated[str, AfterValidator(_address)] | None = Field(
+        default=None,
+        description="Where the product reaches `listen.landing` (`type: oidc`), such as "
+        "`https://lychgate.internal.example.com:9091`. Without it the address of `listen.landing` itself.",
+    )
+    header: HeaderName | None = Field(
+        default=None, description="Header that carries the username, such as `X-Lychgate-User` (`type: header`)."
+    )
+    proof: Literal["secret", "assertion"] | None = Field(
+        default=None,
         description="What goes with the header, so that nobody else can send it: a shared secret, or a signed "
-        "assertion that lives for seconds (its keys stand at `/.lychgate/jwks`)."
+        "assertion that lives for seconds (its keys stand at `/.lychgate/jwks`).",
     )
     secret_header: HeaderName = Field(
         default="X-Lychgate-Secret", description="Header that carries the shared secret (`proof: secret`)."
@@ -69,3 +96,8 @@ class LandingSettings(Settings):
         description="More headers to remove from every request to any application, because a receiver believes them. "
         "The known ones (`Remote-User`, `X-Forwarded-User`, …) are removed anyway.",
     )
+
+    @property
+    def by_header(self) -> bool:
+        """Whether the landing is the trusted header."""
+        return self.type == "header" or (self.type is None and (self.header is not None or self.proof is not None))

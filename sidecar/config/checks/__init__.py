@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sidecar.config.checks import api, applications, choices, general, groups, portals, providers, rules, upstreams
+from sidecar.config.checks import (
+    api,
+    applications,
+    choices,
+    general,
+    groups,
+    landings,
+    portals,
+    providers,
+    rules,
+    upstreams,
+)
 from sidecar.config.checks.loopback import loopback_issuers
 from sidecar.config.faults import Finding
 from sidecar.config.model import Config
@@ -22,7 +33,7 @@ def within_entries(config: Config, products: Mapping[str, Product]) -> Iterator[
     """What is wrong with single entries."""
     yield from general.within(config)
     yield from providers.within(config)
-    for module in (applications, upstreams, portals, groups, rules):
+    for module in (applications, landings, upstreams, portals, groups, rules):
         yield from module.within(config, products)
 
 
@@ -30,5 +41,5 @@ def between_entries(config: Config, products: Mapping[str, Product]) -> Iterator
     """What is wrong between entries."""
     yield from general.between(config)
     yield from providers.between(config)
-    for module in (applications, api, portals, choices, groups, rules):
+    for module in (applications, landings, api, portals, choices, groups, rules):
         yield from module.between(config, products)

@@ -1,4 +1,4 @@
-"""Checks of applications: addresses, landing, accounts, machine paths."""
+"""Checks of applications: addresses, accounts, machine paths."""
 
 from __future__ import annotations
 
@@ -19,22 +19,20 @@ At = tuple[str, str]
 
 
 def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]:
-    """Addresses, landing, accounts, machine paths."""
+    """Addresses, accounts, machine paths."""
     for name, application in config.applications.items():
         at = ("applications", name)
         yield from _addresses(at, application)
-        yield from _landing(at, application)
         yield from _accounts(at, application)
         yield from _path_names(at, application, products[application.product])
 
 
 def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding]:
-    """Adoption, neighbours on one host, audiences."""
+    """Adoption, neighbours on one host."""
     for name, application in config.applications.items():
         yield from _adoption(("applications", name), application, config, name)
         yield from _unreachable_accounts(("applications", name), application, config, name)
     yield from _neighbours(config)
-    yield from _audiences(config)
 
 
 def _addresses(at: At, application: ApplicationSettings) -> Iterator[Finding]:
@@ -51,26 +49,6 @@ def _addresses(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             (*at, "upstream"),
             "is the public address itself: requests would go round in a circle",
             "write where the application listens, such as http://127.0.0.1:8081",
-        )
-
-
-def _landing(at: At, application: ApplicationSettings) -> Iterator[Finding]:
-    landing = application.landing
-    at_landing = (*at, "landing")
-    if landing.proof == "secret" and landing.secret is None:
-        yield Finding(
-            (*at_landing, "secret"),
-            "is missing for proof: secret",
-            "add it as file:///absolute/path or env://NAME; the receiver in the application has the same one",
-        )
-    if landing.proof == "assertion" and landing.secret is not None:
-        yield Finding(
-            (*at_landing, "secret"), "is never used with proof: assertion", "remove it, or write proof: secret"
-        )
-    proof = landing.secret_header if landing.proof == "secret" else landing.assertion_header
-    if proof.lower().replace("_", "-") == landing.header.lower().replace("_", "-"):
-        yield Finding(
-            (*at_landing, "header"), "is the header of the proof as well", "give the username a header of its own"
         )
 
 
@@ -196,17 +174,3 @@ def _neighbours(config: Config) -> Iterator[Finding]:
             )
         elif f"{a.path}/".startswith(f"{b.path}/") or f"{b.path}/".startswith(f"{a.path}/"):
             yield Finding(at, f"has a context path within that of {first}", "choose context paths side by side")
-
-
-def _audiences(config: Config) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
-    for name, application in config.applications.items():
-        if application.landing.proof != "assertion":
-            continue
-        first = seen.setdefault(application.landing.audience or application.url, name)
-        if first != name:
-            yield Finding(
-                ("applications", name, "landing", "audience"),
-                f"is the audience of {first} as well: an assertion for one would be good for the other",
-                "give each application its own, or leave it out: then it is the url",
-            )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from sidecar.demo.jira.faults import Faults, RateLimit
 from sidecar.demo.jira.recording import Call
 from sidecar.demo.jira.server import RunningJira, serve_jira
-from sidecar.demo.jira.settings import JiraConfig, SharedSecret, SignedAssertion
+from sidecar.demo.jira.settings import JiraConfig, SharedSecret, SignedAssertion, SsoConfig
 from sidecar.demo.jira.state import (
     ApplicationRole,
     Attachment,
@@ -33,6 +33,7 @@ __all__ = [
     "Session",
     "SharedSecret",
     "SignedAssertion",
+    "SsoConfig",
     "User",
     "serve_jira",
 ]

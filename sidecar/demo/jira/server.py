@@ -13,6 +13,7 @@ from sidecar.demo.jira.handler import Handler
 from sidecar.demo.jira.proof import Prover
 from sidecar.demo.jira.recording import Call
 from sidecar.demo.jira.settings import JiraConfig
+from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.jira.state import JiraState
 from sidecar.demo.jira.visit import Site
 
@@ -52,6 +53,11 @@ class RunningJira:
     def faults(self) -> Faults:
         """The switches: read-only directory, no seats, dead tokens, rate limit."""
         return self._site.faults
+
+    @property
+    def sso(self) -> SsoMemory:
+        """What it remembers of sign-ins at its OpenID provider, with the switches for them."""
+        return self._site.sso
 
     def matching(self, method: str | None = None, target_prefix: str = "/") -> list[Call]:
         """Calls with that method (any by default) whose raw target, context path included, starts so."""
@@ -93,7 +99,7 @@ class RunningJira:
 async def serve_jira(state: JiraState, config: JiraConfig | None = None, port: int = 0) -> AsyncIterator[RunningJira]:
     """Serve that state on the loopback; port 0 takes a free one. All connections close at the end."""
     config = config or JiraConfig()
-    site = Site(state, config, Prover(config.proof), config.base_url.rstrip("/"))
+    site = Site(state, config, Prover(config.proof), config.base_url.rstrip("/"), SsoMemory(config.sso))
     server = web.Server(Handler(site), access_log=None, auto_decompress=False, handler_cancellation=True)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()

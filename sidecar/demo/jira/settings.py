@@ -33,6 +33,27 @@ class SignedAssertion:
 
 
 @dataclass(frozen=True, slots=True)
+class SsoConfig:
+    """The built-in OpenID client: one provider. `username` is an expression over claims; text outside `${}` is literal.
+
+    `skip_https` is the dark feature that leaves the demand for https out; `customers` lets in who has no application.
+    `hides_form` makes the log-in page lead to the provider at once. `pkce` is no product's, but other clients'.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    username: str = "${preferred_username}"
+    scopes: tuple[str, ...] = ()
+    enabled: bool = True
+    customers: bool = True
+    remember_me: bool = False
+    hides_form: bool = False
+    skip_https: bool = True
+    pkce: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JiraConfig:
     """One stand-in Jira. Without `proof` the identity header is never believed."""
 
@@ -41,6 +62,7 @@ class JiraConfig:
     """The public address with the context path; empty means the address it really listens on."""
     user_header: str = "X-Lychgate-User"
     proof: SharedSecret | SignedAssertion | None = None
+    sso: SsoConfig | None = None
     version: str = "10.3.24"
     basic_auth: bool = True
     """Jira 11 ships with this off; password log-ins over REST are refused with it."""

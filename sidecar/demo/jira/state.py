@@ -82,11 +82,12 @@ class Issue:
 
 @dataclass(slots=True)
 class Session:
-    """An HTTP session. Its first user stays its user until it ends."""
+    """An HTTP session. Its first user stays its user until it ends. `sso`: it began at the OpenID provider."""
 
     id: str
     xsrf_token: str
     username: str | None = None
+    sso: bool = False
 
 
 class JiraState:

@@ -15,6 +15,7 @@ from sidecar.demo.jira.paths import Target
 from sidecar.demo.jira.proof import Prover
 from sidecar.demo.jira.recording import Call, Calls
 from sidecar.demo.jira.settings import JiraConfig
+from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.jira.state import JiraState, Session, User
 
 REMEMBER_ME = "seraph.rememberme.cookie"
@@ -30,6 +31,7 @@ class Site:
     config: JiraConfig
     prover: Prover
     base_url: str
+    sso: SsoMemory = field(default_factory=SsoMemory)
     faults: Faults = field(default_factory=Faults)
     calls: Calls = field(default_factory=Calls)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)

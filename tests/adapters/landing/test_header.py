@@ -14,7 +14,7 @@ from sidecar.adapters.landing.header import AssertionProof, HeaderLanding, Secre
 from sidecar.core.answers import lines_of, specials
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Session
+from sidecar.domain.session import Jar, Session
 from sidecar.flows.streaming import AnswerHead
 
 NOW = UnixSeconds(1_800_000_000)
@@ -34,6 +34,10 @@ def session(key: str = "k1") -> Session:
     )
 
 
+def keep(seat: str, jar: Jar) -> None:
+    raise AssertionError("a header keeps no cookie")
+
+
 def proof(*keys: str) -> AssertionProof:
     return AssertionProof(
         header="X-A", issuer="https://jira.example/.lychgate", audience="https://jira.example",
@@ -44,13 +48,15 @@ def proof(*keys: str) -> AssertionProof:
 async def test_the_username_comes_with_the_secret() -> None:
     landing = HeaderLanding("X-User", SecretProof(header="X-Secret", secret="s" * 32), "X-AUSERNAME")
 
-    assert ((b"X-User", b"ada"), (b"X-Secret", b"s" * 32)) == await landing.establish(session(), "ada", "", NOW)
+    assert ((b"X-User", b"ada"), (b"X-Secret", b"s" * 32)) == await landing.establish(
+        session(), "ada", "", NOW, keep, surely=False
+    )
     assert {"keys": []} == landing.keys()
 
 
 async def test_the_assertion_names_issuer_audience_and_person_and_ends_soon() -> None:
     landing = HeaderLanding("X-User", proof(), "X-AUSERNAME")
-    fields = dict(await landing.establish(session(), "ada", "", NOW))
+    fields = dict(await landing.establish(session(), "ada", "", NOW, keep, surely=False))
     public = KeySet.import_key_set(landing.keys())  # type: ignore[arg-type]
     token = jwt.decode(fields[b"X-A"].decode(), public, algorithms=["Ed25519"])
 
@@ -116,6 +122,7 @@ def test_whom_the_answer_was_served_to(named: bytes | None, expected: Reason) ->
     fields = () if named is None else ((b"x-ausername", named),)
     landing = HeaderLanding("X-User", proof(), "X-AUSERNAME")
 
-    assert expected is landing.check(
-        "ada", AnswerHead(200, b"OK", lines_of(fields), specials(lines_of(fields)), 0, chunked=False, bodiless=False)
-    )
+    lines = lines_of(fields)
+    head = AnswerHead(200, b"OK", lines, specials(lines), 0, chunked=False, bodiless=False)
+    assert expected is landing.check(session(), "ada", "", head)
+    assert not landing.lost(session(), "ada", "", ())

@@ -24,6 +24,18 @@ def test_refused(name: str, key: str) -> None:
         LandingSettings.model_validate({"header": "X-User", "proof": "assertion", key: name})
 
 
-def test_a_header_without_proof_is_no_landing() -> None:
-    with pytest.raises(ValidationError, match="proof"):
-        LandingSettings.model_validate({"header": "X-User"})
+@pytest.mark.parametrize(
+    ("keys", "by_header"),
+    [
+        ({}, False),
+        ({"client_secret": "env://X"}, False),
+        ({"header": "X-User", "proof": "assertion"}, True),
+        ({"header": "X-User"}, True),
+        ({"proof": "secret"}, True),
+        ({"type": "header"}, True),
+        ({"type": "oidc"}, False),
+        ({"type": "oidc", "header": "X-User"}, False),
+    ],
+)
+def test_which_landing_it_is(keys: dict[str, str], by_header: bool) -> None:
+    assert by_header == LandingSettings.model_validate(keys).by_header

@@ -1,0 +1,37 @@
+"""What a node of a stand-in Jira remembers of sign-ins at its OpenID provider. Filled by `sso.py`, read by tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sidecar.demo.jira.settings import SsoConfig
+
+
+@dataclass(slots=True)
+class Begun:
+    """A sign-in on its way; `at` is seconds of the clock on the wall."""
+
+    nonce: str
+    target: str
+    at: float
+    verifier: str
+
+
+@dataclass(slots=True)
+class SsoMemory:
+    """The states of one node, and what a test switched.
+
+    `log` has `(number, reason)` of every refusal.
+    So many of the next states as `lose` says are forgotten at once, as when another node gets the callback.
+    `takes` is the account that everybody is taken for, in place of the claim.
+    `config` is the provider in force; `idps` are those that the REST interface has, by number.
+    """
+
+    config: SsoConfig | None = None
+    skips_https: bool = True
+    idps: dict[int, dict[str, object]] = field(default_factory=dict)
+
+    begun: dict[str, Begun] = field(default_factory=dict)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    lose: int = 0
+    takes: str = ""

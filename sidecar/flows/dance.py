@@ -1,0 +1,177 @@
+"""One sign-in at the product's own OpenID client, walked by us on its upstream connection (design, section 1).
+
+We are the provider and the only client in front of the product, so nobody else has to take a step: the product is told
+to begin, its question is read and answered with a code, and the callback is brought to it. Meanwhile it redeems the
+code at our token endpoint. Called by `flows.headless`; nothing is remembered here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode, urlsplit
+
+from sidecar.core.answers import SET_COOKIE
+from sidecar.core.cookies import jar_after
+from sidecar.core.grants import CODE_LIFE, Asked, AskingFault, Client, Grant, read_asking, subject_of
+from sidecar.core.served import served
+from sidecar.domain.identity import Claim, UnixSeconds
+from sidecar.domain.product import Product
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Jar, Session
+from sidecar.flows.asking import Asking, Reply
+from sidecar.flows.landing import LandingError
+from sidecar.flows.landing_codes import Codes
+from sidecar.flows.telling import Clock
+
+_REDIRECTS = frozenset({302, 303, 307})
+_ERROR_ID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class MissedStepError(LandingError):
+    """A step went wrong that may go well once more: the product forgot what it had begun, or stumbled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The product with whom a dance is walked.
+
+    Attributes:
+        asking: The way to it.
+        client: It, as our relying party.
+        product: What we know of its kind.
+        context: Its context path.
+        kept: Case-folded names of its session cookies.
+    """
+
+    asking: Asking
+    client: Client
+    product: Product
+    context: str
+    kept: frozenset[str]
+
+
+class Dance:
+    """Walks it, and tries out what came of it."""
+
+    def __init__(self, floor: Floor, codes: Codes, clock: Clock) -> None:
+        self._floor = floor
+        self._codes = codes
+        self._clock = clock
+        self._start = f"{floor.context}{floor.product.sso_start}?iss={quote(floor.client.issuer, safe='')}"
+
+    async def walk(self, session: Session, username: str) -> Jar:
+        """The cookies of a session of *username* at the product; it has said itself whose it is, if it can.
+
+        Raises:
+            LandingError: it does not take the person in. UpstreamError: it could not be asked.
+        """
+        # With an empty jar: in a session that was signed in before it would ask for the person (prompt=login).
+        begun = await self._floor.asking.get(self._start, ())
+        jar = _after((), begun)
+        if begun.head.status not in _REDIRECTS:
+            raise _refused("began no sign-in", begun)
+        now = self._clock.now()
+        try:
+            location = begun.head.leads_to.decode("ascii")
+            asked = read_asking(location, self._floor.client, now, session.identity.auth_time)
+        except (AskingFault, ValueError) as error:
+            raise LandingError(getattr(error, "detail", "the product leads to no address")) from None
+        code = self._codes.issue(self._grant(session, username, asked, now))
+        try:
+            back = urlsplit(self._floor.client.redirect_uri).path
+            query = urlencode({"code": code, "state": asked.state})
+            done = await self._floor.asking.get(f"{back}?{query}", jar)
+            taken = self._codes.is_redeemed(code)
+        finally:
+            self._codes.withdraw(code)
+        if done.head.status not in _REDIRECTS:
+            raise _refused("did not take the code" if taken else "did not redeem the code", done)
+        if not taken:
+            raise LandingError("the product went on without redeeming the code")
+        return await self._proven(self._ours(_after(jar, done)), username)
+
+    async def try_out(self, jar: Jar, username: str) -> Reason:
+        """Whom the product serves with these cookies: `ok` also where it cannot say.
+
+        Raises:
+            UpstreamError: it could not be asked.
+        """
+        path, member = self._floor.product.whoami
+        reply = await self._floor.asking.get(self._floor.context + path, jar)
+        named = reply.head.noted(self._floor.product.user_header.lower().encode())
+        if named is None and reply.head.status == 200:
+            named = _member(reply.body, member)
+        if named is None and reply.head.status in {401, 403, *_REDIRECTS}:
+            return Reason.LANDING_FAILED
+        return Reason.OK if named is None else served(named, username)
+
+    async def _proven(self, jar: Jar, username: str) -> Jar:
+        if not jar:
+            raise LandingError("the product took the code and began no session")
+        match await self.try_out(jar, username):
+            case Reason.OK:
+                return jar
+            case Reason.LANDING_MISMATCH:
+                raise LandingError(
+                    "the product took the person for somebody else; its username mapping must be "
+                    "${preferred_username}, with the ${}",
+                    reason=Reason.LANDING_MISMATCH,
+                )
+            case _:
+                raise LandingError("the product took the code and then did not know the person")
+
+    def _grant(self, session: Session, username: str, asked: Asked, now: UnixSeconds) -> Grant:
+        identity = session.identity
+        return Grant(
+            client=self._floor.client,
+            nonce=asked.nonce,
+            challenge=asked.challenge,
+            username=username,
+            subject=subject_of(session.application, identity.person),
+            auth_time=identity.auth_time,
+            name=_text(identity.claims.get("name")),
+            email=_text(identity.claims.get("email")),
+            session=session.key,
+            ends_at=UnixSeconds(now + CODE_LIFE),
+        )
+
+    def _ours(self, jar: Iterable[tuple[str, str]]) -> Jar:
+        """The sessions among the cookies: states and XSRF tokens of the dance are of no further use."""
+        return tuple((name, value) for name, value in jar if value and name.lower() in self._floor.kept)
+
+
+def _after(jar: Jar, reply: Reply) -> Jar:
+    for line in reply.head.lines:
+        if line.part == SET_COOKIE:
+            # The product's mark of a sign-in that it began has no value.
+            jar = jar_after(jar, line.value, empty=True)
+    return jar
+
+
+def _refused(what: str, reply: Reply) -> LandingError:
+    """The product's page carries a number under which its own log says why."""
+    found = _ERROR_ID.search(reply.body)
+    error_id = found[0].decode("ascii").lower() if found is not None else ""
+    status = reply.head.status
+    if status == 404:
+        return LandingError(f"the product {what}: it has no such address (404); switch on its OpenID Connect SSO")
+    if status == 429:
+        return LandingError(f"the product {what}: it limits our requests (429)")
+    return MissedStepError(f"the product {what} and answered {status}", error_id)
+
+
+def _member(body: bytes, name: str) -> bytes | None:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    found = content.get(name) if isinstance(content, dict) else None
+    # As the header would say it.
+    return quote(found).encode() if isinstance(found, str) else b"anonymous"
+
+
+def _text(claim: Claim) -> str:
+    return claim if isinstance(claim, str) else ""

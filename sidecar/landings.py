@@ -1,0 +1,101 @@
+"""The landings of a gate, and what products ask of us where we are their provider. Used by `building` and `app`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
+from sidecar.config.model import Config
+from sidecar.config.outside import landing_client, landing_secret
+from sidecar.core.grants import Client
+from sidecar.domain.policy import Application, Policy
+from sidecar.flows.asking import Asking
+from sidecar.flows.dance import Dance, Floor
+from sidecar.flows.headless import HeadlessLanding
+from sidecar.flows.landing_codes import Codes
+from sidecar.flows.streaming import Upstream
+from sidecar.flows.telling import Audit, Chance, Clock
+from sidecar.web.landing_provider import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Headless:
+    """An application where people are landed by its own OpenID sign-on, and what it asks of us."""
+
+    landing: HeadlessLanding
+    party: Party
+
+
+async def build_headless(
+    config: Config,
+    policy: Policy,
+    keys: tuple[str, ...],
+    clients: Mapping[str, Upstream],
+    tell: tuple[Audit, Clock, Chance],
+    stack: AsyncExitStack,
+) -> Mapping[str, Headless]:
+    """By application; those that are not named are landed by a header.
+
+    Raises:
+        SecretError: a secret cannot be read.
+    """
+    names = [name for name in policy.applications if not config.applications[name].landing.by_header]
+    if not names:
+        return {}
+    minter = await build_minter(keys)
+    audit, clock, chance = tell
+    found: dict[str, Headless] = {}
+    for name in names:
+        application = policy.applications[name]
+        party = _party(application, config, minter, clock, chance)
+        dance = Dance(floor_of(application, clients[name], party.client), party.codes, clock)
+        landing = HeadlessLanding(dance, party.codes, application.product.user_header, audit, clock)
+        stack.push_async_callback(landing.close)
+        found[name] = Headless(landing, party)
+    return found
+
+
+async def build_minter(keys: tuple[str, ...]) -> IdTokens:
+    """The keys take a moment each."""
+    return IdTokens(await asyncio.to_thread(landing_keys, keys))
+
+
+async def build_party(
+    application: Application, config: Config, keys: tuple[str, ...], clock: Clock, chance: Chance
+) -> Party:
+    """One application alone, for `lychgate landing verify`.
+
+    Raises:
+        SecretError: a secret cannot be read.
+    """
+    return _party(application, config, await build_minter(keys), clock, chance)
+
+
+def _party(application: Application, config: Config, minter: IdTokens, clock: Clock, chance: Chance) -> Party:
+    return Party(
+        client=landing_client(application, config),
+        secret=landing_secret(application, config),
+        codes=Codes(clock, chance),
+        minter=minter,
+    )
+
+
+def floor_of(application: Application, upstream: Upstream, client: Client) -> Floor:
+    """The application, as a dance sees it."""
+    product = application.product
+    asking = Asking(upstream, application.host.encode(), forwarded_lines(application))
+    return Floor(asking, client, product, application.context, product.session_cookies)
+
+
+def forwarded_lines(application: Application) -> tuple[bytes, ...]:
+    """What the application needs to know of its own public address; the same for every request."""
+    scheme = application.origin.partition("://")[0]
+    port = application.host.rpartition("]")[2].partition(":")[2] or ("443" if scheme == "https" else "80")
+    return (
+        b"X-Forwarded-Proto: " + scheme.encode(),
+        b"X-Forwarded-Host: " + application.host.encode(),
+        b"X-Forwarded-Port: " + port.encode(),
+    )
