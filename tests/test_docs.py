@@ -19,7 +19,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, RootModel
 
-from sidecar.adapters.accounts.settings import GroupSettings, HookSettings
+from sidecar.adapters.accounts.settings import AccountSettings, GroupSettings, HookSettings
 from sidecar.adapters.accounts.webhook import sign
 from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.landing.header import AssertionProof, signing_keys
@@ -100,6 +100,7 @@ def _is_whole(block: Block) -> bool:
 YAML = _blocks("yaml")
 WHOLE = [block for block in YAML if _is_whole(block)]
 PARTS: dict[str, type[BaseModel]] = {
+    "accounts": AccountSettings,
     "api": ApiSettings,
     "landing": LandingSettings,
     "groups": GroupSettings,

@@ -193,6 +193,9 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
         groups=_groups(settings.groups, product),
         reserved=product.reserved_names,
         removals_per_hour=settings.removals_per_hour,
+        gone_by=frozenset(settings.gone_by),
+        deactivate=settings.on_revoke == "deactivate",
+        deactivations_per_hour=settings.deactivations_per_hour,
     )
 
 
@@ -205,6 +208,7 @@ def _api(application: ApplicationSettings, product: Product, config: Config) -> 
         paths=PathSet(tuple(dict.fromkeys(patterns))),
         public=product.machine_public if "applinks" in application.machine else NO_PATHS,
         jwt=_jwt(application, config),
+        owners=application.api.pat_owner == "resolve",
     )
 
 

@@ -69,6 +69,8 @@ class Plan:
         skipped: What was left alone.
         confirm: Ledger entries whose join turned out to have worked.
         forget: Folded groups in the ledger in which the account is no more.
+        is_back: Whether an account that we deactivated is active again, so that the note of it is over: whoever
+            deactivates it next is not us.
     """
 
     username: str
@@ -79,6 +81,7 @@ class Plan:
     skipped: tuple[Skipped, ...] = ()
     confirm: tuple[OwnedGroup, ...] = ()
     forget: tuple[str, ...] = ()
+    is_back: bool = False
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -224,6 +227,7 @@ def _plan_existing(
         skipped=moves.skipped,
         confirm=tuple(entry for entry in owned if entry.pending and entry.group in have),
         forget=tuple(sorted({entry.group for entry in owned if entry.group not in have})),
+        is_back=account.active and deactivation is not None,
     )
 
 

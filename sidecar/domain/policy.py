@@ -136,6 +136,9 @@ class AccountPolicy:
 
     Attributes:
         removals_per_hour: Memberships that may be taken from all people together; more are held back (D5).
+        gone_by: Doors of revocations that say that somebody is gone.
+        deactivate: Whether the account of somebody who is gone is made inactive.
+        deactivations_per_hour: How many of them at most within an hour.
     """
 
     enabled: bool = False
@@ -146,6 +149,9 @@ class AccountPolicy:
     groups: GroupPolicy = GroupPolicy()
     reserved: frozenset[str] = frozenset()
     removals_per_hour: int = 200
+    gone_by: frozenset[str] = frozenset()
+    deactivate: bool = False
+    deactivations_per_hour: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +178,14 @@ class ApiPolicy:
     Attributes:
         public: Machine paths open to everybody, anonymously: application links ask them before they have a credential.
         jwt: Whose access tokens are taken; None: nobody's.
+        owners: Whether a personal access token is refused whose owner is gone.
     """
 
     passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
     paths: PathSet = NO_PATHS
     public: PathSet = NO_PATHS
     jwt: JwtPolicy | None = None
+    owners: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,8 @@ class Carrying:
             await self._ledger.own(replace(entry, pending=False))
         for group in plan.forget:
             await self._ledger.disown(self._order.application, fold(plan.username), group)
+        if plan.is_back:
+            await self._ledger.clear_deactivation(self._order.application, fold(plan.username))
         if plan.pin is not None:
             await add_pin(self._ledger, self._teller, plan.pin, self._clock.now())
         if plan.key is not None:
@@ -191,6 +193,8 @@ class Carrying:
         """Undo what was noted for a step that the application refused for certain."""
         if isinstance(step, Join):
             await self._ledger.disown(self._order.application, fold(step.username), fold(step.group))
+        elif isinstance(step, Deactivate):
+            await self._ledger.clear_deactivation(self._order.application, fold(step.username))
         elif isinstance(step, Create) and pin is not None:
             await self._ledger.unpin(self._order.application, pin.username)
 

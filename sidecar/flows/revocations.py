@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, MutableMapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Protocol
 
 from cachetools import TTLCache
@@ -18,12 +19,13 @@ from sidecar.core.logins import ATTEMPT_LIFE, SKEW
 from sidecar.core.logout_tokens import OLDEST, Notice
 from sidecar.core.standing import standing_of
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import By, Name, Revocation
 from sidecar.domain.session import Session
 from sidecar.flows.barrier import Barrier
+from sidecar.flows.leavers import Leavers
 from sidecar.flows.login import LoginError, SpentStates
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.product_sessions import ProductSessions
@@ -64,6 +66,7 @@ class Revocations:
         policy: Callable[[], Policy],
         audit: Audit,
         clock: Clock,
+        leavers: Leavers | None = None,
     ) -> None:
         self._store = store
         self._spent = spent
@@ -73,6 +76,8 @@ class Revocations:
         self._policy = policy
         self._audit = audit
         self._clock = clock
+        self._leavers = leavers
+        self._origins: defaultdict[Name, set[tuple[str, str]]] = defaultdict(set)
         self._tasks = OwnedTasks()
         self._unfinished: MutableMapping[tuple[str, str], Revocation] = TTLCache(
             UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic
@@ -106,6 +111,7 @@ class Revocations:
             StateError: the store could not be told. This process has ended them, and tells the store again.
         """
         self._barrier.raise_at_once(revocation)
+        self._origins[revocation.name].add((provider, door))
         self._sessions.end_at_hand(revocation)
         return await self._tasks.finish(self._carry_out(revocation, provider, door, trace))
 
@@ -160,7 +166,7 @@ class Revocations:
     async def _carry_out(self, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
         absolute = self._policy().limits.absolute
         await self._barrier.mark(revocation, UnixSeconds(revocation.at + absolute + ATTEMPT_LIFE + SKEW))
-        ended = 0
+        ended, whose = 0, list[Identity]()
         for key in await self._store.named(revocation.name):
             found = await self._store.get(key)
             if found is not None and found[0].created_at > revocation.at:
@@ -169,10 +175,19 @@ class Revocations:
             session = await self._sessions.end(key, "revoked", trace)
             if session is not None:
                 ended += 1
+                whose.append(session.identity)
                 self._products.end_soon(session, self._username(session), trace)
+        await self._see_off(revocation, whose, trace)
         self._barrier.told(revocation)
         self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended)
         return ended
+
+    async def _see_off(self, revocation: Revocation, ended: Iterable[Identity], trace: Trace) -> None:
+        """Who is gone, by the doors through which the word came first: what is told again came through them too."""
+        for provider, door in sorted(self._origins[revocation.name]):
+            if self._leavers is not None:
+                await self._leavers.hear(revocation, ended, provider, door, trace)
+        self._origins.pop(revocation.name, None)
 
     def _username(self, session: Session) -> str | None:
         standing = standing_of(session, self._policy())

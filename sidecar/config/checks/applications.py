@@ -26,6 +26,7 @@ def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]
         yield from _landing(at, application)
         yield from _accounts(at, application)
         yield from _path_names(at, application, products[application.product])
+        yield from _leavers(at, application)
 
 
 def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding]:
@@ -96,6 +97,7 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
         "reactivate": accounts.reactivate is Reactivation.ANY,
         "update": bool(accounts.update),
         "end_sessions": accounts.end_sessions,
+        "on_revoke": accounts.on_revoke != "none",
         "groups": bool(accounts.groups.map or accounts.groups.default or accounts.groups.admin),
     }
     for key in (key for key, wanted in asked.items() if wanted):
@@ -103,6 +105,16 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             (*at, "accounts", key),
             "needs a token with which to work at the application",
             "add accounts.token: file:///absolute/path of an administrator's personal access token",
+        )
+
+
+def _leavers(at: At, application: ApplicationSettings) -> Iterator[Finding]:
+    wanted = application.accounts.on_revoke != "none" or application.api.pat_owner == "resolve"
+    if wanted and not application.accounts.gone_by:
+        yield Finding(
+            (*at, "accounts", "gone_by"),
+            "names nothing that says that somebody is gone, so on_revoke and pat_owner never come to anything",
+            "write gone_by: [global_revocation], or leave the line out",
         )
 
 
