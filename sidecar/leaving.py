@@ -19,27 +19,8 @@ from sidecar.flows.reach import Reach
 from sidecar.flows.telling import Clock, SureAudit
 
 
-async def build_owners(
-    config: Config, policy: Policy, state: State, clock: Clock, metrics: Metrics, stack: AsyncExitStack
-) -> Owners:
-    """What tells whether the owner of a personal access token is gone, for the applications that want it."""
-    ways: dict[str, TokenOwners] = {}
-    for name, settings in config.applications.items():
-        way, application = settings.upstream, policy.applications[name]
-        if not application.api.owners:
-            continue
-        session = await stack.enter_async_context(
-            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
-        )
-        # Over a socket the address says only which host is meant.
-        origin = way.url if way.socket is None else f"http://{application.host}"
-        ways[name] = TokenOwners(session, origin + application.context, settings.product)
-    owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
-    stack.push_async_callback(owners.close)
-    return owners
-
-
-def build_leavers(
+async def build_leaving(
+    config: Config,
     accounts: Accounts,
     reach: Mapping[str, Reach],
     state: State,
@@ -47,10 +28,12 @@ def build_leavers(
     audit: SureAudit,
     clock: Clock,
     metrics: Metrics,
-    owners: Owners,
     stack: AsyncExitStack,
-) -> Leavers:
-    """What sees people off; it stops with *stack*, before the ways to their accounts."""
+) -> tuple[Owners, Leavers]:
+    """What tells whether a token's owner is gone, and what sees people off; both stop with *stack*."""
+    ways = await _ways(config, policy(), stack)
+    owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
+    stack.push_async_callback(owners.close)
     leavers = Leavers(
         accounts,
         reach,
@@ -64,4 +47,20 @@ def build_leavers(
         heard=owners.forget,
     )
     stack.push_async_callback(leavers.close)
-    return leavers
+    return owners, leavers
+
+
+async def _ways(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, TokenOwners]:
+    """For the applications that want it."""
+    found: dict[str, TokenOwners] = {}
+    for name, settings in config.applications.items():
+        way, application = settings.upstream, policy.applications[name]
+        if not application.api.owners:
+            continue
+        session = await stack.enter_async_context(
+            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
+        )
+        # Over a socket the address says only which host is meant.
+        origin = way.url if way.socket is None else f"http://{application.host}"
+        found[name] = TokenOwners(session, origin + application.context, settings.product)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -10,9 +10,11 @@ from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.secrets import Secret, read_secret
+from sidecar.adapters.state.sqlite import State
 from sidecar.config.model import Config
 from sidecar.config.outside import upstream_tls
 from sidecar.domain.policy import Policy
+from sidecar.flows.foreseeing import Foresight, Way
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
@@ -60,6 +62,12 @@ async def build_reach(
         connector = StartingConnector(jira, clients[name]) if jira is not None else None
         found[name] = Reach(connector, hooks, float(accounts.time_budget))
     return found
+
+
+def build_foresight(reach: Mapping[str, Reach], state: State, policy: Callable[[], Policy], clock: Clock) -> Foresight:
+    """What looks and changes nothing."""
+    ways = {name: Way(way.connector, way.budget) for name, way in reach.items() if way.connector is not None}
+    return Foresight(policy, ways, state.ledger, clock)
 
 
 def _key(secret: Secret) -> bytes:

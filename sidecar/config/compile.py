@@ -22,6 +22,7 @@ from sidecar.config.model_portal import ConditionSettings, PortalSettings, RuleS
 from sidecar.domain.paths import NO_PATHS, PathSet
 from sidecar.domain.policy import (
     AccountPolicy,
+    Answer,
     ApiPolicy,
     Application,
     Condition,
@@ -121,6 +122,7 @@ def _portal(name: str, portal: PortalSettings, config: Config, product: Product)
         usernames={provider: _username(username_at(portal, application, provider)) for provider in portal.usernames},
         domains=_domains(portal, config),
         max_body=portal.max_body,
+        test_page=_test_page(name, portal),
     )
 
 
@@ -146,6 +148,14 @@ def _rule(portal: str, number: int, rule: RuleSettings, product: Product) -> Rul
         fresh=rule.fresh,
         acr=rule.acr or (),
     )
+
+
+def _test_page(name: str, portal: PortalSettings) -> Rule | None:
+    settings = portal.test_page
+    if settings is None:
+        return None
+    condition = _condition(settings.require)
+    return Rule(id=f"{name}/test-page", paths=NO_PATHS, answer=Answer.ALLOW, condition=condition, fresh=settings.fresh)
 
 
 def _condition(demand: ConditionSettings | None) -> Condition:

@@ -231,6 +231,7 @@ class Portal:
         domains: Domain of an e-mail address (in ASCII, lower case) to the provider where its people sign in.
         start: Where its visitors begin, below the context path; "" = the product's start page.
         max_body: Most bytes of a request's body; None: as many as the application takes.
+        test_page: Who may use the test page, and after how recent a sign-in; None: nobody.
     """
 
     name: str
@@ -248,6 +249,7 @@ class Portal:
     domains: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     max_body: int | None = None
+    test_page: Rule | None = None
 
     @property
     def asks_where(self) -> bool:
