@@ -280,9 +280,7 @@ def test_every_event_code_is_in_operations_as_told_or_as_kept_for_later() -> Non
 
 def test_own_endpoints_are_in_operations() -> None:
     doors = Doors(*[cast("Any", None)] * 3)
-    nothing = cast("Any", None)
-    own = OwnEndpoints(nothing, nothing, nothing, nothing, nothing, nothing, doors, nothing, nothing)
-    handlers = own._handlers
+    handlers = cast("Any", OwnEndpoints)(*[None] * 6, doors, None, None)._handlers
     expected = {(method, f"/.lychgate/{name}") for method, name in handlers}
     expected |= {(method, f"/.lychgate/{name}/<provider>") for method, name in doors._doors}
     expected |= {(method, "/.lychgate/callback/<provider>") for method in ("GET", "POST")}

@@ -6,7 +6,7 @@ Called for the test page. Pure, and nothing is decided here: it tells what `core
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -124,30 +124,41 @@ def _groups(identity: Identity, application: Application, portal: Portal) -> Ite
         why = "the claim is missing, cut short or malformed; unknown groups change nothing"
         yield Told("groups", "unknown", why, Reason.GROUPS_UNKNOWN)
         return
-    policy, built_in = portal.groups, application.product.protected_groups
-    taken = mapped_groups(identity.groups, policy, built_in)
-    unguarded = mapped_groups(identity.groups, replace(policy, protected=frozenset()), frozenset())
+    answers = tuple(_answers(identity.groups, application, portal))
     for group in identity.groups:
-        kept_back = sorted(set(unguarded[group]) - set(taken[group]))
-        if taken[group]:
-            yield Told(group, f"gives {', '.join(taken[group])}", _kept_back(kept_back))
-        elif kept_back:
-            yield Told(group, "ignored", _kept_back(kept_back))
-        else:
-            yield Told(group, "ignored", "no line of the configuration names it")
+        mine = [answer for answer in answers if answer.group == group]
+        given = [answer.target for answer in mine if not answer.kept_back]
+        why = "; ".join(answer.kept_back for answer in mine if answer.kept_back)
+        found = f"gives {', '.join(given)}" if given else "ignored"
+        yield Told(group, found, why if mine else "no line of the configuration names it")
 
 
-def _kept_back(groups: Sequence[str]) -> str:
-    return f"{', '.join(groups)}: protected, so only an exact line under admin gives it" if groups else ""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a line makes of one of the provider's groups. *kept_back*: why it is not given, or ""."""
+
+    group: str
+    target: str
+    kept_back: str = ""
+
+
+def _answers(known: Iterable[str], application: Application, portal: Portal) -> Iterator[_Answer]:
+    policy, built_in = portal.groups, application.product.protected_groups
+    for group in known:
+        taken = mapped_groups((group,), policy, built_in)[group]
+        unguarded = mapped_groups((group,), replace(policy, protected=frozenset()), frozenset())[group]
+        yield from (_Answer(group, target) for target in taken)
+        for target in unguarded:
+            if target not in taken:
+                yield _Answer(group, target, f"{target}: protected, so only an exact line under admin gives it")
 
 
 def _givers(identity: Identity, application: Application, portal: Portal) -> Mapping[str, tuple[str, ...]]:
-    """The application's groups to those of the provider that give them."""
+    """The application's groups, folded, to those of the provider that give them."""
     found: dict[str, list[str]] = {}
-    taken = mapped_groups(identity.groups or (), portal.groups, application.product.protected_groups)
-    for group, targets in taken.items():
-        for target in targets:
-            found.setdefault(fold(target), []).append(group)
+    for answer in _answers(identity.groups or (), application, portal):
+        if not answer.kept_back:
+            found.setdefault(fold(answer.target), []).append(answer.group)
     return {target: tuple(groups) for target, groups in found.items()}
 
 
