@@ -25,7 +25,6 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import By, Name, Revocation
 from sidecar.domain.session import Session
 from sidecar.flows.barrier import Barrier
-from sidecar.flows.leavers import Leavers
 from sidecar.flows.login import LoginError, SpentStates
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.product_sessions import ProductSessions
@@ -53,6 +52,20 @@ class Notices(Protocol):
         ...
 
 
+class SeesOff(Protocol):
+    """Who does what is to be done about people who are gone."""
+
+    async def hear(
+        self, revocation: Revocation, ended: Iterable[Identity], provider: str, door: str, trace: Trace
+    ) -> None:
+        """A revocation that came through *door* was carried out; *ended*: whose sessions ended by it.
+
+        Raises:
+            StateError: it could not be remembered, and is to be said again.
+        """
+        ...
+
+
 class Revocations:
     """Carries them out."""
 
@@ -66,7 +79,7 @@ class Revocations:
         policy: Callable[[], Policy],
         audit: Audit,
         clock: Clock,
-        leavers: Leavers | None = None,
+        leavers: SeesOff | None = None,
     ) -> None:
         self._store = store
         self._spent = spent
@@ -78,6 +91,7 @@ class Revocations:
         self._clock = clock
         self._leavers = leavers
         self._origins: defaultdict[Name, set[tuple[str, str]]] = defaultdict(set)
+        self._ended: defaultdict[Name, list[Identity]] = defaultdict(list)
         self._tasks = OwnedTasks()
         self._unfinished: MutableMapping[tuple[str, str], Revocation] = TTLCache(
             UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic
@@ -166,7 +180,7 @@ class Revocations:
     async def _carry_out(self, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:
         absolute = self._policy().limits.absolute
         await self._barrier.mark(revocation, UnixSeconds(revocation.at + absolute + ATTEMPT_LIFE + SKEW))
-        ended, whose = 0, list[Identity]()
+        ended = 0
         for key in await self._store.named(revocation.name):
             found = await self._store.get(key)
             if found is not None and found[0].created_at > revocation.at:
@@ -175,19 +189,20 @@ class Revocations:
             session = await self._sessions.end(key, "revoked", trace)
             if session is not None:
                 ended += 1
-                whose.append(session.identity)
+                self._ended[revocation.name].append(session.identity)
                 self._products.end_soon(session, self._username(session), trace)
-        await self._see_off(revocation, whose, trace)
+        await self._see_off(revocation, trace)
         self._barrier.told(revocation)
         self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended)
         return ended
 
-    async def _see_off(self, revocation: Revocation, ended: Iterable[Identity], trace: Trace) -> None:
-        """Who is gone, by the doors through which the word came first: what is told again came through them too."""
+    async def _see_off(self, revocation: Revocation, trace: Trace) -> None:
+        """Who is gone, by the doors through which the word came first and by the sessions that ended then: what is told
+        again came through those doors too, and finds no session any more."""
         for provider, door in sorted(self._origins[revocation.name]):
             if self._leavers is not None:
-                await self._leavers.hear(revocation, ended, provider, door, trace)
-        self._origins.pop(revocation.name, None)
+                await self._leavers.hear(revocation, self._ended[revocation.name], provider, door, trace)
+        _ = self._origins.pop(revocation.name, None), self._ended.pop(revocation.name, None)
 
     def _username(self, session: Session) -> str | None:
         standing = standing_of(session, self._policy())

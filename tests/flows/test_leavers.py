@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -17,7 +17,11 @@ from sidecar.domain.revocation import By, Revocation
 from sidecar.domain.session import Session
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.leavers import Leavers
+from sidecar.flows.product_sessions import ProductSessions
+from sidecar.flows.revocations import Revocations
 from sidecar.flows.sessions import StateError
+from sidecar.flows.telling import Trace
+from tests.flows.browsers import Gate
 from tests.flows.fake_accounts import ACCOUNTS, AGENTS, GROUPS, TRACE, Directory, World, account, agent, make_policy
 from tests.flows.fakes import MemoryMarkers, MemorySessionStore
 from tests.upstream.scripted import until
@@ -292,3 +296,33 @@ async def test_never_means_never() -> None:
     await here.leave()
     here.policy = make_policy(replace(GONE, reactivate=Reactivation.NEVER), GROUPS, "h2")
     assert Reason.ACCOUNT_INACTIVE is await here.refusal(agent())
+
+
+class Ears:
+    """Hears of revocations, and cannot remember the first one."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str, list[str]]] = []
+
+    async def hear(
+        self, revocation: Revocation, ended: Iterable[Identity], provider: str, door: str, trace: Trace
+    ) -> None:
+        self.heard.append((provider, door, [identity.person.subject for identity in ended]))
+        if len(self.heard) == 1:
+            raise StateError("down")
+
+
+async def test_what_could_not_be_remembered_is_said_again_with_its_door_and_its_people() -> None:
+    gate, ears = Gate(), Ears()
+    products = ProductSessions({}, gate.audit)
+    gate.revocations = Revocations(
+        gate.store, gate.spent, gate.barrier, gate.sessions, products, lambda: gate.policy, gate.audit, gate.clock, ears
+    )
+    await gate.a_session()
+    revocation = Revocation(issuer=AGENTS, by=By.SUBJECT, value="alice", at=gate.clock.now())
+    with pytest.raises(StateError):
+        await gate.revocations.revoke(revocation, "staff", DOOR, TRACE)
+    await gate.revocations.retry()
+    assert [("staff", DOOR, ["alice"])] * 2 == ears.heard
+    await gate.revocations.retry()
+    assert 2 == len(ears.heard)
