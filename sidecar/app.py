@@ -39,7 +39,8 @@ from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
 from sidecar.landings import build_headless
-from sidecar.reaching import build_connectors, build_reach, ends_sessions
+from sidecar.leaving import build_leaving
+from sidecar.reaching import build_connectors, build_foresight, build_reach, ends_sessions
 from sidecar.reloading import InForce, Reloading
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
@@ -150,14 +151,16 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         landings = {name: serving.landing for name, serving in applications.items()}
         products = ProductSessions(ends_sessions(config, connectors), log)
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
-        revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time)
+        owners, leavers = await build_leaving(config, accounts, reach, state, current, log, time, metrics, stack)
+        revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (products, sign_outs, revocations)]
         tunnels, readings, known = Tunnels(), Readings(current), KnownAccounts(current, reach, state.ledger, time)
         teller, replies = Teller(log, metrics, time, chance), Replies(Pages(nonce=lambda: chance.token(16)))
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
-        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, Bounce(sealer, replies))
+        foresight, bounce = build_foresight(reach, state, current, time), Bounce(sealer, replies)
+        own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, bounce, foresight)
         forwarding = Forwarding(applications, sessions, tunnels, known, log, time)
-        gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
+        gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, accounts.removals.review)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -12,10 +12,12 @@ from sidecar.adapters.accounts.crowd import CrowdConnector
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.secrets import Secret, read_secret
+from sidecar.adapters.state.sqlite import State
 from sidecar.config.model import Config
 from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
+from sidecar.flows.foreseeing import Foresight, Way
 from sidecar.flows.product_sessions import EndsSessions
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
@@ -71,6 +73,12 @@ async def build_reach(
         connector = StartingConnector(way, clients[name]) if way is not None else None
         found[name] = Reach(connector, hooks, float(accounts.time_budget))
     return found
+
+
+def build_foresight(reach: Mapping[str, Reach], state: State, policy: Callable[[], Policy], clock: Clock) -> Foresight:
+    """What looks and changes nothing."""
+    ways = {name: Way(way.connector, way.budget) for name, way in reach.items() if way.connector is not None}
+    return Foresight(policy, ways, state.ledger, clock)
 
 
 def _key(secret: Secret) -> bytes:

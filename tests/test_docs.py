@@ -29,6 +29,7 @@ from sidecar.app import Running, running
 from sidecar.cli import main
 from sidecar.config.load import load
 from sidecar.config.model_application import ApiSettings
+from sidecar.config.model_portal import PortalSettings
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -106,6 +107,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "groups": GroupSettings,
     "hooks": HookSettings,
     "upstream": UpstreamSettings,
+    "portals": RootModel[dict[str, PortalSettings]],
     "providers": RootModel[dict[str, ProviderSettings]],
     "audit": AuditSettings,
 }
@@ -278,7 +280,7 @@ def test_every_event_code_is_in_operations_as_told_or_as_kept_for_later() -> Non
 
 def test_own_endpoints_are_in_operations() -> None:
     doors = Doors(*[cast("Any", None)] * 3)
-    handlers = OwnEndpoints(*[cast("Any", None)] * 6, doors, cast("Any", None))._handlers
+    handlers = cast("Any", OwnEndpoints)(*[None] * 6, doors, None, None)._handlers
     expected = {(method, f"/.lychgate/{name}") for method, name in handlers}
     expected |= {(method, f"/.lychgate/{name}/<provider>") for method, name in doors._doors}
     expected |= {(method, "/.lychgate/callback/<provider>") for method in ("GET", "POST")}

@@ -21,6 +21,7 @@ from sidecar.config.model_portal import ConditionSettings, PortalSettings, RuleS
 from sidecar.domain.paths import NO_PATHS, PathSet
 from sidecar.domain.policy import (
     AccountPolicy,
+    Answer,
     ApiPolicy,
     Application,
     Condition,
@@ -120,6 +121,7 @@ def _portal(name: str, portal: PortalSettings, config: Config, product: Product)
         usernames={provider: _username(username_at(portal, application, provider)) for provider in portal.usernames},
         domains=_domains(portal, config),
         max_body=portal.max_body,
+        test_page=_test_page(name, portal),
     )
 
 
@@ -145,6 +147,14 @@ def _rule(portal: str, number: int, rule: RuleSettings, product: Product) -> Rul
         fresh=rule.fresh,
         acr=rule.acr or (),
     )
+
+
+def _test_page(name: str, portal: PortalSettings) -> Rule | None:
+    settings = portal.test_page
+    if settings is None:
+        return None
+    condition = _condition(settings.require)
+    return Rule(id=f"{name}/test-page", paths=NO_PATHS, answer=Answer.ALLOW, condition=condition, fresh=settings.fresh)
 
 
 def _condition(demand: ConditionSettings | None) -> Condition:
@@ -208,6 +218,9 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
         reserved=product.reserved_names,
         removals_per_hour=settings.removals_per_hour,
         groups_stale_after=settings.groups_stale_after,
+        gone_by=frozenset(settings.gone_by),
+        deactivate=settings.on_revoke == "deactivate",
+        deactivations_per_hour=settings.deactivations_per_hour,
     )
 
 
@@ -220,6 +233,7 @@ def _api(application: ApplicationSettings, product: Product, config: Config) -> 
         paths=PathSet(tuple(dict.fromkeys(patterns))),
         public=product.machine_public if "applinks" in application.machine else NO_PATHS,
         jwt=_jwt(application, config),
+        owners=application.api.pat_owner == "resolve",
     )
 
 

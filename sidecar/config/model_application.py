@@ -108,6 +108,11 @@ class ApiSettings(Settings):
     basic: Literal["pass", "deny"] = Field(
         default="deny", description="Name and password: a way around the provider; deny it if you can."
     )
+    pat_owner: Literal["ignore", "resolve"] = Field(
+        default="ignore",
+        description="`resolve`: the application is asked once, with the token itself, whose a personal access token "
+        "is; it is refused (`owner_gone`) once its linked owner is gone (`accounts.gone_by`).",
+    )
     jwt: JwtSettings | None = Field(
         default=None, description="Access tokens of the providers, for programs that act for a person. Off without it."
     )

@@ -101,6 +101,17 @@ class RuleSettings(Settings):
     )
 
 
+class PreviewSettings(Settings):
+    """Who may look through their own sign-in at `/.lychgate/test`."""
+
+    require: Annotated[ConditionSettings, BeforeValidator(_not_nothing)] = Field(
+        description="Demand on the claims of whoever may use the page."
+    )
+    fresh: Annotated[Seconds, AfterValidator(between(60, 3600))] = Field(
+        default=300, description="The sign-in may be at most so old; otherwise the person signs in again."
+    )
+
+
 class PortalSettings(Settings):
     """A door to an application."""
 
@@ -128,6 +139,11 @@ class PortalSettings(Settings):
         default=None,
         description="Largest body of a request, such as `100MiB`; a larger one is 413 (`body_too_large`), even if its "
         "size was not announced. Without it the application alone decides.",
+    )
+    test_page: PreviewSettings | None = Field(
+        default=None,
+        description="The sign-in test page `/.lychgate/test`: people see their own claims, username, groups and what "
+        "a sign-in would do to their account. Off without it.",
     )
     rules: tuple[RuleSettings, ...] = Field(default=(), description="Rules, in order.")
     username: UsernameSettings | None = Field(

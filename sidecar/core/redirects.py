@@ -16,12 +16,15 @@ MAX_TARGET = 2048
 CONFIRMED = f"{OWN_PREFIX}/confirmed"
 """Below the context: where a step-up ends that was begun beside a form."""
 
+TEST = f"{OWN_PREFIX}/test"
+"""Below the context: the test page, which asks for a recent sign-in."""
+
 
 def safe_return(target: str | None, application: Application) -> str:
     """*target* if it is a path and query on the application's own origin, else the application's start page.
 
-    Deep links and query strings survive unchanged. Our own endpoints (but for the page that says that all is confirmed)
-    and the product's log-in and log-out pages are no place to return to.
+    Deep links and query strings survive unchanged. Our own endpoints (but for the page that says that all is confirmed,
+    and the test page) and the product's log-in and log-out pages are no place to return to.
     """
     fallback = application.start_of()
     if not target or len(target) > MAX_TARGET or not _is_local(target):
@@ -33,7 +36,7 @@ def safe_return(target: str | None, application: Application) -> str:
     if read.path != context and not read.path.startswith(context + "/"):
         return fallback
     below = read.path[len(context) :] or "/"
-    own = below == OWN_PREFIX or (below.startswith(OWN_PREFIX + "/") and below != CONFIRMED)
+    own = below == OWN_PREFIX or (below.startswith(OWN_PREFIX + "/") and below not in {CONFIRMED, TEST})
     return fallback if own or _is_door(below, application.product) else target
 
 

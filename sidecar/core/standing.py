@@ -43,7 +43,8 @@ def needed_claims(application: Application) -> frozenset[str]:
     for portal in application.portals:
         for provider in portal.providers:
             names.update(portal.names_of(provider).claims)
-        for condition in (portal.require, *(rule.condition for rule in portal.rules)):
+        rules = portal.rules if portal.test_page is None else (*portal.rules, portal.test_page)
+        for condition in (portal.require, *(rule.condition for rule in rules)):
             names.update(condition.claims)
     return frozenset(names)
 

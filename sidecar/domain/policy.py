@@ -153,6 +153,9 @@ class AccountPolicy:
     Attributes:
         removals_per_hour: Memberships that may be taken from all people together; more are held back (D5).
         groups_stale_after: Seconds for which somebody is served whose groups cannot be read.
+        gone_by: Doors of revocations that say that somebody is gone.
+        deactivate: Whether the account of somebody who is gone is made inactive.
+        deactivations_per_hour: How many of them at most within an hour.
     """
 
     enabled: bool = False
@@ -164,6 +167,9 @@ class AccountPolicy:
     reserved: frozenset[str] = frozenset()
     removals_per_hour: int = 200
     groups_stale_after: int = 86_400
+    gone_by: frozenset[str] = frozenset()
+    deactivate: bool = False
+    deactivations_per_hour: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +196,14 @@ class ApiPolicy:
     Attributes:
         public: Machine paths open to everybody, anonymously: application links ask them before they have a credential.
         jwt: Whose access tokens are taken; None: nobody's.
+        owners: Whether a personal access token is refused whose owner is gone.
     """
 
     passes: frozenset[str] = frozenset({"pat", "oauth1", "oauth2"})
     paths: PathSet = NO_PATHS
     public: PathSet = NO_PATHS
     jwt: JwtPolicy | None = None
+    owners: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +249,7 @@ class Portal:
         domains: Domain of an e-mail address (in ASCII, lower case) to the provider where its people sign in.
         start: Where its visitors begin, below the context path; "" = the product's start page.
         max_body: Most bytes of a request's body; None: as many as the application takes.
+        test_page: Who may use the test page, and after how recent a sign-in; None: nobody.
     """
 
     name: str
@@ -258,6 +267,7 @@ class Portal:
     domains: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     max_body: int | None = None
+    test_page: Rule | None = None
 
     @property
     def asks_where(self) -> bool:

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     CREDENTIAL_NOT_HERE = "credential_not_here"
     TOKEN_NOT_ACCEPTED = "token_not_accepted"
     FORM_TOKEN_INVALID = "form_token_invalid"
+    OWNER_GONE = "owner_gone"
+    TOO_MANY_TESTS = "too_many_tests"
 
     # The sign-in failed.
     STATE_MISSING = "state_missing"
@@ -89,6 +91,7 @@ class Reason(StrEnum):
     LEDGER_UNUSABLE = "ledger_unusable"
     GROUPS_STALE = "groups_stale"
     REMOVALS_CAPPED = "removals_capped"
+    DEACTIVATIONS_CAPPED = "deactivations_capped"
 
     # The application did not take the person in, or did not answer.
     LANDING_FAILED = "landing_failed"

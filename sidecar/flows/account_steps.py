@@ -199,6 +199,8 @@ class Carrying:
         """Undo what was noted for a step that the application refused for certain."""
         if isinstance(step, Join):
             await self._ledger.disown(self._order.application, fold(step.username), fold(step.group))
+        elif isinstance(step, Deactivate):
+            await self._ledger.clear_deactivation(self._order.application, fold(step.username))
         elif isinstance(step, Create) and pin is not None:
             await self._ledger.unpin(self._order.application, pin.username)
 

@@ -188,7 +188,7 @@ class Accounts:
         teller = Teller(self._audit, order, identity, request)
         reach = self._reach.get(order.application, Reach(None))
         try:
-            async with _outside(reach.budget), self._turn(order):
+            async with _outside(reach.budget), self.turn(order.application, order.username):
                 await self._ages.check(order, identity, policy)
                 username, complete = await self._make_ready(order, policy, identity, teller, reach)
                 complete = await self._run_hooks(reach.hooks, teller) and complete
@@ -202,9 +202,9 @@ class Accounts:
         _remember(self._ready, key, (username, self._clock.monotonic() + lasts), self._memory.entries)
         return username
 
-    def _turn(self, order: AccountOrder) -> asyncio.Lock:
+    def turn(self, application: str, username: str) -> asyncio.Lock:
         """One at a time per account, whatever is ordered and by whom."""
-        return self._turns.setdefault((order.application, fold(order.username)), asyncio.Lock())
+        return self._turns.setdefault((application, fold(username)), asyncio.Lock())
 
     async def _make_ready(
         self, order: AccountOrder, policy: Policy, identity: Identity, teller: Teller, reach: Reach

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, MutableMapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Protocol
 
 from cachetools import TTLCache
@@ -18,7 +19,7 @@ from sidecar.core.logins import ATTEMPT_LIFE, SKEW
 from sidecar.core.logout_tokens import OLDEST, Notice
 from sidecar.core.standing import standing_of
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import By, Name, Revocation
@@ -51,6 +52,20 @@ class Notices(Protocol):
         ...
 
 
+class SeesOff(Protocol):
+    """Who does what is to be done about people who are gone."""
+
+    async def hear(
+        self, revocation: Revocation, ended: Iterable[Identity], provider: str, door: str, trace: Trace
+    ) -> None:
+        """A revocation that came through *door* was carried out; *ended*: whose sessions ended by it.
+
+        Raises:
+            StateError: it could not be remembered, and is to be said again.
+        """
+        ...
+
+
 class Revocations:
     """Carries them out."""
 
@@ -64,6 +79,7 @@ class Revocations:
         policy: Callable[[], Policy],
         audit: Audit,
         clock: Clock,
+        leavers: SeesOff | None = None,
     ) -> None:
         self._store = store
         self._spent = spent
@@ -73,6 +89,9 @@ class Revocations:
         self._policy = policy
         self._audit = audit
         self._clock = clock
+        self._leavers = leavers
+        self._origins: defaultdict[Name, set[tuple[str, str]]] = defaultdict(set)
+        self._ended: defaultdict[Name, list[Identity]] = defaultdict(list)
         self._tasks = OwnedTasks()
         self._unfinished: MutableMapping[tuple[str, str], Revocation] = TTLCache(
             UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic
@@ -106,6 +125,7 @@ class Revocations:
             StateError: the store could not be told. This process has ended them, and tells the store again.
         """
         self._barrier.raise_at_once(revocation)
+        self._origins[revocation.name].add((provider, door))
         self._sessions.end_at_hand(revocation)
         return await self._tasks.finish(self._carry_out(revocation, provider, door, trace))
 
@@ -169,10 +189,20 @@ class Revocations:
             session = await self._sessions.end(key, "revoked", trace)
             if session is not None:
                 ended += 1
+                self._ended[revocation.name].append(session.identity)
                 self._products.end_soon(session, self._username(session), trace)
+        await self._see_off(revocation, trace)
         self._barrier.told(revocation)
         self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended)
         return ended
+
+    async def _see_off(self, revocation: Revocation, trace: Trace) -> None:
+        """Who is gone, by the doors through which the word came first and by the sessions that ended then: what is told
+        again came through those doors too, and finds no session any more."""
+        for provider, door in sorted(self._origins[revocation.name]):
+            if self._leavers is not None:
+                await self._leavers.hear(revocation, self._ended[revocation.name], provider, door, trace)
+        _ = self._origins.pop(revocation.name, None), self._ended.pop(revocation.name, None)
 
     def _username(self, session: Session) -> str | None:
         standing = standing_of(session, self._policy())

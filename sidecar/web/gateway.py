@@ -23,6 +23,7 @@ from sidecar.flows.accounts import AccountError
 from sidecar.flows.callers import Callers
 from sidecar.flows.landing import LandingError
 from sidecar.flows.login import LoginError
+from sidecar.flows.owners import Owners
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions, StateError
 from sidecar.flows.streaming import UpstreamError
@@ -59,6 +60,7 @@ class Gateway:
         teller: Teller,
         recheck: Recheck,
         callers: Callers,
+        owners: Owners,
     ) -> None:
         self._readings = readings
         self._sessions = sessions
@@ -68,6 +70,7 @@ class Gateway:
         self._teller = teller
         self._recheck = recheck
         self._callers = callers
+        self._owners = owners
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request. Never raises but for a client that is gone."""
@@ -171,7 +174,18 @@ class Gateway:
         if visit.facts.authorization is not None and place.traits.machine and place.portal.mode is not Mode.OFF:
             visitor = await self._caller(visit, place, visit.facts.authorization)
         trying = place.portal.mode is Mode.OBSERVE and self._own.is_trying(visit, place.application)
-        return decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
+        decision = decide(visit.facts, place, visitor, visit.policy, visit.now, trying=trying)
+        if isinstance(decision, PassThrough) and decision.credential == "pat" and place.application.api.owners:
+            return await self._of_owner(visit, decision, visit.facts.authorization or "")
+        return decision
+
+    async def _of_owner(self, visit: Visit, decision: PassThrough, authorization: str) -> Decision:
+        """A leaver's token outlives the leaver: it passes only while its owner is not gone."""
+        verdict = await self._owners.judge(decision.place.application.name, authorization)
+        if verdict.reason is Reason.OK:
+            return decision
+        visit.detail = f"the token belongs to the account {verdict.username}"
+        return Deny(status=401, reason=verdict.reason, place=decision.place, rule=decision.rule)
 
     def _visitor(self, entry: Entry, standing: Standing, now: UnixSeconds) -> Visitor:
         return Visitor(

@@ -1,4 +1,6 @@
-"""Our own endpoints below `<context>/.lychgate/`: callback, sign-out, whoami, keys, try (D9); sign-in is `entrance`'s.
+"""Our own endpoints below `<context>/.lychgate/`: callback, sign-out, whoami, keys, try (D9).
+
+Sign-in is `entrance`'s, the test page `preview_page`'s.
 
 A dictionary looked up with the exact name; there is no other way to reach a handler.
 """
@@ -19,6 +21,7 @@ from sidecar.core.steps import step_up_for
 from sidecar.domain.decision import Deny, Kind, Own
 from sidecar.domain.policy import Application, ProviderPolicy
 from sidecar.domain.reason import Reason
+from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.login import LoginError
 from sidecar.flows.sessions import Entry, Sessions, Signer
 from sidecar.flows.signin import CookieChange, SignIn
@@ -29,6 +32,7 @@ from sidecar.web.entrance import LONGEST_QUERY, Entrance, is_choice, page_at
 from sidecar.web.failures import choice, denied, form_targets
 from sidecar.web.forms import form_of
 from sidecar.web.pages import Action, WhoAmI
+from sidecar.web.preview_page import PreviewPage
 from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
 from sidecar.web.visit import Serving, Visit
 
@@ -52,6 +56,7 @@ class OwnEndpoints:
         replies: Replies,
         doors: Doors,
         bounce: Bounce,
+        foresight: Foresight,
     ) -> None:
         self.entrance = Entrance(sign_in, signer, replies, self.session_of)
         self._doors = doors
@@ -62,6 +67,7 @@ class OwnEndpoints:
         self._signer = signer
         self._applications = applications
         self._replies = replies
+        preview = PreviewPage(foresight, self.entrance, replies, self.session_of)
         self._handlers: Mapping[tuple[str, str], Handler] = {
             ("GET", "login"): self.entrance.login,
             ("GET", "choose"): self.entrance.choose,
@@ -73,6 +79,7 @@ class OwnEndpoints:
             ("GET", "try"): self._try,
             ("GET", "confirm"): self._confirm,
             ("GET", "confirmed"): self._confirmed,
+            ("GET", "test"): preview.serve,
         }
 
     async def serve(self, visit: Visit, own: Own) -> web.StreamResponse:

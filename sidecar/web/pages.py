@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sidecar.core.preview import Chapter
 from sidecar.domain.reason import Reason
 from sidecar.web.page_headers import page_headers, plain_headers
 from sidecar.web.page_parts import Action, Notice, Page, WhoAmI
@@ -232,6 +233,11 @@ class Pages:
             groups=facts.groups,
             portals=portals,
         )
+
+    def preview(self, *, product: str, portal: str, chapters: Sequence[Chapter], request_id: str) -> Page:
+        """Somebody's own sign-in, looked through."""
+        heading = filled("Your sign-in to {product}, tested", product)
+        return self._page("preview.html", 200, heading=heading, request_id=request_id, portal=portal, chapters=chapters)
 
     def whoami_json(self, *, facts: WhoAmI, request_id: str) -> Page:
         """Who is signed in, for programs. Unknown is null, never an empty list or text."""

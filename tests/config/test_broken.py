@@ -44,6 +44,8 @@ TABLE = [
     ("no-client-key", 5, "providers.okta.client_key", "is missing", "file:///absolute/path"),
     ("no-default", 12, "applications.jira", "no default portal", "default: true"),
     ("no-yaml", 28, "", "is no YAML", "correct the line"),
+    ("nobody-is-gone", 18, "applications.jira.accounts.on_revoke", "needs a token", "accounts.token"),
+    ("nobody-is-gone", 19, "applications.jira.accounts.gone_by", "never come to anything", "global_revocation"),
     ("overlapping-portals", 39, "portals.desk.paths", "belongs to support already", "its own prefixes"),
     ("placeholder-secret", 9, "providers.okta.client_secret", "placeholder", "openssl rand"),
     ("postgresql", 2, "state", "later release", "file:///var/lib/lychgate"),

@@ -177,6 +177,22 @@ class AccountSettings(Settings):
         description="How long somebody is served whose groups the provider does not tell completely, where rules or "
         "group lines need them; after that `groups_stale`.",
     )
+    on_revoke: Literal["none", "deactivate"] = Field(
+        default="none",
+        description="What happens to the account of somebody of whom a provider says that they are gone (`gone_by`): "
+        "`deactivate` makes the linked account inactive. Reserved, protected and the connector's own accounts stay.",
+    )
+    gone_by: tuple[Literal["global_revocation"], ...] = Field(
+        default=("global_revocation",),
+        description="Which word of a provider says that somebody is gone: `global_revocation` (Okta: Universal "
+        "Logout). A logout by the back or the front channel never does.",
+    )
+    deactivations_per_hour: int = Field(
+        default=50,
+        ge=0,
+        description="Most accounts that are made inactive within an hour; the rest is told as `account.failed`, so "
+        "that a mistake at the provider does not switch off a company.",
+    )
     end_sessions: bool = Field(
         default=False,
         description="When somebody signs out or is signed out from outside, end the application's own sessions of the "

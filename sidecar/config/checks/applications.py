@@ -25,6 +25,7 @@ def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]
         yield from _addresses(at, application)
         yield from _accounts(at, application)
         yield from _path_names(at, application, products[application.product])
+        yield from _leavers(at, application)
 
 
 def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding]:
@@ -69,6 +70,7 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
         "reactivate": accounts.reactivate is Reactivation.ANY,
         "update": bool(accounts.update),
         "end_sessions": accounts.end_sessions,
+        "on_revoke": accounts.on_revoke != "none",
         "groups": any(targets_of(accounts.groups)),
     }
     for key in (key for key, wanted in asked.items() if wanted):
@@ -105,6 +107,16 @@ def _ways(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             (*at, "accounts", "end_sessions"),
             "cannot be done: only Jira ends the sessions of an account, and only for accounts.token",
             "remove it",
+        )
+
+
+def _leavers(at: At, application: ApplicationSettings) -> Iterator[Finding]:
+    wanted = application.accounts.on_revoke != "none" or application.api.pat_owner == "resolve"
+    if wanted and not application.accounts.gone_by:
+        yield Finding(
+            (*at, "accounts", "gone_by"),
+            "names nothing that says that somebody is gone, so on_revoke and pat_owner never come to anything",
+            "write gone_by: [global_revocation], or leave the line out",
         )
 
 

@@ -126,6 +126,8 @@ def _claims(at: Path, known: Mapping[str, ProviderSettings], portal: PortalSetti
 def _demands(portal: PortalSettings) -> Iterator[tuple[Path, ConditionSettings]]:
     if portal.require is not None:
         yield ("require",), portal.require
+    if portal.test_page is not None:
+        yield ("test_page", "require"), portal.test_page.require
     for number, rule in enumerate(portal.rules):
         if rule.require is not None:
             yield ("rules", number, "require"), rule.require

@@ -114,7 +114,8 @@ def _holds(paths: PathSet, pattern: str) -> bool:
 
 
 def _restricted_groups(config: Config, name: str, portal: PortalSettings) -> Iterator[Finding]:
-    demands = [portal.require, *(rule.require for rule in portal.rules)]
+    page = portal.test_page
+    demands = [portal.require, *(rule.require for rule in portal.rules), page.require if page is not None else None]
     if not any(demand is not None and _asks_groups(demand) for demand in demands):
         return
     for provider in portal.provider:

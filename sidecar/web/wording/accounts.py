@@ -122,6 +122,15 @@ ACCOUNTS: Mapping[Reason, Text] = {
         "One sign-in wanted to leave more groups than `accounts.groups.max_removals`, so none was left. See that "
         "the provider's groups are right before you raise the number.",
     ),
+    Reason.DEACTIVATIONS_CAPPED: Text(
+        503,
+        "Too many accounts at once",
+        "More accounts of {product} would be switched off than is allowed by itself.",
+        "Ask your administrator.",
+        "A provider said of more people than `accounts.deactivations_per_hour` that they are gone. Their sessions are "
+        "over and their tokens are refused, but these accounts stay active. See whether the provider is right, then "
+        "switch them off by hand or let the provider say it again.",
+    ),
 }
 
 APPLICATION: Mapping[Reason, Text] = {

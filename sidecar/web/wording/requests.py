@@ -256,4 +256,20 @@ RULES: Mapping[Reason, Text] = {
         "The token of a form of Lychgate's own does not belong to the session. Harmless after a sign-in in another "
         "tab; many of them may be an attempt to make people sign out.",
     ),
+    Reason.OWNER_GONE: Text(
+        401,
+        "The owner of this token is gone",
+        "The program sent a personal access token of somebody whose access has been taken back.",
+        "Use a token of somebody else. If it is yours and you are back, sign in to {product} with a browser once.",
+        "`api.pat_owner: resolve` found that the token belongs to a linked person of whom the provider said that they "
+        "are gone (`accounts.gone_by`), or whose account Lychgate made inactive. It is not forwarded; `access.denied` "
+        "names the account. A sign-in of the person brings account and tokens back.",
+    ),
+    Reason.TOO_MANY_TESTS: Text(
+        429,
+        "Too many looks at this page",
+        "The test page asks {product} each time, so it opens only some times a minute.",
+        "Wait a minute.",
+        "One session opened `/.lychgate/test` more than 10 times within a minute.",
+    ),
 }

@@ -1,0 +1,66 @@
+"""What is done about people who are gone: their accounts, and the tokens that they left; built from the config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+
+from sidecar.adapters.accounts import calls
+from sidecar.adapters.accounts.token_owners import TokenOwners
+from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.state.sqlite import State
+from sidecar.config.model import Config
+from sidecar.config.outside import upstream_tls
+from sidecar.domain.policy import Policy
+from sidecar.flows.leavers import Leavers
+from sidecar.flows.owners import Owners
+from sidecar.flows.provisioning import Accounts
+from sidecar.flows.reach import Reach
+from sidecar.flows.telling import Clock, SureAudit
+
+
+async def build_leaving(
+    config: Config,
+    accounts: Accounts,
+    reach: Mapping[str, Reach],
+    state: State,
+    policy: Callable[[], Policy],
+    audit: SureAudit,
+    clock: Clock,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> tuple[Owners, Leavers]:
+    """What tells whether a token's owner is gone, and what sees people off; both stop with *stack*."""
+    ways = await _ways(config, policy(), stack)
+    owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
+    stack.push_async_callback(owners.close)
+    leavers = Leavers(
+        accounts,
+        reach,
+        state.ledger,
+        state.sessions,
+        state.markers,
+        policy,
+        audit,
+        clock,
+        metrics,
+        heard=owners.forget,
+    )
+    stack.push_async_callback(leavers.close)
+    return owners, leavers
+
+
+async def _ways(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, TokenOwners]:
+    """For the applications that want it."""
+    found: dict[str, TokenOwners] = {}
+    for name, settings in config.applications.items():
+        way, application = settings.upstream, policy.applications[name]
+        if not application.api.owners:
+            continue
+        session = await stack.enter_async_context(
+            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
+        )
+        # Over a socket the address says only which host is meant.
+        origin = way.url if way.socket is None else f"http://{application.host}"
+        found[name] = TokenOwners(session, origin + application.context, settings.product)
+    return found
