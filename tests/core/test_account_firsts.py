@@ -72,6 +72,10 @@ def test_what_another_portal_began_is_left_to_it() -> None:
     result = planned(owned=entries, groups=FIRSTS)
     assert isinstance(result, Plan)
     assert ((), ()) == (result.steps, result.forget)
+    # But what a line gives now did not come with the account.
+    given = planned(replace(ORDER, groups=("a", "b", "new")), owned=entries, groups=FIRSTS)
+    assert isinstance(given, Plan)
+    assert ((Join("alice", "new"),), ("new",)) == (given.steps, given.forget)
 
 
 def test_no_account_is_made_whose_first_groups_would_be_missing() -> None:
