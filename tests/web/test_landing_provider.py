@@ -112,6 +112,7 @@ async def test_a_code_is_redeemed_once_and_the_token_is_known_at_userinfo(gate: 
     for method in ("GET", "POST"):
         status, person, _ = await gate.ask(method, "/jira/userinfo", headers=bearer)
         assert (200, {"sub": "s-1", "preferred_username": "ada", "email": "ada@example.com"}) == (status, person)
+    assert None is gate.parties["jira"].codes.of_token(gate.parties["wiki"].client, found["access_token"])
     # Another product's endpoint does not know it, and after its time nobody does (rule 44).
     assert 401 == (await gate.ask("GET", "/wiki/userinfo", headers=bearer))[0]
     gate.clock.time += 120
