@@ -104,7 +104,8 @@ class Dance:
         named = reply.head.noted(self._floor.product.user_header.lower().encode())
         if named is None and reply.head.status == 200:
             named = _member(reply.body, member)
-        if named is None and reply.head.status in {401, 403, *_REDIRECTS}:
+        if named is None and reply.head.status in {401, *_REDIRECTS}:
+            # 403 is for whom it knows as well: a customer without any application.
             return Reason.LANDING_FAILED
         return Reason.OK if named is None else served(named, username)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from sidecar.domain.session import seat_of
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
-from tests.web.test_headless import BACK, PATH, START, WHO, age, cookie_of, dances, paths
+from tests.web.test_headless import BACK, PATH, START, WHO, age, cookie_of, dances, entry_of, paths
 
 NUMBER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -187,6 +188,21 @@ async def test_a_session_that_turns_into_somebody_elses_is_never_shown(worlds: W
     assert 200 == (await world.ask("POST", "/plugins/servlet/demo/echo", cookie, body=b"x")).status
     assert "ada" == world.arrived[-1].username and [WHO, START, BACK, WHO] == paths(world)[:4]
     assert 2 == len(world.told("landing.mismatch"))
+
+
+async def test_an_answer_to_cookies_of_before_does_not_take_those_of_now(worlds: Worlds) -> None:
+    world = await worlds(proof="sso")
+    cookie = await cookie_of(world)
+    assert 200 == (await world.page(PATH, cookie)).status
+    world.jira.delay("/slow", 0.3)
+    world.jira.fail_next("/slow", 200, "text", headers=(("X-AUSERNAME", "admin"),))
+    waiting = asyncio.create_task(world.page("/slow", cookie))
+    while "/slow" not in paths(world):  # noqa: ASYNC110  # the stand-in has no event for it
+        await asyncio.sleep(0.01)
+    entry, now = entry_of(world), (("JSESSIONID", "of now"),)
+    world.gate.sessions.keep_jar(entry, seat_of("", "ada"), now)
+    assert 502 == (await waiting).status
+    assert now == entry.session.jars[seat_of("", "ada")]
 
 
 async def test_a_product_that_is_down_is_not_called_a_failed_landing(worlds: Worlds) -> None:

@@ -3,9 +3,11 @@ gets nothing."""
 
 from __future__ import annotations
 
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -19,6 +21,7 @@ from sidecar.flows.landing_codes import Codes
 from sidecar.web.landing_provider import LandingProvider, Party
 from sidecar.web.server import Listener
 from tests.flows.fakes import CountingChance, FakeClock
+from tests.upstream.certificates import Authority
 
 SECRET = "a secret+with%everything&="
 ISSUER = "https://gate.example/jira"
@@ -112,6 +115,7 @@ async def test_a_code_is_redeemed_once_and_the_token_is_known_at_userinfo(gate: 
     for method in ("GET", "POST"):
         status, person, _ = await gate.ask(method, "/jira/userinfo", headers=bearer)
         assert (200, {"sub": "s-1", "preferred_username": "ada", "email": "ada@example.com"}) == (status, person)
+    assert None is gate.parties["jira"].codes.of_token(gate.parties["wiki"].client, found["access_token"])
     # Another product's endpoint does not know it, and after its time nobody does (rule 44).
     assert 401 == (await gate.ask("GET", "/wiki/userinfo", headers=bearer))[0]
     gate.clock.time += 120
@@ -180,6 +184,19 @@ async def test_what_is_no_token_request_is_said_so(gate: Gate) -> None:
     assert (401, {"error": "invalid_client"}) == await gate.redeem(gate.code(), client_secret=SECRET)
     status, found, _ = await gate.ask("POST", "/jira/token?code=x", data={"grant_type": "x"}, headers=right)
     assert (400, "invalid_request") == (status, found["error"])
+
+
+async def test_it_speaks_tls_where_it_has_a_certificate(gate: Gate, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    listener = Listener(LandingProvider(gate.parties, gate.clock))
+    await listener.open("127.0.0.1", 0, authority.serving("localhost"))
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    url = f"https://localhost:{listener.port}/jira/jwks"
+    async with gate.session.get(url, ssl=trusting) as answer:
+        assert (200, {"keys": ["public"]}) == (answer.status, await answer.json())
+    with pytest.raises(aiohttp.ClientError):
+        await gate.session.get(url)
+    await listener.close()
 
 
 async def test_paths_are_exact_and_the_authorization_endpoint_lets_nobody_in(gate: Gate) -> None:

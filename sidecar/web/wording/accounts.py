@@ -139,17 +139,20 @@ APPLICATION: Mapping[Reason, Text] = {
         "You are signed in, but {product} did not recognise you",
         "We told {product} who you are, and it asked for a sign-in again.",
         "Tell your administrator; signing in again will not help.",
-        "The application did not accept the landing. Check that its receiver is installed and switched on, that it "
-        "trusts the configured header and proof (secret, or keys and audience of the assertion), and that the "
-        "clocks agree.",
+        "The application did not accept the landing; the log and the event `landing.failed` say at which step. With "
+        "`type: oidc`: the number on the page leads to the reason in the application's own log; compare its form with "
+        "`lychgate landing show`, or let `lychgate landing verify` walk it. With `type: header`: check that the "
+        "receiver is installed and switched on, that it trusts the configured header and proof (secret, or keys and "
+        "audience of the assertion), and that the clocks agree.",
     ),
     Reason.LANDING_MISMATCH: Text(
         502,
         "{product} took you for somebody else",
         "The name that {product} answered with is not yours, so the answer was held back.",
         "Sign out and sign in again, and tell your administrator.",
-        "`X-AUSERNAME` of the answer is not the forwarded username. Check whether something else signs people in, "
-        "such as another authenticator, a remember-me cookie or a cache in between.",
+        "`X-AUSERNAME` of the answer is not the person's username. Check whether something else signs people in, "
+        "such as another authenticator, a remember-me cookie or a cache in between; with `type: oidc`, whether the "
+        "username mapping is `${preferred_username}`, with the `${}`.",
     ),
     Reason.PRODUCT_REFUSED: Text(
         403,
