@@ -26,6 +26,13 @@ class AccountError(Exception):
         self.retry = retry
 
 
+class CredentialRefusedError(AccountError):
+    """The application does not take the connector's credential: nothing can be known about any account."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.CONNECTOR_REFUSED, detail, retry=False)
+
+
 class Connector(Protocol):
     """Reads and changes the accounts of one application. Plans nothing."""
 
