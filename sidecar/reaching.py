@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -19,8 +19,20 @@ from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client
 
 
-async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, JiraConnector]:
-    """The ways to the applications' accounts, where the configuration has a token."""
+def _nobody(application: str, place: int, none_left: bool) -> None:
+    """Hears of a refused token, and tells nobody."""
+
+
+async def build_connectors(
+    config: Config,
+    policy: Policy,
+    stack: AsyncExitStack,
+    refused: Callable[[str, int, bool], None] = _nobody,
+) -> Mapping[str, JiraConnector]:
+    """The ways to the applications' accounts, where the configuration has a token.
+
+    *refused* hears of tokens that are not taken: application, place, and whether none is left.
+    """
     found: dict[str, JiraConnector] = {}
     for name, settings in config.applications.items():
         token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
@@ -31,7 +43,14 @@ async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack
         )
         # Over a socket the address says only which host is meant.
         origin = way.url if way.socket is None else f"http://{application.host}"
-        found[name] = JiraConnector(session, origin + application.context, partial(read_secret, token))
+        following = settings.accounts.next_token
+        found[name] = JiraConnector(
+            session,
+            origin + application.context,
+            partial(read_secret, token),
+            next_token=partial(read_secret, following) if following is not None else None,
+            told=partial(refused, name),
+        )
     return found
 
 
@@ -58,7 +77,7 @@ async def build_reach(
             hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
         jira = connectors.get(name)
         connector = StartingConnector(jira, clients[name]) if jira is not None else None
-        found[name] = Reach(connector, hooks, float(accounts.time_budget))
+        found[name] = Reach(connector, hooks, float(accounts.time_budget), jira)
     return found
 
 

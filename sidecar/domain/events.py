@@ -36,10 +36,13 @@ class Code(StrEnum):
     GROUP_CREATED = "group.created"
     GROUP_ADDED = "group.added"
     GROUP_REMOVED = "group.removed"
+    JOIN_SKIPPED = "group.join_skipped"
     REMOVAL_SKIPPED = "group.removal_skipped"
     GROUPS_INCOMPLETE = "sync.incomplete"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
+    CREDENTIAL_EXPIRING = "token.expiring"
+    CREDENTIAL_REFUSED = "token.refused"
     LANDING_FAILED = "landing.failed"
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
@@ -69,6 +72,8 @@ HELD = frozenset(
         Code.GROUP_ADDED,
         Code.GROUP_REMOVED,
         Code.ACCOUNT_FAILED,
+        Code.CREDENTIAL_EXPIRING,
+        Code.CREDENTIAL_REFUSED,
         Code.CONFIG_LOADED,
         Code.LEDGER_INITIALISED,
         Code.CHANGE_INTENDED,

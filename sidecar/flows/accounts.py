@@ -6,7 +6,8 @@ from typing import Protocol
 
 from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
+from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
 
 
@@ -48,7 +49,31 @@ class Connector(Protocol):
         """Do one step. Doing it again does no harm.
 
         Raises:
-            AccountError: also `group_absent`, `account_step_failed`.
+            AccountError: also `group_absent`, `directory_read_only`, `account_step_failed`.
+        """
+        ...
+
+
+class Registry(Protocol):
+    """What some applications tell beyond an account of a name. Both may raise as `Connector.read` does."""
+
+    async def licences(self) -> tuple[Licence, ...]:
+        """Which groups take seats, and how many are left."""
+        ...
+
+    async def by_key(self, key: str) -> Account | None:
+        """The account of an immutable key, under whatever name; None if there is none."""
+        ...
+
+
+class SwitchesActive(Protocol):
+    """Another way to make an account active or inactive, for where the first one does nothing."""
+
+    async def set_active(self, username: str, *, active: bool) -> None:
+        """Do it. Doing it again does no harm.
+
+        Raises:
+            AccountError: it was not done.
         """
         ...
 
@@ -144,4 +169,12 @@ class Ledger(Protocol):
 
     async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
         """Note when the account was last used; at most once an hour per account is asked for."""
+        ...
+
+    async def note_ready(self, entry: Readiness) -> None:
+        """Note how the account was found ready for a portal, in place of the last time."""
+        ...
+
+    async def readiness(self, application: str, username: str, portal: str) -> Readiness | None:
+        """How the account was when it was last found ready for the portal, or None."""
         ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from sidecar.flows.accounts import AccountError
 from sidecar.flows.telling import Clock
 
 _DEAD_TOKEN = frozenset({"AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED"})
+_READ_ONLY = re.compile(r"read[- ]?only", re.IGNORECASE)
 _ATTEMPTS = 8
 """Calls that may meet a limit; what they wait in all is bounded by patience."""
 
@@ -169,6 +171,10 @@ def unexpected(answer: Answer, doing: str) -> AccountError:
         )
     if answer.status >= 500:
         return AccountError(Reason.CONNECTOR_UNREACHABLE, f"{doing} was answered by {answer.status}{tail}")
+    if 400 <= answer.status < 500 and _READ_ONLY.search(said):
+        # Documented for `myself` only; the other resources say it in their own words.
+        detail = f"{doing} was refused with {answer.status}, for the directory of the user is read-only: {said}"
+        return AccountError(Reason.DIRECTORY_READ_ONLY, detail, retry=False)
     if answer.status == 403:
         cause = "the token's account may not do this, or the directory of the user is read-only"
         reason = Reason.CONNECTOR_REFUSED if doing.startswith(("reading", "asking")) else Reason.ACCOUNT_STEP_FAILED
@@ -193,6 +199,14 @@ def _decoded(answer: Answer) -> Any:
         return json.loads(answer.body) if answer.content_type == "application/json" else None
     except (ValueError, RecursionError):
         return None
+
+
+def json_list(answer: Answer) -> list[dict[str, Any]]:
+    """The JSON objects of an answer that is a list of them."""
+    body = _decoded(answer)
+    if not isinstance(body, list) or not all(isinstance(entry, dict) for entry in body):
+        raise AccountError(Reason.CONNECTOR_REFUSED, "the answer is no list of JSON objects", retry=False)
+    return body
 
 
 def json_object(answer: Answer) -> dict[str, Any]:

@@ -6,12 +6,13 @@ an administrator must be able to read what Lychgate did with any SQLite tool.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from sqlite3 import Connection
 
 from sidecar.adapters.state.database import Database
 from sidecar.domain.identity import Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
 from sidecar.flows.accounts import PinConflictError
 
 _PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
@@ -184,6 +185,40 @@ class SqliteLedger:
             " ON CONFLICT (application, username) DO UPDATE SET at = max(at, excluded.at)",
             *(application, username, at),
         )
+
+    async def note_ready(self, entry: Readiness) -> None:
+        """Note how the account was found ready for a portal, in place of the last time."""
+        await self._database.change(
+            "INSERT INTO readiness (application, username, portal, spelling, ordered, needed, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (application, username, portal) DO UPDATE SET spelling = excluded.spelling,"
+            " ordered = excluded.ordered, needed = excluded.needed, at = excluded.at",
+            *(entry.application, entry.username, entry.portal, entry.spelling),
+            *(json.dumps(entry.groups), json.dumps(entry.needed), entry.at),
+        )
+
+    async def readiness(self, application: str, username: str, portal: str) -> Readiness | None:
+        """How the account was when it was last found ready for the portal, or None."""
+
+        def work(connection: Connection) -> Readiness | None:
+            row = connection.execute(
+                "SELECT spelling, ordered, needed, at FROM readiness"
+                " WHERE application = ? AND username = ? AND portal = ?",
+                (application, username, portal),
+            ).fetchone()
+            if row is None:
+                return None
+            return Readiness(
+                application=application,
+                username=username,
+                portal=portal,
+                spelling=row[0],
+                groups=tuple(json.loads(row[1])),
+                needed=tuple(json.loads(row[2])),
+                at=UnixSeconds(row[3]),
+            )
+
+        return await self._database.do(work)
 
 
 def _pin_on(connection: Connection, application: str, username: str) -> Pin | None:

@@ -141,5 +141,20 @@ LEDGER = Schema(
             "ALTER TABLE pins ADD COLUMN account_key TEXT",
             "CREATE UNIQUE INDEX pins_key ON pins (application, account_key) WHERE account_key IS NOT NULL",
         ),
+        (
+            # How accounts were when they were last found ready; `ordered` and `needed` are JSON.
+            """
+            CREATE TABLE readiness (
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                portal TEXT NOT NULL,
+                spelling TEXT NOT NULL,
+                ordered TEXT NOT NULL,
+                needed TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                PRIMARY KEY (application, username, portal)
+            ) WITHOUT ROWID
+            """,
+        ),
     ),
 )

@@ -63,7 +63,21 @@ def _lines(at: Path, groups: GroupSettings, product: Product) -> Iterator[Findin
                 "holds a pattern: protected groups are given by exact names only",
                 "write the two names as they are, one line per group",
             )
+    for number, pattern in enumerate(groups.create):
+        yield from _creatable((*at, "create", number), pattern)
     yield from _needed(at, groups)
+
+
+def _creatable(path: Path, pattern: str) -> Iterator[Finding]:
+    try:
+        compiled = re.compile(pattern, re.IGNORECASE)
+    except (re.error, OverflowError) as error:
+        yield Finding(path, f"is no regular expression: {error}", "correct it, or put \\ before ( ) [ ] . + *")
+        return
+    if could_backtrack(pattern):
+        yield Finding(path, BACKTRACKS, HOW_NOT_TO)
+    elif compiled.fullmatch("x" * 200) and compiled.fullmatch("any name 7"):
+        yield Finding(path, "matches every name", "begin it with what all these groups have in common, such as team-")
 
 
 def _protected(path: Path, group: str) -> Finding:
