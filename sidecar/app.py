@@ -194,7 +194,7 @@ async def _connectors(
     config: Config, policy: Policy, audit: Audit, metrics: Metrics, clock: Clock, stack: AsyncExitStack
 ) -> tuple[Mapping[str, JiraConnector], TokenWatch]:
     """The ways to the accounts, and who watches their tokens."""
-    connectors = await build_connectors(config, policy, stack, partial(tell_refused, audit))
+    connectors = await build_connectors(config, policy, stack, partial(tell_refused, audit), clock)
     watch = TokenWatch(connectors, audit, clock)
     stack.push_async_callback(watch.close)
     for name, help_text, read in (

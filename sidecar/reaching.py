@@ -28,6 +28,7 @@ async def build_connectors(
     policy: Policy,
     stack: AsyncExitStack,
     refused: Callable[[str, int, bool], None] = _nobody,
+    clock: Clock | None = None,
 ) -> Mapping[str, JiraConnector]:
     """The ways to the applications' accounts, where the configuration has a token.
 
@@ -50,6 +51,7 @@ async def build_connectors(
             partial(read_secret, token),
             next_token=partial(read_secret, following) if following is not None else None,
             told=partial(refused, name),
+            clock=clock,
         )
     return found
 

@@ -16,36 +16,42 @@ from sidecar.flows.telling import Clock
 
 
 class Late:
-    """Remembers since when accounts are waited for."""
+    """Remembers since when accounts are waited for, and what does not show."""
 
     def __init__(self, clock: Clock, entries: int) -> None:
         self._clock = clock
         self._entries = entries
-        self._since: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._missing: OrderedDict[tuple[str, str], tuple[Reason, float]] = OrderedDict()
 
     def check(self, order: AccountOrder, account: Account | None, longest: int) -> None:
-        """Look at an account that may be waited for.
+        """Look at an account that may be waited for. Once it shows what was done, what is left to do goes on.
 
         Raises:
             AccountError: `directory_sync_pending`, or after *longest* seconds what is missing.
         """
-        if (order.application, fold(order.username)) not in self._since:
+        key = order.application, fold(order.username)
+        known = self._missing.get(key)
+        if known is None:
             return
         try:
-            must_be_ready(account, frozenset(map(fold, order.needed)))
+            _ = must_be_ready(account, frozenset(map(fold, order.needed)))
         except NotShownError as error:
-            raise self.refusal(order, error, longest) from error
-        del self._since[order.application, fold(order.username)]
+            if error.reason is known[0]:
+                raise self.refusal(order, error, longest) from error
+        del self._missing[key]
 
     def refusal(self, order: AccountOrder, error: NotShownError, longest: int) -> AccountError:
         """What *error* means for the person: wait, or after *longest* seconds no more. Then all begins anew."""
         key = order.application, fold(order.username)
         now = self._clock.monotonic()
-        since = self._since.setdefault(key, now)
+        reason, since = self._missing.get(key, (error.reason, now))
+        if reason is not error.reason:
+            since = now
         if now - since >= longest:
-            del self._since[key]
+            _ = self._missing.pop(key, None)
             detail = f"{error.detail}; its directory was waited for {longest} seconds (accounts.sync_wait)"
             return AccountError(error.reason, detail, retry=False)
-        while len(self._since) > self._entries:
-            self._since.popitem(last=False)
+        self._missing[key] = error.reason, since
+        while len(self._missing) > self._entries:
+            _ = self._missing.popitem(last=False)
         return AccountError(Reason.DIRECTORY_SYNC_PENDING, f"{error.detail}; its directory may be synchronised late")

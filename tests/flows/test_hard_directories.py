@@ -140,6 +140,12 @@ async def test_somebody_who_cannot_join_before_the_account_shows_is_waited_for()
     world.directory.refuse[Join("alice", "jira-users", True)] = AccountError(Reason.ACCOUNT_ABSENT, "no such user")
     assert Reason.DIRECTORY_SYNC_PENDING is await world.refusal(agent())
     assert [] == list(world.ledger.entries)
+    # The account shows now: what could not be done is done, and not waited for.
+    world.directory.refuse.clear()
+    world.directory.shows = None  # type: ignore[attr-defined]
+    world.clock.time += 5
+    assert "alice" == await world.visit(agent())
+    assert frozenset({"jira-users"}) == world.directory.groups("alice")
 
 
 async def test_a_needed_group_that_does_not_show_yet_is_waited_for() -> None:
