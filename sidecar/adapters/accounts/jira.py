@@ -81,6 +81,7 @@ class JiraConnector:
         self._switch = switch
         self._clock = clock or SystemClock()
         self._own: dict[Shown, str] = {}
+        self._asking = asyncio.Lock()
 
     @property
     def refused(self) -> int:
@@ -243,16 +244,21 @@ class JiraConnector:
         raise unexpected(answer, f"leaving the group {step.group}")
 
     async def _own_names(self) -> frozenset[str]:
-        """The folded names behind the tokens, asked once per token."""
-        shown = self._rest.shown()
-        if shown not in self._own:
-            answer = await self._rest.ask("GET", f"{_API}/myself")
-            name = json_object(answer).get("name") if answer.status == 200 else None
-            if not isinstance(name, str) or not name:
-                raise unexpected(answer, "asking whose the token is")
-            # What answered may be the next token already.
-            self._own = {**dict(list(self._own.items())[-1:]), self._rest.shown(): name.casefold()}
+        """The folded names behind the tokens, asked once per token however many read at the same time."""
+        if self._rest.shown() in self._own:
+            return frozenset(self._own.values())
+        async with self._asking:
+            if self._rest.shown() not in self._own:
+                await self._ask_own_name()
         return frozenset(self._own.values())
+
+    async def _ask_own_name(self) -> None:
+        answer = await self._rest.ask("GET", f"{_API}/myself")
+        name = json_object(answer).get("name") if answer.status == 200 else None
+        if not isinstance(name, str) or not name:
+            raise unexpected(answer, "asking whose the token is")
+        # What answered may be the next token already; the one before is still ours.
+        self._own = {**dict(list(self._own.items())[-1:]), self._rest.shown(): name.casefold()}
 
 
 def _bearer(token: Callable[[], str]) -> Callable[[], str]:
