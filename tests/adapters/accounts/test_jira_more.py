@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from sidecar.domain.account import Create, Deactivate, Join, MakeGroup, Reactivate, StepResult
 from sidecar.domain.identity import UnixSeconds
@@ -125,6 +126,8 @@ async def test_an_account_is_found_by_its_key_under_another_name() -> None:
     async with connected(jira) as connector:
         found = await connector.by_key(key)
         assert None is await connector.by_key("JIRAUSER9")
+        jira.next_answers = [partial(web.json_response, jira.users["connector"] | {"groups": {"size": 0, "items": []}})]
+        assert None is await connector.by_key(key)
     assert found is not None
     assert ("alice.new", key) == (found.username, found.key)
 
