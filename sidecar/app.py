@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Literal, TextIO
 
 from sidecar import __version__
+from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
@@ -28,6 +29,7 @@ from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
 from sidecar.domain.policy import Policy
+from sidecar.flows.accounts import Connector
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.known import KnownAccounts
 from sidecar.flows.product_sessions import ProductSessions
@@ -37,7 +39,8 @@ from sidecar.flows.revocations import Revocations
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
-from sidecar.flows.telling import Clock
+from sidecar.flows.telling import Audit, Clock
+from sidecar.flows.token_watch import TokenWatch, tell_refused
 from sidecar.landings import build_headless
 from sidecar.leaving import build_leaving
 from sidecar.reaching import build_connectors, build_foresight, build_reach, ends_sessions
@@ -133,7 +136,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         log = audit_log(in_force, audit, time, metrics, sealer, stack)
         state = await build_state(config, policy, sealer, time, stack)
         clients = build_clients(config, policy, stack)
-        connectors = await build_connectors(config, policy, stack)
+        connectors, watch = await _connectors(config, policy, log, metrics, time, stack)
         reach = await build_reach(config, connectors, clients, time, stack)
         accounts = Accounts(current, reach, state.ledger, log, time, metrics)
         stack.push_async_callback(accounts.close)
@@ -163,7 +166,14 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
-        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, accounts.removals.review)
+        minutely = (
+            revocations.retry,
+            recheck.retry,
+            sessions.sweep,
+            gateway.review,
+            accounts.removals.review,
+            watch.review,
+        )
         provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None
         public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack, provider)
         reloading = Reloading(in_force, log, metrics, gateway.review)
@@ -206,6 +216,22 @@ async def _listen(
     metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
     stack.callback(health.stop)
     return public, operations
+
+
+async def _connectors(
+    config: Config, policy: Policy, audit: Audit, metrics: Metrics, clock: Clock, stack: AsyncExitStack
+) -> tuple[Mapping[str, Connector], TokenWatch]:
+    """The ways to the accounts, and who watches their tokens."""
+    connectors = await build_connectors(config, policy, stack, partial(tell_refused, audit), clock)
+    watched = {name: one for name, one in connectors.items() if isinstance(one, JiraConnector)}
+    watch = TokenWatch(watched, audit, clock)
+    stack.push_async_callback(watch.close)
+    for name, help_text, read in (
+        ("lychgate_account_token_expiry_timestamp_seconds", "When the connector's token ends.", watch.ends),
+        ("lychgate_account_tokens_refused", "Tokens of the connector that are refused at present.", watch.refused),
+    ):
+        metrics.gauge(name, help_text, "application", read)
+    return connectors, watch
 
 
 async def _gauges(

@@ -25,8 +25,21 @@ from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client
 
 
-async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, Connector]:
-    """The ways to the applications' accounts, where the configuration has a token or a user server."""
+def _nobody(application: str, place: int, none_left: bool) -> None:
+    """Hears of a refused token, and tells nobody."""
+
+
+async def build_connectors(
+    config: Config,
+    policy: Policy,
+    stack: AsyncExitStack,
+    refused: Callable[[str, int, bool], None] = _nobody,
+    clock: Clock | None = None,
+) -> Mapping[str, Connector]:
+    """The ways to the applications' accounts, where the configuration has a token or a user server.
+
+    *refused* hears of tokens that are not taken: application, place, and whether none is left.
+    """
     found: dict[str, Connector] = {}
     for name, settings in config.applications.items():
         token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
@@ -42,8 +55,16 @@ async def build_connectors(config: Config, policy: Policy, stack: AsyncExitStack
         )
         # Over a socket the address says only which host is meant.
         origin = way.url if way.socket is None else f"http://{application.host}"
+        following = settings.accounts.next_token
         kind = JiraConnector if settings.product == "jira" else ConfluenceConnector
-        found[name] = kind(session, origin + application.context, partial(read_secret, token))
+        found[name] = kind(
+            session,
+            origin + application.context,
+            partial(read_secret, token),
+            next_token=partial(read_secret, following) if following is not None else None,
+            told=partial(refused, name),
+            clock=clock,
+        )
     return found
 
 
@@ -71,7 +92,8 @@ async def build_reach(
             hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
         way = connectors.get(name)
         connector = StartingConnector(way, clients[name]) if way is not None else None
-        found[name] = Reach(connector, hooks, float(accounts.time_budget))
+        registry = way if isinstance(way, JiraConnector) else None
+        found[name] = Reach(connector, hooks, float(accounts.time_budget), registry)
     return found
 
 

@@ -14,7 +14,7 @@ from sidecar.adapters.oidc.presets import issuer_pattern
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.urls import host_port, origin
 from sidecar.config.checks.rules import patterns_of
-from sidecar.config.effective import groups_at, portals_of, prefixes_at, username_at
+from sidecar.config.effective import groups_at, is_for_customers, portals_of, prefixes_at, username_at
 from sidecar.config.model import Config
 from sidecar.config.model_application import ApplicationSettings, UsernameSettings
 from sidecar.config.model_portal import ConditionSettings, PortalSettings, RuleSettings
@@ -116,13 +116,20 @@ def _portal(name: str, portal: PortalSettings, config: Config, product: Product)
         require=_condition(portal.require),
         rules=tuple(_rule(name, number, rule, product) for number, rule in enumerate(portal.rules)),
         username=_username(username_at(portal, application)),
-        groups=_groups(groups_at(portal, application), product),
+        groups=replace(
+            _groups(groups_at(portal, application), product), licences=not is_for_customers(portal, product)
+        ),
         start=_start(portal, product),
         usernames={provider: _username(username_at(portal, application, provider)) for provider in portal.usernames},
         domains=_domains(portal, config),
         max_body=portal.max_body,
         test_page=_test_page(name, portal),
     )
+
+
+def _portal_groups(portal: PortalSettings, application: ApplicationSettings, product: Product) -> GroupPolicy:
+    """A portal for customers gives no seats."""
+    return replace(_groups(groups_at(portal, application), product), licences=not is_for_customers(portal, product))
 
 
 def _domains(portal: PortalSettings, config: Config) -> dict[str, str]:
@@ -203,6 +210,7 @@ def _groups(settings: GroupSettings, product: Product) -> GroupPolicy:
         protected=product.protected_groups,
         remove=settings.remove,
         max_removals=settings.max_removals,
+        create=settings.create,
     )
 
 
@@ -221,6 +229,8 @@ def _accounts(application: ApplicationSettings, product: Product) -> AccountPoli
         gone_by=frozenset(settings.gone_by),
         deactivate=settings.on_revoke == "deactivate",
         deactivations_per_hour=settings.deactivations_per_hour,
+        sync_wait=settings.sync_wait,
+        serve_known=settings.serve_known,
     )
 
 

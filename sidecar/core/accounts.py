@@ -6,10 +6,11 @@ taken away only where it is ours, that unknown groups change nothing, and that a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sidecar.core.groups import nameable, plain
+from sidecar.core.patterns import matches
 from sidecar.core.usernames import fold, folded, is_reserved
 from sidecar.domain.account import (
     Account,
@@ -86,6 +87,10 @@ class Plan:
         """All steps in a safe order."""
         return tuple(step for stage in self.stages for step in stage)
 
+    def only(self, wanted: Callable[[Step], bool]) -> Plan:
+        """The plan with those of its steps that are *wanted*."""
+        return replace(self, stages=_stages(*(filter(wanted, stage) for stage in self.stages)))
+
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
@@ -111,6 +116,7 @@ def plan(
     groups: GroupPolicy,
     authoritative: bool,
     creatable: bool,
+    licensed: frozenset[str] | None = frozenset(),
 ) -> Plan | Refusal:
     """The steps from *account* to *order*, or why there is no way.
 
@@ -125,12 +131,13 @@ def plan(
         groups: Of the order's portal.
         authoritative: Whether the provider's usernames may be believed for existing accounts.
         creatable: Whether an account of this name may be made (`usernames.may_be_created`).
+        licensed: Folded groups that take a seat; None: not known.
     """
     conflict = pin_conflict(order.username, pin, pin_on_name)
     if conflict is not None:
         return conflict
     if account is None:
-        return _plan_new(order, pin, owned, policy, groups, creatable=creatable)
+        return _barred(_plan_new(order, pin, owned, policy, groups, creatable=creatable), groups, licensed)
     if fold(account.username) != fold(order.username):
         return Refusal(Reason.ACCOUNT_ABSENT, "the application answered with an account of another name")
     if pin is not None and pin.key not in {None, account.key}:
@@ -142,7 +149,8 @@ def plan(
             return delicate
         if policy.adopt is not Adopt.BY_USERNAME or not authoritative:
             return Refusal(Reason.ACCOUNT_NOT_ADOPTED, "the account exists and is not linked to this person")
-    return _plan_existing(order, account, pin, owned, deactivation, policy, groups, delicate)
+    found = _plan_existing(order, account, pin, owned, deactivation, policy, groups, delicate)
+    return _barred(found, groups, licensed)
 
 
 def pin_conflict(username: str, pin: Pin | None, pin_on_name: Pin | None) -> Refusal | None:
@@ -164,6 +172,33 @@ def delicacy(account: Account, policy: AccountPolicy, groups: GroupPolicy) -> Re
     if folded(account.groups) & folded(groups.protected | groups.admin):
         return Refusal(Reason.ACCOUNT_PROTECTED, "the account is in a protected group")
     return None
+
+
+def may_be_made(group: str, groups: GroupPolicy) -> bool:
+    """Whether a group that is missing may be made: a pattern names it whole, and it is no protected one."""
+    if fold(group) in folded(groups.protected | groups.admin):
+        return False
+    return any(matches(f"(?i:{pattern})", group) for pattern in groups.create)
+
+
+def without_joins(way: Plan, joins: Collection[Join], reason: Reason) -> Plan:
+    """The plan with *joins* left out, and with the word why."""
+    names = tuple(sorted(join.group for join in joins))
+    return replace(way.only(lambda step: step not in joins), skipped=(*way.skipped, Skipped(reason, names)))
+
+
+def _barred(found: Plan | Refusal, groups: GroupPolicy, licensed: frozenset[str] | None) -> Plan | Refusal:
+    """Without the joins that would take a seat where the portal gives none."""
+    if isinstance(found, Refusal) or groups.licences:
+        return found
+    joins = [
+        step for step in found.steps if isinstance(step, Join) and (licensed is None or fold(step.group) in licensed)
+    ]
+    needed = next((join.group for join in joins if join.needed), None)
+    if needed is not None:
+        known = "takes a seat" if licensed is not None else "may take a seat: the application did not tell"
+        return Refusal(Reason.GROUP_LICENSED, f"the group {needed} {known}, and this portal gives no seats")
+    return without_joins(found, joins, Reason.GROUP_LICENSED) if joins else found
 
 
 def _plan_new(

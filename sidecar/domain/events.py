@@ -36,6 +36,7 @@ class Code(StrEnum):
     GROUP_CREATED = "group.created"
     GROUP_ADDED = "group.added"
     GROUP_REMOVED = "group.removed"
+    JOIN_SKIPPED = "group.join_skipped"
     REMOVAL_SKIPPED = "group.removal_skipped"
     REMOVALS_FROZEN = "removals.frozen"
     REMOVALS_RESUMED = "removals.resumed"
@@ -45,6 +46,8 @@ class Code(StrEnum):
     ACCOUNT_FAILED = "account.failed"
     LANDING_CONFIGURED = "landing.configured"
     LANDING_ESTABLISHED = "landing.established"
+    CREDENTIAL_EXPIRING = "token.expiring"
+    CREDENTIAL_REFUSED = "token.refused"
     LANDING_FAILED = "landing.failed"
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
@@ -78,6 +81,8 @@ HELD = frozenset(
         Code.REMOVALS_RESUMED,
         Code.USER_RENAMED,
         Code.ACCOUNT_FAILED,
+        Code.CREDENTIAL_EXPIRING,
+        Code.CREDENTIAL_REFUSED,
         Code.CONFIG_LOADED,
         Code.CONFIG_REFUSED,
         Code.LEDGER_INITIALISED,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.domain.identity import Person, UnixSeconds
 
-SCHEMA = 3
+SCHEMA = 4
 """Number of the stored shape; migrations lead from smaller ones."""
 
 
@@ -60,4 +60,23 @@ class Deactivation:
     application: str
     username: str
     cause: str
+    at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """How an account was when it was last found ready for a portal: what was ordered of it, and when.
+
+    Attributes:
+        username: Case-folded.
+        spelling: As the application writes it.
+        groups: The groups that were ordered, sorted; the `needed` ones among them were there.
+    """
+
+    application: str
+    username: str
+    portal: str
+    spelling: str
+    groups: tuple[str, ...]
+    needed: tuple[str, ...]
     at: UnixSeconds

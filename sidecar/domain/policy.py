@@ -131,6 +131,8 @@ class GroupPolicy:
         protected: Groups that are otherwise neither joined nor left (case-folded).
         remove: See `Removal`.
         max_removals: Cap per sign-in.
+        create: Regular expressions; a missing group that one of them matches whole may be made.
+        licences: Whether people of the portal may join groups that take a seat.
     """
 
     mapping: tuple[GroupMapping, ...] = ()
@@ -144,6 +146,8 @@ class GroupPolicy:
     protected: frozenset[str] = frozenset()
     remove: Removal = Removal.OWNED
     max_removals: int = 10
+    create: tuple[str, ...] = ()
+    licences: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +155,9 @@ class AccountPolicy:
     """What may be done to the application's accounts.
 
     Attributes:
+        sync_wait: Seconds for which an account that was changed and is not shown so is waited for.
+        serve_known: Seconds since an account was last found ready for which its person is served although the
+            application does not take the connector's token (`core.unseen`).
         removals_per_hour: Memberships that may be taken from all people together; more are held back (D5).
         groups_stale_after: Seconds for which somebody is served whose groups cannot be read.
         gone_by: Doors of revocations that say that somebody is gone.
@@ -170,6 +177,8 @@ class AccountPolicy:
     gone_by: frozenset[str] = frozenset()
     deactivate: bool = False
     deactivations_per_hour: int = 50
+    sync_wait: int = 300
+    serve_known: int = 604_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

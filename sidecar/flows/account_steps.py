@@ -7,7 +7,7 @@ and a step that may not fail quietly refuses the person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -44,6 +44,12 @@ _CODES: Mapping[type[Step], Code] = {
     Deactivate: Code.USER_DEACTIVATED,
 }
 
+_SKIPPED: Mapping[Reason, Code] = {
+    Reason.GROUPS_UNKNOWN: Code.GROUPS_INCOMPLETE,
+    Reason.GROUP_LICENSED: Code.JOIN_SKIPPED,
+    Reason.NO_SEAT_LEFT: Code.JOIN_SKIPPED,
+}
+
 _UNKNOWN_OUTCOME = frozenset({Reason.CONNECTOR_UNREACHABLE})
 """After these nobody knows whether the step was done."""
 
@@ -54,6 +60,7 @@ class Carrying:
     Attributes:
         complete: False once a step failed that does not keep the person out and may work soon.
         results: What became of the steps that were done.
+        failures: What became of those that were not.
     """
 
     def __init__(
@@ -65,8 +72,10 @@ class Carrying:
         teller: Teller,
         groups: frozenset[str],
         parallel: int,
+        may_make: Callable[[str], bool] = lambda group: False,
     ) -> None:
-        """*groups* are those the account has now; *parallel* steps at most go on at the same time."""
+        """*groups* are those the account has now; *parallel* steps at most go on at the same time; *may_make* says
+        whether a missing group may be made."""
         self._connector = connector
         self._ledger = ledger
         self._clock = clock
@@ -77,6 +86,8 @@ class Carrying:
         self._gate = asyncio.Semaphore(parallel)
         self.complete = True
         self.results: dict[Step, StepResult] = {}
+        self.failures: dict[Step, AccountError] = {}
+        self._may_make = may_make
 
     async def prepare(self, plan: Plan) -> None:
         """Bring the ledger up to date: what the last look left open, and the new pin."""
@@ -97,9 +108,11 @@ class Carrying:
             # account inactive from now on, it was not us.
             await self._ledger.clear_deactivation(self._order.application, fold(plan.username))
         for skipped in plan.skipped:
-            code = Code.GROUPS_INCOMPLETE if skipped.reason is Reason.GROUPS_UNKNOWN else Code.REMOVAL_SKIPPED
+            code = _SKIPPED.get(skipped.reason, Code.REMOVAL_SKIPPED)
             self._meter.step(self._order.application, code.value, skipped.reason.value)
-            self._teller.tell(code, outcome="skipped", reason=skipped.reason, before=skipped.groups)
+            facts = {"groups": skipped.groups} if code is Code.JOIN_SKIPPED else {}
+            before = None if facts else skipped.groups
+            self._teller.tell(code, outcome="skipped", reason=skipped.reason, before=before, facts=facts)
 
     async def learn_key(self, key: str) -> None:
         """Let the pin hold which account it means.
@@ -154,18 +167,33 @@ class Carrying:
 
     async def _run(self, step: Step, pin: NewPin | None) -> None:
         async with self._gate:
-            await self._intend(step, pin)
-            try:
-                await self._note_before(step)
-                result = await self._connector.apply(step)
-            except AccountError as error:
-                self._tell_failure(step, error)
-                if error.reason not in _UNKNOWN_OUTCOME:
-                    await self._take_back(step, pin)
+            await self._do(step, pin)
+
+    async def _do(self, step: Step, pin: NewPin | None) -> None:
+        await self._intend(step, pin)
+        try:
+            await self._note_before(step)
+            result = await self._apply(step)
+        except AccountError as error:
+            self.failures[step] = error
+            self._tell_failure(step, error)
+            if error.reason not in _UNKNOWN_OUTCOME:
+                await self._take_back(step, pin)
+            raise
+        self.results[step] = result
+        self._tell_done(step, result)
+        await self._note_after(step, result)
+
+    async def _apply(self, step: Step) -> StepResult:
+        """At the application. A missing group is made first where that is allowed: only a join tells that it is."""
+        try:
+            return await self._connector.apply(step)
+        except AccountError as error:
+            absent = error.reason is Reason.GROUP_ABSENT
+            if not isinstance(step, Join) or not absent or not self._may_make(step.group):
                 raise
-            self.results[step] = result
-            self._tell_done(step, result)
-            await self._note_after(step, result)
+        await self._do(MakeGroup(step.username, step.group), None)
+        return await self._connector.apply(step)
 
     async def _intend(self, step: Step, pin: NewPin | None) -> None:
         """Nothing was asked of the application yet: only a pin that came with the step is taken back."""
@@ -267,56 +295,73 @@ def _linked_already(error: PinConflictError) -> AccountError:
     return AccountError(Reason.PIN_CONFLICT, f"the account is linked already, as {error.holder.spelling}", retry=False)
 
 
-def must_be_ready(account: Account | None, needed: frozenset[str] = frozenset()) -> None:
-    """Refuse an account that the application does not show as it was made.
+class NotShownError(AccountError):
+    """What was done does not show at the application, or not yet."""
+
+
+def must_be_ready(account: Account | None, needed: frozenset[str] = frozenset()) -> Account:
+    """The account, as long as the application shows it as it was made.
 
     Raises:
-        AccountError: absent, inactive, or without one of the folded groups *needed*.
+        NotShownError: absent, inactive, or without one of the folded groups *needed*.
     """
     if account is None:
-        raise AccountError(Reason.ACCOUNT_ABSENT, "the application does not show the account that was made")
+        raise NotShownError(Reason.ACCOUNT_ABSENT, "the application does not show the account that was made")
     if not account.active:
-        raise AccountError(Reason.ACCOUNT_INACTIVE, "the application still shows the account as inactive")
+        raise NotShownError(Reason.ACCOUNT_INACTIVE, "the application still shows the account as inactive")
     if needed - set(map(fold, account.groups)):
-        raise AccountError(Reason.ACCOUNT_STEP_FAILED, "the application does not show the account in a needed group")
+        raise NotShownError(Reason.ACCOUNT_STEP_FAILED, "the application does not show the account in a needed group")
+    return account
 
 
 async def carry_out(
     way: Plan, carrying: Carrying, connector: Connector, policy: AccountPolicy, groups: GroupPolicy
 ) -> str:
-    """All stages; returns the username. Creating with ten groups takes two round trips: the 201 of the creation and
-    of every join is proof, so the look at the new account goes beside the joins."""
+    """All stages; returns the username.
+
+    Raises:
+        NotShownError: all was done, and the application does not show it.
+        AccountError: a step failed that keeps the person out.
+    """
     await carrying.prepare(way)
     stages = way.stages
-    checked: Account | None = None
     if stages and isinstance(create := stages[0][0], Create):
-        await carrying.run_stage(stages[0], way.pin)
-        rest = stages[1] if len(stages) > 1 else ()
-        if carrying.results[create] is StepResult.ALREADY:
-            checked = await connector.read(way.username)
-            if checked is not None:
-                await carrying.check_found(checked, create, way.pin, policy, groups)
-            must_be_ready(checked)
-            await carrying.run_stage(rest, None)
-        else:
-            checked = await _beside(connector.read(way.username), carrying.run_stage(rest, None))
-        must_be_ready(checked)
-        if checked is not None and checked.key is not None:
-            # The pin may still have the key of the account that was there before this one.
-            await carrying.learn_key(checked.key)
-        stages = stages[2:]
+        return (await _carry_out_new(way, create, carrying, connector, policy, groups)).username
     for stage in stages:
         await carrying.run_stage(stage, None)
-    if any(isinstance(step, Reactivate) for step in way.steps):
-        # The answer to a change of `active` is no proof of the directory's state.
-        checked = await connector.read(way.username)
-        must_be_ready(checked, carrying.needed)
-    return checked.username if checked is not None else way.username
+    if not any(isinstance(step, Reactivate) or (isinstance(step, Join) and step.needed) for step in way.steps):
+        return way.username
+    # The answer to a change is no proof of the directory's state.
+    return must_be_ready(await connector.read(way.username), carrying.needed).username
+
+
+async def _carry_out_new(
+    way: Plan, create: Create, carrying: Carrying, connector: Connector, policy: AccountPolicy, groups: GroupPolicy
+) -> Account:
+    """Creating with ten groups takes two round trips: a directory that shows the new account at once is not late, so
+    the 201 of every join is proof, and the look goes beside the joins."""
+    await carrying.run_stage((create,), way.pin)
+    rest = tuple(step for stage in way.stages[1:] for step in stage)
+    if carrying.results[create] is StepResult.ALREADY:
+        found = await connector.read(way.username)
+        if found is not None:
+            await carrying.check_found(found, create, way.pin, policy, groups)
+        checked = must_be_ready(found)
+        await carrying.run_stage(rest, None)
+    else:
+        checked = must_be_ready(await _beside(connector.read(way.username), carrying.run_stage(rest, None)))
+    if checked.key is not None:
+        # The pin may still have the key of the account that was there before this one.
+        await carrying.learn_key(checked.key)
+    return checked
 
 
 async def _beside(look: Awaitable[Account | None], work: Awaitable[None]) -> Account | None:
     """Both at once, and both to their end, so that no step goes on after a failure was reported."""
     found, done = await asyncio.gather(look, work, return_exceptions=True)
+    if isinstance(done, AccountError) and done.reason is Reason.ACCOUNT_ABSENT and found is None:
+        # Nobody can join before the application shows the account.
+        return None
     if isinstance(done, BaseException):
         raise done
     if isinstance(found, BaseException):

@@ -7,7 +7,8 @@ from typing import Protocol
 from sidecar.core.breaker import Breaker
 from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
+from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
 
 
@@ -27,6 +28,13 @@ class AccountError(Exception):
         self.retry = retry
 
 
+class CredentialRefusedError(AccountError):
+    """The application does not take the connector's credential: nothing can be known about any account."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.CONNECTOR_REFUSED, detail, retry=False)
+
+
 class Connector(Protocol):
     """Reads and changes the accounts of one application. Plans nothing."""
 
@@ -42,7 +50,31 @@ class Connector(Protocol):
         """Do one step. Doing it again does no harm.
 
         Raises:
-            AccountError: also `group_absent`, `account_step_failed`.
+            AccountError: also `group_absent`, `directory_read_only`, `account_step_failed`.
+        """
+        ...
+
+
+class Registry(Protocol):
+    """What some applications tell beyond an account of a name. Both may raise as `Connector.read` does."""
+
+    async def licences(self) -> tuple[Licence, ...]:
+        """Which groups take seats, and how many are left."""
+        ...
+
+    async def by_key(self, key: str) -> Account | None:
+        """The account of an immutable key, under whatever name; None if there is none."""
+        ...
+
+
+class SwitchesActive(Protocol):
+    """Another way to make an account active or inactive, for where the first one does nothing."""
+
+    async def set_active(self, username: str, *, active: bool) -> None:
+        """Do it. Doing it again does no harm.
+
+        Raises:
+            AccountError: it was not done.
         """
         ...
 
@@ -154,4 +186,12 @@ class Ledger(Protocol):
 
     async def keep_breaker(self, application: str, breaker: Breaker) -> None:
         """Remember it."""
+        ...
+
+    async def note_ready(self, entry: Readiness) -> None:
+        """Note how the account was found ready for a portal, in place of the last time."""
+        ...
+
+    async def readiness(self, application: str, username: str, portal: str) -> Readiness | None:
+        """How the account was when it was last found ready for the portal, or None."""
         ...

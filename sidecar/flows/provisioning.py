@@ -11,25 +11,31 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from sidecar.core.accounts import NewPin, Plan, Refusal, pin_conflict, plan
-from sidecar.core.usernames import fold, is_reserved, may_be_created
-from sidecar.domain.account import Account, AccountOrder, Leave
+from sidecar.core.accounts import NewPin, Plan, Refusal, may_be_made, pin_conflict
+from sidecar.core.seats import fitted, taken_by
+from sidecar.core.usernames import fold, is_reserved
+from sidecar.domain.account import AccountOrder, Leave
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
-from sidecar.domain.policy import AccountPolicy, GroupPolicy, Policy, UsernameMapping
+from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
-from sidecar.flows.account_steps import Carrying, add_pin, carry_out
-from sidecar.flows.accounts import AccountError, Connector, Ledger
+from sidecar.flows.account_look import Rules, Seen, look, rules_of, way_for
+from sidecar.flows.account_steps import Carrying, NotShownError, add_pin, carry_out
+from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedError, Ledger
 from sidecar.flows.group_ages import GroupAges
+from sidecar.flows.late import Late
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
+from sidecar.flows.read_only import ReadOnly
 from sidecar.flows.removals import RemovalBreakers
+from sidecar.flows.seats import Seats
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock, SureAudit, Trace
+from sidecar.flows.unseen import Unseen
 
 _SEEN_EVERY = 3600
 _K = TypeVar("_K")
@@ -61,28 +67,6 @@ class Memory:
 
 
 _USUAL = Memory()
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one look found."""
-
-    account: Account | None
-    pin: Pin | None
-    pin_on_name: Pin | None
-    owned: tuple[OwnedGroup, ...]
-    deactivation: Deactivation | None
-    usable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What holds for one order, taken from one policy."""
-
-    accounts: AccountPolicy
-    groups: GroupPolicy
-    username: UsernameMapping
-    authoritative: bool
 
 
 class Accounts:
@@ -117,6 +101,10 @@ class Accounts:
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
         self._ages = GroupAges(ledger, clock)
         self.removals = RemovalBreakers(ledger, audit, clock)
+        self._seats: dict[str, Seats] = {}
+        self._read_only = ReadOnly(clock, memory.entries)
+        self._late = Late(clock, memory.entries)
+        self._unseen = Unseen(ledger, clock, memory.entries)
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def ensure(self, order: AccountOrder, identity: Identity, request: Trace) -> str:
@@ -209,39 +197,71 @@ class Accounts:
     async def _make_ready(
         self, order: AccountOrder, policy: Policy, identity: Identity, teller: Teller, reach: Reach
     ) -> tuple[str, bool]:
-        rules = _rules(policy, order, identity)
-        if reach.connector is None or not rules.accounts.enabled:
+        rules = rules_of(policy, order, identity)
+        connector = reach.connector
+        if connector is None or not rules.accounts.enabled:
             return await self._hold_pin(rules, teller), True
-        seen = await self._look(reach.connector, order, identity.person)
-        way = _way(order, seen, rules)
-        leaves = 0 if isinstance(way, Refusal) else sum(isinstance(step, Leave) for step in way.steps)
+        try:
+            seen = await look(order, identity.person, reach, self._ledger, self._seats_of(order.application, reach))
+        except CredentialRefusedError as error:
+            return await self._unseen.username(teller, rules.groups, rules.accounts.serve_known, error), False
+        if pin_conflict(order.username, seen.pin, seen.pin_on_name) is None:
+            self._late.check(order, seen.account, rules.accounts.sync_wait)
+        way = await self._allowed(order, seen, rules)
+        seats = taken_by(way, seen.account, seen.licences or ())
+        with self._seats_of(order.application, reach).taking(seats) as full:
+            if full:
+                way = _or_refuse(fitted(way, seen.account, seen.licences or (), full))
+            username, complete = await self._carry_out(way, seen, rules, teller, connector)
+        await self._unseen.note(order, username)
+        return username, complete
+
+    async def _allowed(self, order: AccountOrder, seen: Seen, rules: Rules) -> Plan:
+        """The plan, within what may be taken from all people together and without what is hopeless.
+
+        Raises:
+            AccountError: there is no way.
+        """
+        if seen.renamed is not None:
+            raise AccountError(seen.renamed.reason, seen.renamed.detail, retry=False)
+        way = _or_refuse(way_for(order, seen, rules))
+        leaves = sum(isinstance(step, Leave) for step in way.steps)
         if leaves and not await self.removals.allow(order.application, leaves, rules.accounts.removals_per_hour):
             # As if the cap of this sign-in were none: held back, told, and taken up again later.
-            way = _way(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0)))
-        if isinstance(way, Refusal):
-            raise AccountError(way.reason, way.detail, retry=False)
+            way = _or_refuse(way_for(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0))))
         if not seen.usable and (way.pin is not None or any(isinstance(step, Leave) for step in way.steps)):
             raise _unusable()
+        return _or_refuse(self._read_only.without(order.application, way))
+
+    async def _carry_out(
+        self, way: Plan, seen: Seen, rules: Rules, teller: Teller, connector: Connector
+    ) -> tuple[str, bool]:
         groups = seen.account.groups if seen.account is not None else frozenset()
         carrying = Carrying(
-            reach.connector, self._ledger, self._clock, self._meter, teller, groups, self._memory.parallel
+            connector,
+            self._ledger,
+            self._clock,
+            self._meter,
+            teller,
+            groups,
+            self._memory.parallel,
+            may_make=partial(may_be_made, groups=rules.groups),
         )
-        return await carry_out(way, carrying, reach.connector, rules.accounts, rules.groups), carrying.complete
+        try:
+            username = await carry_out(way, carrying, connector, rules.accounts, rules.groups)
+        except NotShownError as error:
+            if seen.deactivation is not None:
+                # Carrying forgot it too early: the account is still as Lychgate left it.
+                await self._ledger.note_deactivation(seen.deactivation)
+            raise self._late.refusal(teller.order, error, rules.accounts.sync_wait) from error
+        finally:
+            self._read_only.note(teller.order.application, carrying.failures)
+        return username, carrying.complete
 
-    async def _look(self, connector: Connector, order: AccountOrder, person: Person) -> _Seen:
-        """Everything that a plan needs, asked for at the same time."""
-        application, name = order.application, fold(order.username)
-        account, pin, pin_on_name, owned, deactivation, usable = await asyncio.gather(
-            connector.read(order.username),
-            self._ledger.pin_of(application, person),
-            self._ledger.pin_on(application, name),
-            self._ledger.owned(application, name),
-            self._ledger.deactivation(application, name),
-            self._ledger.usable(application),
-        )
-        return _Seen(account, pin, pin_on_name, owned, deactivation, usable)
+    def _seats_of(self, application: str, reach: Reach) -> Seats:
+        return self._seats.setdefault(application, Seats(reach.registry, self._clock))
 
-    async def _hold_pin(self, rules: _Rules, teller: Teller) -> str:
+    async def _hold_pin(self, rules: Rules, teller: Teller) -> str:
         """The username where no account is managed: pins hold all the same, so that a name used again is noticed.
 
         Nobody can look whose account it is. So a new pin needs a provider whose usernames are authoritative, and a
@@ -297,19 +317,10 @@ class Accounts:
             await self._ledger.seen(*name, now)
 
 
-def _way(order: AccountOrder, seen: _Seen, rules: _Rules) -> Plan | Refusal:
-    return plan(
-        order,
-        account=seen.account,
-        pin=seen.pin,
-        pin_on_name=seen.pin_on_name,
-        owned=seen.owned,
-        deactivation=seen.deactivation,
-        policy=rules.accounts,
-        groups=rules.groups,
-        authoritative=rules.authoritative,
-        creatable=may_be_created(order.username, rules.username),
-    )
+def _or_refuse(found: Plan | Refusal) -> Plan:
+    if isinstance(found, Refusal):
+        raise AccountError(found.reason, found.detail, retry=False)
+    return found
 
 
 @contextlib.asynccontextmanager
@@ -322,21 +333,6 @@ async def _outside(budget: float) -> AsyncIterator[None]:
         raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"not ready after {budget:g} seconds") from None
     except StateError as error:
         raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
-
-
-def _rules(policy: Policy, order: AccountOrder, identity: Identity) -> _Rules:
-    application = policy.applications.get(order.application)
-    portal = application.portal(order.portal) if application is not None else None
-    provider = policy.providers.get(identity.provider)
-    if application is None or portal is None or provider is None:
-        raise AccountError(Reason.INTERNAL, "the policy no longer knows the application, portal or provider")
-    product = application.product
-    return _Rules(
-        accounts=replace(application.accounts, reserved=application.accounts.reserved | product.reserved_names),
-        groups=replace(portal.groups, protected=portal.groups.protected | product.protected_groups),
-        username=portal.names_of(identity.provider),
-        authoritative=provider.authoritative,
-    )
 
 
 def _unusable() -> AccountError:

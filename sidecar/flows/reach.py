@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sidecar.flows.accounts import Connector, Hook
+from sidecar.flows.accounts import Connector, Hook, Registry
 
 
 class OnFailure(StrEnum):
@@ -33,8 +33,10 @@ class Reach:
 
     Attributes:
         budget: Seconds that one piece of work may take, the wait for another on the same account included.
+        registry: Where the application tells of licences and keys; None: it does not.
     """
 
     connector: Connector | None
     hooks: Sequence[BoundHook] = ()
     budget: float = 15.0
+    registry: Registry | None = None

@@ -70,7 +70,13 @@ _SWITCHABLE = frozenset(
 )
 
 
-ALARMING = _PASSING | {Reason.PROVIDER_MISCONFIGURED, Reason.LANDING_FAILED, Reason.LANDING_MISMATCH, Reason.INTERNAL}
+ALARMING = _PASSING | {
+    Reason.PROVIDER_MISCONFIGURED,
+    Reason.LANDING_FAILED,
+    Reason.LANDING_MISMATCH,
+    Reason.NO_SEAT_LEFT,
+    Reason.INTERNAL,
+}
 """What an administrator must hear of: warnings in the log."""
 
 

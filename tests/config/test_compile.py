@@ -146,3 +146,8 @@ def test_hash_is_the_same_in_another_process() -> None:
             [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
         )
         assert example("lychgate.yaml").policy.hash == done.stdout.strip()
+
+
+def test_a_portal_for_customers_gives_no_seats() -> None:
+    portals = example("customer-portal.yaml").policy.applications["jira"].portals
+    assert {True: True, False: False} == {portal.default: portal.groups.licences for portal in portals}

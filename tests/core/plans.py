@@ -52,6 +52,7 @@ def planned(
     groups: GroupPolicy = GROUPS,
     authoritative: bool = True,
     creatable: bool = True,
+    licensed: frozenset[str] | None = frozenset(),
 ) -> Plan | Refusal:
     """The plan for an account that is as ordered and pinned, but for what is said."""
     return plan(
@@ -65,6 +66,7 @@ def planned(
         groups=groups,
         authoritative=authoritative,
         creatable=creatable,
+        licensed=licensed,
     )
 
 

@@ -24,7 +24,7 @@ from sidecar.domain.account import (
 )
 from sidecar.domain.events import Event
 from sidecar.domain.identity import Claim, Groups, Identity, Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
 from sidecar.domain.policy import (
     AccountPolicy,
     ApiPolicy,
@@ -142,6 +142,7 @@ class MemoryLedger(WatchMemory):
         self.deactivations: dict[tuple[str, str], Deactivation] = {}
         self.sightings: list[tuple[str, str, UnixSeconds]] = []
         self.diary: list[str] = []
+        self.ready_ones: dict[tuple[str, str, str], Readiness] = {}
 
     async def usable(self, application: str) -> bool:
         self._check()
@@ -201,6 +202,12 @@ class MemoryLedger(WatchMemory):
 
     async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
         self.sightings.append((application, username, at))
+
+    async def note_ready(self, entry: Readiness) -> None:
+        self.ready_ones[entry.application, entry.username, entry.portal] = entry
+
+    async def readiness(self, application: str, username: str, portal: str) -> Readiness | None:
+        return self.ready_ones.get((application, username, portal))
 
     def owned_groups(self) -> list[str]:
         return sorted(entry.group for entry in self.entries.values() if not entry.pending)

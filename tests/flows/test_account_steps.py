@@ -88,6 +88,7 @@ async def test_a_membership_that_was_there_is_not_ours() -> None:
     world = World(Directory(account("alice")))
     world.pin(agent(), "alice")
     world.directory.already.add(Join("alice", "jira-users", True))
+    world.directory.hidden = account("alice", "jira-users")
     await world.visit(agent())
     assert {} == world.ledger.entries
     assert ["already"] == [event.outcome for event in world.audit.events]

@@ -229,7 +229,9 @@ async def test_an_existing_account_is_adopted_in_its_own_spelling() -> None:
     world = World(Directory(replace(account("Alice"), display_name="Alice")))
     assert "Alice" == await world.visit(agent())
     assert [("alice", "Alice", False)] == [(p.username, p.spelling, p.created) for p in world.ledger.pins]
-    assert ["read alice", "join Alice jira-users"] == [line for line in world.directory.diary if "update" not in line]
+    assert ["read alice", "join Alice jira-users", "read Alice"] == [
+        line for line in world.directory.diary if "update" not in line
+    ]
 
 
 async def test_a_leaver_comes_back_without_yesterdays_groups() -> None:
@@ -252,6 +254,8 @@ async def test_an_answer_to_a_reactivation_is_no_proof() -> None:
         Deactivation(application="jira", username="alice", cause="leaver", at=UnixSeconds(1))
     )
     world.directory.deaf = True
+    assert Reason.DIRECTORY_SYNC_PENDING is await world.refusal(agent())
+    world.clock.time += ACCOUNTS.sync_wait
     assert Reason.ACCOUNT_INACTIVE is await world.refusal(agent())
 
 

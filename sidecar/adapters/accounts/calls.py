@@ -15,6 +15,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from sidecar.adapters.accounts.credentials import Shown
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 
@@ -84,15 +85,20 @@ async def call(
     *,
     failed: Reason,
     largest: int = LARGEST_ANSWER,
+    shown: Shown | None = None,
 ) -> Answer:
-    """One call. *url* goes out as it is written.
+    """One call. *url* goes out as it is written, and with the headers go those of the credential *shown*.
 
     Raises:
         AccountError: *failed*, when there was no whole answer of at most *largest* bytes.
     """
     try:
         async with session.request(
-            method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+            method,
+            URL(url, encoded=True),
+            headers={**headers, **(shown.headers if shown else {})},
+            data=body,
+            allow_redirects=False,
         ) as response:
             content = bytearray()
             async for part in response.content.iter_any():
@@ -104,5 +110,5 @@ async def call(
     except TimeoutError:
         raise AccountError(failed, "no answer in time") from None
     except (aiohttp.ClientError, OSError) as error:
-        # The text of the exception may hold the address with its query; its kind is enough.
-        raise AccountError(failed, f"the call failed: {type(error).__name__}") from error
+        # The text of the exception may hold the address with its query, and its frames the headers; its kind is enough.
+        raise AccountError(failed, f"the call failed: {type(error).__name__}") from None

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import aiohttp
 
 from sidecar.adapters.accounts.calls import Answer
+from sidecar.adapters.accounts.credentials import Shown, bearer
 from sidecar.adapters.accounts.rest import Rest, json_object, path_of, unexpected
 from sidecar.domain.account import (
     Account,
@@ -34,7 +35,8 @@ from sidecar.domain.account import (
     Update,
 )
 from sidecar.domain.reason import Reason
-from sidecar.flows.accounts import AccountError
+from sidecar.flows.accounts import AccountError, CredentialRefusedError
+from sidecar.flows.telling import Clock
 
 LOG = logging.getLogger(__name__)
 
@@ -49,7 +51,15 @@ class ConfluenceConnector:
     """Reads and changes the accounts of one Confluence. One object per application; safe for many tasks at once."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, token: Callable[[], str], *, patience: float = 5.0
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        token: Callable[[], str],
+        *,
+        patience: float = 5.0,
+        next_token: Callable[[], str] | None = None,
+        told: Callable[[int, bool], None] = lambda place, all_of_them: None,
+        clock: Clock | None = None,
     ) -> None:
         """Does no call.
 
@@ -58,10 +68,20 @@ class ConfluenceConnector:
             base: Address with context path at which Confluence is reached, without a slash at the end.
             token: Gives the personal access token of the moment, so that it can be replaced while we run.
             patience: Seconds that one call may wait in all because Confluence says that we ask too often.
+            next_token: The token that takes over when the first is refused.
+            told: Hears of each token that is refused, once; see `credentials.Credentials`.
+            clock: Another clock, for tests.
         """
-        self._token = token
-        self._rest = Rest(session, base.rstrip("/") + "/rest/api", self._bearer, patience=patience)
-        self._own: tuple[str, str] | None = None
+        self._rest = Rest(
+            session,
+            base.rstrip("/") + "/rest/api",
+            bearer(token),
+            patience=patience,
+            second=bearer(next_token) if next_token is not None else None,
+            told=told,
+            clock=clock,
+        )
+        self._own: tuple[Shown, str] | None = None
         self._updates = True
         self._addresses: OrderedDict[str, str] = OrderedDict()
 
@@ -214,8 +234,8 @@ class ConfluenceConnector:
 
     async def _own_name(self) -> str:
         """The folded name behind the token, asked once per token."""
-        token = self._token()
-        if self._own is None or self._own[0] != token:
+        shown = self._rest.shown()
+        if self._own is None or self._own[0] != shown:
             answer = await self._rest.ask("GET", "/user/current")
             if answer.status != 200:
                 raise unexpected(answer, "asking whose the token is")
@@ -224,9 +244,9 @@ class ConfluenceConnector:
             # Anonymous is not refused here: it is a user like any other, of the type `anonymous`.
             if body.get("type") == "anonymous" or not isinstance(name, str) or not name:
                 detail = "the application does not know the access token: it is wrong, expired or revoked"
-                raise AccountError(Reason.CONNECTOR_REFUSED, detail, retry=False)
+                raise CredentialRefusedError(detail)
             await self._check_permission(name)
-            self._own = (token, name.casefold())
+            self._own = (shown, name.casefold())
         return self._own[1]
 
     async def _check_permission(self, name: str) -> None:
@@ -241,9 +261,6 @@ class ConfluenceConnector:
                 "it needs the permission Confluence Administrator to manage accounts",
                 name,
             )
-
-    def _bearer(self) -> str:
-        return f"Bearer {self._token().strip()}"
 
     def _remember(self, username: str, email: str) -> None:
         """Keep the address that was written; the one that was longest unused makes room."""

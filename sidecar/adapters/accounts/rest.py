@@ -1,4 +1,4 @@
-"""Calls to a product's REST interface: the credential on each, patience with rate limits, refusals told apart.
+"""Calls to a product's REST interface: a credential on each, one pace for all, a breaker, refusals told apart.
 
 Shared by the connectors. Guesses nothing: an answer that was not given to the connector's own account is an error.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,12 +15,18 @@ from urllib.parse import quote
 import aiohttp
 
 from sidecar.adapters.accounts.calls import Answer, call
+from sidecar.adapters.accounts.credentials import NOT_ACCEPTED, Credentials, Read, Shown
+from sidecar.adapters.accounts.pace import Pace, Sleep
+from sidecar.adapters.breaker import Breaker
+from sidecar.adapters.clock import SystemClock
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
+from sidecar.flows.telling import Clock
 
 _DEAD_TOKEN = frozenset({"AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED"})
-_NOT_ACCEPTED = "the application does not accept the access token: it is wrong, expired or revoked"
-_ATTEMPTS = 3
+_READ_ONLY = re.compile(r"read[- ]?only", re.IGNORECASE)
+_ATTEMPTS = 8
+"""Calls that may meet a limit; what they wait in all is bounded by patience."""
 
 
 class Rest:
@@ -29,10 +36,14 @@ class Rest:
         self,
         session: aiohttp.ClientSession,
         base: str,
-        credential: Callable[[], str],
+        credential: Read,
         *,
         patience: float = 5.0,
-        refused: str = _NOT_ACCEPTED,
+        refused: str = NOT_ACCEPTED,
+        second: Read | None = None,
+        told: Callable[[int, bool], None] = lambda place, all_of_them: None,
+        clock: Clock | None = None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Does no call.
 
@@ -41,72 +52,121 @@ class Rest:
             base: Address under which all paths lie, without a slash at the end.
             credential: Gives the value of `Authorization` of the moment, so that it can be replaced while we run.
             patience: Seconds that one call may wait in all because the product says that we ask too often.
-            refused: What to say when the credential is not accepted.
+            refused: What to say when no credential is accepted.
+            second: The credential that takes over when the first is refused.
+            told: Hears of each credential that is refused, once; see `Credentials`.
+            clock: Another clock, for tests.
+            sleep: How to wait, for tests.
         """
         self._session = session
         self._base = base
-        self._credential = credential
         self._patience = patience
-        self._refused = refused
+        time = clock or SystemClock()
+        self._credentials = Credentials(credential, second, time, told, refused)
+        self._pace = Pace(time, sleep)
+        self._breaker = Breaker(time)
+
+    @property
+    def refused(self) -> int:
+        """How many credentials the application refuses at present."""
+        return self._credentials.refused
+
+    def shown(self) -> Shown:
+        """The credential that the next call shows.
+
+        Raises:
+            CredentialRefusedError: none is left.
+        """
+        return self._credentials.choose()
 
     async def ask(
         self, method: str, path: str, body: Mapping[str, object] | None = None, *, may_lack: bool = False
     ) -> Answer:
-        """One call, repeated while the product limits us and patience lasts. Refusals of the credential raise.
+        """One call, repeated while the product limits us and patience lasts, and with the next credential when one is
+        refused. With *may_lack* a 404 of anybody is an answer: an earlier version does not have the path.
 
-        With *may_lack* a 404 of anybody is an answer: an earlier version does not have the path.
+        Raises:
+            CredentialRefusedError: the product takes none of ours.
+            AccountError: `connector_unreachable`, `connector_refused`.
         """
-        patience = self._patience
-        for attempt in range(1, _ATTEMPTS + 1):
-            answer = await self._ask_once(method, path, body)
-            pause = _retry_after(answer)
-            if answer.status != 429:
-                _check(answer, self._refused, may_lack=may_lack)
+        shown = self.shown()
+        while True:
+            answer = await self._ask_patiently(method, path, body, shown)
+            if not _is_refused(answer):
+                self._credentials.accepted(shown)
+                _check(answer, may_lack=may_lack)
                 return answer
-            if attempt == _ATTEMPTS or pause > patience:
+            self._credentials.was_refused(shown)
+            again = self.shown()
+            if again.place <= shown.place:
+                raise self._credentials.refusal()
+            shown = again
+
+    async def _ask_patiently(self, method: str, path: str, body: Mapping[str, object] | None, shown: Shown) -> Answer:
+        patience = self._patience
+        for _ in range(_ATTEMPTS):
+            try:
+                patience -= await self._pace.turn(patience)
+            except TimeoutError:
                 break
-            patience -= pause
-            await asyncio.sleep(pause)
+            answer = await self._ask_once(method, path, body, shown)
+            if answer.status != 429:
+                return answer
         detail = "the application limits how often we ask; exempt the token's account from rate limiting"
         raise AccountError(Reason.CONNECTOR_UNREACHABLE, detail)
 
-    async def _ask_once(self, method: str, path: str, body: Mapping[str, object] | None) -> Answer:
-        headers = {"Authorization": self._credential(), "X-Atlassian-Token": "no-check"}
+    async def _ask_once(self, method: str, path: str, body: Mapping[str, object] | None, shown: Shown) -> Answer:
+        try:
+            answer = await self._call(method, path, body, shown)
+        except BaseException:
+            self._pace.over(None, {})
+            raise
+        self._pace.over(answer.status, answer.headers)
+        return answer
+
+    async def _call(self, method: str, path: str, body: Mapping[str, object] | None, shown: Shown) -> Answer:
+        if not self._breaker.may_call(self._base):
+            detail = "the application did not answer several times; it is left alone for a moment"
+            raise AccountError(Reason.CONNECTOR_UNREACHABLE, detail)
+        headers = {"X-Atlassian-Token": "no-check"}
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
-        return await call(
-            self._session, method, self._base + path, headers, content, failed=Reason.CONNECTOR_UNREACHABLE
-        )
+        failed = Reason.CONNECTOR_UNREACHABLE
+        try:
+            answer = await call(self._session, method, self._base + path, headers, content, failed=failed, shown=shown)
+        except AccountError as error:
+            if error.retry:
+                self._breaker.was_silent(self._base)
+            raise
+        self._breaker.answered(self._base)
+        return answer
 
 
 def path_of(path: str, **query: str) -> str:
     return path + "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
 
 
-def _check(answer: Answer, refused: str, *, may_lack: bool) -> None:
-    """Refuse an answer that was not given to the credential's account, or not by the REST interface.
+def _is_refused(answer: Answer) -> bool:
+    """Whether the product does not take the credential.
 
     Seraph serves a request with a dead token as anonymous, with status 200 where anonymous access is allowed; only
     this header tells.
     """
     said = {word.strip() for value in answer.headers.getall("X-Seraph-LoginReason", []) for word in value.split(",")}
     captcha = "CAPTCHA" in answer.headers.get("X-Authentication-Denied-Reason", "")
-    if said & _DEAD_TOKEN or captcha or answer.status == 401:
-        raise AccountError(Reason.CONNECTOR_REFUSED, refused, retry=False)
+    return bool(said & _DEAD_TOKEN) or captcha or answer.status == 401
+
+
+def _check(answer: Answer, *, may_lack: bool) -> None:
+    """Refuse an answer that was not given by the REST interface."""
     if 200 <= answer.status < 300 and answer.content_type == "text/html":
         detail = "the answer is a page and no data; is there a log-in page in between?"
         raise AccountError(Reason.CONNECTOR_REFUSED, detail, retry=False)
     if answer.status == 404 and answer.content_type != "application/json" and not may_lack:
         detail = "there is no REST interface of the product at the connector's address"
         raise AccountError(Reason.CONNECTOR_REFUSED, detail, retry=False)
-
-
-def _retry_after(answer: Answer) -> float:
-    """Seconds to wait after a 429. Zero is said where tokens remain; a date or nothing counts as one second."""
-    value = answer.headers.get("Retry-After", "")
-    return max(float(value), 0.1) if value.isascii() and value.isdigit() and len(value) < 8 else 1.0
 
 
 def unexpected(answer: Answer, doing: str) -> AccountError:
@@ -118,6 +178,10 @@ def unexpected(answer: Answer, doing: str) -> AccountError:
         )
     if answer.status >= 500:
         return AccountError(Reason.CONNECTOR_UNREACHABLE, f"{doing} was answered by {answer.status}{tail}")
+    if 400 <= answer.status < 500 and _READ_ONLY.search(said):
+        # Documented for `myself` only; the other resources say it in their own words.
+        detail = f"{doing} was refused with {answer.status}, for the directory of the user is read-only: {said}"
+        return AccountError(Reason.DIRECTORY_READ_ONLY, detail, retry=False)
     if answer.status == 403:
         cause = "the token's account may not do this, or the directory of the user is read-only"
         reason = Reason.CONNECTOR_REFUSED if doing.startswith(("reading", "asking")) else Reason.ACCOUNT_STEP_FAILED
@@ -146,6 +210,14 @@ def _decoded(answer: Answer) -> Any:
         return json.loads(answer.body) if answer.content_type == "application/json" else None
     except (ValueError, RecursionError):
         return None
+
+
+def json_list(answer: Answer) -> list[dict[str, Any]]:
+    """The JSON objects of an answer that is a list of them."""
+    body = _decoded(answer)
+    if not isinstance(body, list) or not all(isinstance(entry, dict) for entry in body):
+        raise AccountError(Reason.CONNECTOR_REFUSED, "the answer is no list of JSON objects", retry=False)
+    return body
 
 
 def json_object(answer: Answer) -> dict[str, Any]:

@@ -91,6 +91,11 @@ class GroupSettings(Settings):
         "`never` none.",
     )
     max_removals: int = Field(default=10, ge=0, le=1000, description="Most groups that one sign-in may leave.")
+    create: Words = Field(
+        default=(),
+        description="Groups that are made when they are missing: names, or regular expressions that must match the "
+        "whole name, such as `team-[a-z0-9-]{1,40}`.",
+    )
 
 
 class WebhookSettings(Settings):
@@ -147,6 +152,21 @@ class AccountSettings(Settings):
         default=None,
         description="The user server where accounts are managed, instead of `token`: for users in Crowd, or in a Jira "
         "that serves others.",
+    )
+    next_token: Annotated[Secret | None, AtLeast(16)] = Field(
+        default=None,
+        description="The token that takes over as soon as the application refuses `token`: put the new one here before "
+        "the old one ends.",
+    )
+    serve_known: Annotated[Seconds, AfterValidator(between(0, 30 * 86_400))] = Field(
+        default=7 * 86_400,
+        description="While the application refuses all tokens, people whose account was found ready within this time "
+        "are served with it as it was; nothing is changed. `0s`: nobody is.",
+    )
+    sync_wait: Annotated[Seconds, AfterValidator(between(0, 86_400))] = Field(
+        default=300,
+        description="How long a page asks to wait for an account that was made ready and is not shown yet, because the "
+        "application's directory is synchronised late. Then it is refused.",
     )
     adopt: Adopt = Field(
         default=Adopt.NEVER,

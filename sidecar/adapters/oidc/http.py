@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from sidecar.adapters.oidc.breaker import Breaker
+from sidecar.adapters.breaker import Breaker
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from sidecar.adapters.breaker import Breaker
 from sidecar.adapters.oidc.access_tokens import AccessTokens
-from sidecar.adapters.oidc.breaker import Breaker
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.client import CodeClient, TokenAnswer
 from sidecar.adapters.oidc.config import ProviderConfig, Push, UserInfo

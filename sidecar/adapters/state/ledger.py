@@ -14,7 +14,7 @@ from sidecar.adapters.state.database import Database
 from sidecar.core.breaker import Breaker
 from sidecar.core.usernames import fold
 from sidecar.domain.identity import Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
 from sidecar.flows.accounts import PinConflictError
 
 _PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
@@ -23,7 +23,7 @@ _RENAMES = tuple(
         f"DELETE FROM {table} WHERE application = ? AND username = ?",  # noqa: S608 - fixed names
         f"UPDATE {table} SET username = ? WHERE application = ? AND username = ?",  # noqa: S608 - fixed names
     )
-    for table in ("owned_groups", "deactivations", "last_seen")
+    for table in ("owned_groups", "deactivations", "last_seen", "readiness")
 )
 
 
@@ -262,6 +262,40 @@ class SqliteLedger:
                     connection.execute(forget, (application, new))
                     connection.execute(rename, (new, application, username))
             return pin
+
+        return await self._database.do(work)
+
+    async def note_ready(self, entry: Readiness) -> None:
+        """Note how the account was found ready for a portal, in place of the last time."""
+        await self._database.change(
+            "INSERT INTO readiness (application, username, portal, spelling, ordered, needed, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (application, username, portal) DO UPDATE SET spelling = excluded.spelling,"
+            " ordered = excluded.ordered, needed = excluded.needed, at = excluded.at",
+            *(entry.application, entry.username, entry.portal, entry.spelling),
+            *(json.dumps(entry.groups), json.dumps(entry.needed), entry.at),
+        )
+
+    async def readiness(self, application: str, username: str, portal: str) -> Readiness | None:
+        """How the account was when it was last found ready for the portal, or None."""
+
+        def work(connection: Connection) -> Readiness | None:
+            row = connection.execute(
+                "SELECT spelling, ordered, needed, at FROM readiness"
+                " WHERE application = ? AND username = ? AND portal = ?",
+                (application, username, portal),
+            ).fetchone()
+            if row is None:
+                return None
+            return Readiness(
+                application=application,
+                username=username,
+                portal=portal,
+                spelling=row[0],
+                groups=tuple(json.loads(row[1])),
+                needed=tuple(json.loads(row[2])),
+                at=UnixSeconds(row[3]),
+            )
 
         return await self._database.do(work)
 

@@ -164,5 +164,20 @@ LEDGER = Schema(
             ) WITHOUT ROWID
             """,
         ),
+        (
+            # How accounts were when they were last found ready; `ordered` and `needed` are JSON.
+            """
+            CREATE TABLE readiness (
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                portal TEXT NOT NULL,
+                spelling TEXT NOT NULL,
+                ordered TEXT NOT NULL,
+                needed TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                PRIMARY KEY (application, username, portal)
+            ) WITHOUT ROWID
+            """,
+        ),
     ),
 )

@@ -66,6 +66,7 @@ def _accounts(at: At, application: ApplicationSettings) -> Iterator[Finding]:
     if accounts.managed:
         return
     asked = {
+        "next_token": accounts.next_token is not None,
         "create": accounts.create,
         "reactivate": accounts.reactivate is Reactivation.ANY,
         "update": bool(accounts.update),

@@ -10,7 +10,7 @@ from sidecar.adapters.settings import pattern_fault
 from sidecar.config.effective import could_become, groups_at, is_for_customers, targets_of
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
-from sidecar.core.patterns import brackets
+from sidecar.core.patterns import brackets, matches
 from sidecar.domain.product import Product
 
 LICENSED = frozenset({"jira-software-users", "jira-servicedesk-users", "jira-core-users"})
@@ -81,7 +81,17 @@ def _lines(at: Path, groups: GroupSettings, product: Product) -> Iterator[Findin
                 "is an id in capitals, and Entra ID writes ids in lower case: it would match nobody",
                 f"write {source.lower()}",
             )
+    for number, pattern in enumerate(groups.create):
+        yield from _creatable((*at, "create", number), pattern)
     yield from _needed(at, groups)
+
+
+def _creatable(path: Path, pattern: str) -> Iterator[Finding]:
+    wrong = pattern_fault(pattern)
+    if wrong is not None:
+        yield Finding(path, *wrong)
+    elif all(matches(f"(?i:{pattern})", name) for name in ("x" * 200, "any name 7")):
+        yield Finding(path, "matches every name", "begin it with what all these groups have in common, such as team-")
 
 
 def _protected(path: Path, group: str) -> Finding:

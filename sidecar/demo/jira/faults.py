@@ -16,18 +16,25 @@ class Failure:
 
 @dataclass(slots=True)
 class RateLimit:
-    """A token bucket that tests refill by hand. `interval` is seconds and goes out as advice only."""
+    """A token bucket that tests refill by hand. `interval` (seconds) and `fill` go out as advice only."""
 
     limit: int
     remaining: int
     interval: int = 60
+    fill: int | None = None
+    refused: int = 0
 
     def take(self) -> bool:
         """Spend one token; False when none is left."""
         if self.remaining == 0:
+            self.refused += 1
             return False
         self.remaining -= 1
         return True
+
+    def refill(self, intervals: int = 1) -> None:
+        """Time has passed."""
+        self.remaining = min(self.limit, self.remaining + intervals * (self.fill or self.limit))
 
     def headers(self) -> list[tuple[str, str]]:
         """What Jira puts on every limited answer; `retry-after` is 0 while tokens remain."""
@@ -36,7 +43,7 @@ class RateLimit:
             ("X-RateLimit-Limit", str(self.limit)),
             ("X-RateLimit-Remaining", str(self.remaining)),
             ("X-RateLimit-Interval-Seconds", str(self.interval)),
-            ("X-RateLimit-FillRate", str(self.limit)),
+            ("X-RateLimit-FillRate", str(self.fill or self.limit)),
             ("retry-after", str(wait)),
         ]
 
@@ -53,6 +60,10 @@ class Faults:
     """What goes wrong at present. Path prefixes are canonical and below the context path."""
 
     directory_read_only: bool = False
+    active_ignored: bool = False
+    """Whether a PUT that says `active` is answered well and does nothing."""
+    late: set[str] = field(default_factory=set)
+    """Lower-case usernames that the directory has and does not show yet."""
     seats_exhausted: bool = False
     dead_tokens: set[str] = field(default_factory=set)
     rate_limit: RateLimit | None = None
@@ -77,7 +88,8 @@ class Faults:
 
     def clear(self) -> None:
         """Everything works again."""
-        self.directory_read_only = self.seats_exhausted = False
+        self.directory_read_only = self.seats_exhausted = self.active_ignored = False
+        self.late.clear()
         self.rate_limit = None
         self.dead_tokens.clear()
         self.delays.clear()

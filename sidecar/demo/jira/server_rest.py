@@ -56,7 +56,13 @@ async def tokens(visit: Visit) -> web.Response:
     owner = demand_user(visit)
     state = visit.site.state
     if visit.request.method == "GET":
-        return json_answer([{"name": "token"} for name in state.tokens.values() if name == owner])
+        mine = [token for token, name in state.tokens.items() if name == owner]
+        return json_answer(
+            [
+                {"id": number, "name": "token", "expiringAt": state.token_ends.get(token)}
+                for number, token in enumerate(mine, 1)
+            ]
+        )
     if visit.request.method != "POST":
         return wrong_method("GET", "POST")
     name = text_field(json_body(visit), "name")

@@ -107,6 +107,8 @@ class JiraState:
         self.issues: dict[str, Issue] = {}
         self.attachments: dict[str, Attachment] = {}
         self.tokens: dict[str, str] = {}
+        self.token_ends: dict[str, str] = {}
+        """When a token ends, as Jira writes points in time; a token that is not here never does."""
         self.remembered: dict[str, str] = {}
         self.sessions: dict[str, Session] = {}
         self._next_user = 10100

@@ -122,7 +122,7 @@ async def end_sessions(visit: Visit) -> web.Response:
 def known_user(visit: Visit, username: str) -> User:
     """The account of that name, active or not; 404 with Jira's text when there is none."""
     found = visit.site.state.find(username)
-    if found is None:
+    if found is None or found.username in visit.site.faults.late:
         raise RefusedError(404, f"The user named '{username}' does not exist")
     return found
 
@@ -192,7 +192,8 @@ def _update(visit: Visit, user: User) -> web.Response:
         errors["active"] = "The value must be true or false."
     if errors:
         raise RefusedError(400, **errors)
-    user.active = active is True
+    if not visit.site.faults.active_ignored:
+        user.active = active is True
     user.email = email or user.email
     user.display_name = shown or user.display_name
     user.password = password or user.password

@@ -71,8 +71,53 @@ ACCOUNTS: Mapping[Reason, Text] = {
         "A group that you need does not exist",
         "Your account should join a group that {product} does not have.",
         "Tell your administrator; this works as soon as the group exists.",
-        "Lychgate joins groups, it does not make them. Create the group in the application or correct "
-        "`accounts.groups`.",
+        "Lychgate makes only groups that `accounts.groups.create` allows. Create the group in the application, allow "
+        "it there, or correct `accounts.groups`.",
+    ),
+    Reason.GROUP_LICENSED: Text(
+        403,
+        "Your account cannot be made ready",
+        "Visitors of this portal would have to be in a group of {product} that is kept for its own people.",
+        "Tell your administrator; trying again will not help.",
+        "A portal for customers never gives a group that takes a paid seat, and one of its `needed` groups is in an "
+        "application role of Jira (Administration, Applications, Application access). Take the group out of "
+        "`groups.needed`, or out of the application role.",
+    ),
+    Reason.NO_SEAT_LEFT: Text(
+        403,
+        "{product} has no free place for you",
+        "You are signed in, but all places that were bought for {product} are taken.",
+        "Ask your administrator for a place; signing in again will not help until there is one.",
+        "The licence has no seat left for the application role that `account.refused` names. Buy seats, or take away "
+        "access from people who do not need it; the next visit is looked at anew. Beyond its licence Jira would "
+        "refuse changes to everybody, so Lychgate does not go there.",
+    ),
+    Reason.DIRECTORY_READ_ONLY: Text(
+        403,
+        "Your account cannot be changed from here",
+        "Your account in {product} is kept in a directory that only your administrator can change.",
+        "Ask your administrator; trying again will not help.",
+        "The first directory of the person is read-only (LDAP, or Crowd without permissions), and reactivating the "
+        "account or joining a `needed` group failed for that. Make the change in that directory. It is not tried "
+        "again for this person before a day has passed.",
+    ),
+    Reason.DIRECTORY_SYNC_PENDING: Text(
+        503,
+        "Your account is nearly ready",
+        "Your account was prepared, and {product} does not show it yet because it copies its directory from time to "
+        "time.",
+        "This page opens by itself as soon as your account is there.",
+        "The application accepted the change and does not show it: its directory is synchronised late. After "
+        "`accounts.sync_wait` this becomes a refusal. Shorten the directory's interval or start its synchronisation "
+        "by hand (User directories, Synchronise).",
+    ),
+    Reason.ACCOUNT_RENAMED: Text(
+        403,
+        "Your account has another name now",
+        "Your account in {product} was renamed, and your sign-in still leads to its old name.",
+        "Ask your administrator to bring the two names together.",
+        "The account's key is the pinned one and its username is another. `account.refused` has both names. Rename "
+        "it back in the application, or let the pin follow with `lychgate accounts rename`.",
     ),
     Reason.CONNECTOR_UNREACHABLE: Text(
         503,

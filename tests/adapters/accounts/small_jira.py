@@ -13,6 +13,8 @@ from aiohttp.test_utils import RawTestServer
 
 from sidecar.adapters.accounts.calls import open_session
 from sidecar.adapters.accounts.jira import JiraConnector
+from sidecar.flows.accounts import SwitchesActive
+from sidecar.flows.telling import Clock
 
 TOKEN = "pat-of-the-connector"
 
@@ -35,6 +37,9 @@ class SmallJira:
         self.next_answers: list[Callable[[], web.StreamResponse]] = []
         self.after_myself: list[Callable[[], web.StreamResponse]] = []
         self.ended: list[str] = []
+        self.roles: list[dict[str, Any]] = []
+        self.tokens: list[dict[str, Any]] = []
+        self.deaf = False
         self.add("connector", "jira-administrators")
 
     def add(self, name: str, *groups: str, active: bool = True) -> None:
@@ -65,7 +70,7 @@ class SmallJira:
             return web.json_response({}, headers={"X-Seraph-LoginReason": "OUT, AUTHENTICATED_FAILED"})
         if request.method != "GET" and request.headers.get("X-Atlassian-Token") != "no-check":
             return web.Response(status=403, text="XSRF check failed")
-        below = path.removeprefix("/jira/rest/api/2")
+        below = path.removeprefix("/jira/rest/api/2").removeprefix("/jira/rest")
         if below.startswith("/user/session/"):
             asked["username"], below = unquote(below.removeprefix("/user/session/")), "/user/session"
         route = self._routes().get((request.method, below))
@@ -82,14 +87,18 @@ class SmallJira:
             ("POST", "/user"): self._create,
             ("PUT", "/user"): self._change,
             ("DELETE", "/user/session"): self._end_sessions,
+            ("GET", "/applicationrole"): lambda asked, body: web.json_response(self.roles),
+            ("GET", "/pat/latest/tokens"): lambda asked, body: web.json_response(self.tokens),
+            ("POST", "/group"): self._make,
             ("POST", "/group/user"): self._join,
             ("DELETE", "/group/user"): self._leave,
         }
 
     def _read(self, asked: dict[str, str], body: Any) -> web.Response:
-        user = self.users.get(asked["username"].lower())
+        named = asked.get("username", "").lower()
+        user = next((it for it in self.users.values() if it["key"] == asked.get("key")), self.users.get(named))
         if user is None:
-            return errors(404, f"The user named '{asked['username']}' does not exist")
+            return errors(404, f"The user named '{named}' does not exist")
         names = sorted(group for group, members in self.groups.items() if user["name"].lower() in members)
         groups = {"size": len(names), "max-results": 50, "items": [{"name": name, "self": ""} for name in names]}
         return web.json_response(user | ({"groups": groups} if "groups" in asked.get("expand", "") else {}))
@@ -105,8 +114,14 @@ class SmallJira:
         user = self.users.get(asked["username"].lower())
         if user is None:
             return errors(404, "no such user")
-        user |= body
+        user |= {name: value for name, value in body.items() if not (self.deaf and name == "active")}
         return web.json_response(body)
+
+    def _make(self, asked: dict[str, str], body: Any) -> web.Response:
+        if body["name"] in self.groups:
+            return errors(400, name="A group or user with this name already exists.")
+        self.groups[body["name"]] = set()
+        return web.json_response(body, status=201)
 
     def _end_sessions(self, asked: dict[str, str], body: Any) -> web.Response:
         if asked["username"].lower() not in self.users:
@@ -135,8 +150,16 @@ class SmallJira:
 
 @asynccontextmanager
 async def connected(
-    jira: SmallJira, *, token: Callable[[], str] = lambda: TOKEN, patience: float = 5.0, seconds: float = 5.0
+    jira: SmallJira,
+    *,
+    token: Callable[[], str] = lambda: TOKEN,
+    patience: float = 5.0,
+    seconds: float = 5.0,
+    next_token: Callable[[], str] | None = None,
+    switch: SwitchesActive | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[JiraConnector]:
     """A connector to *jira*, which listens on a loopback port."""
     async with RawTestServer(jira.handle) as server, open_session(seconds=seconds) as session:
-        yield JiraConnector(session, str(server.make_url("/jira")), token, patience=patience)
+        base = str(server.make_url("/jira"))
+        yield JiraConnector(session, base, token, patience=patience, next_token=next_token, switch=switch, clock=clock)

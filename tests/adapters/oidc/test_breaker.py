@@ -1,4 +1,4 @@
-"""adapters.oidc.breaker: silence several times in a row, and the host is left alone; one call tries for all."""
+"""adapters.breaker: silence several times in a row, and the host is left alone; one call tries for all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import contextlib
 import aiohttp
 import pytest
 
-from sidecar.adapters.oidc.breaker import FAILURES, PAUSE, Breaker
+from sidecar.adapters.breaker import FAILURES, PAUSE, Breaker
 from sidecar.adapters.oidc.http import Outbound
 from sidecar.domain.reason import Reason
 from sidecar.flows.login import LoginError

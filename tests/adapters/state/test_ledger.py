@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.adapters.state.sqlite import State
 from sidecar.domain.identity import Person
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
 from tests.adapters.state.conftest import Opener
@@ -188,3 +188,30 @@ async def test_the_ledger_outlives_the_process(reopen: Opener) -> None:
         assert await state.ledger.deactivation("jira", "anna") == note
         with pytest.raises(PinConflictError):
             await state.ledger.pin(replace(ANNAS, person=BERT))
+
+
+READY = Readiness(
+    application="jira",
+    username="anna",
+    portal="agents",
+    spelling="Anna",
+    groups=("jira-users", "o'neill & söhne"),
+    needed=("jira-users",),
+    at=at(5),
+)
+
+
+async def test_how_an_account_was_found_ready_is_kept_by_portal(state: State) -> None:
+    assert await state.ledger.readiness("jira", "anna", "agents") is None
+    await state.ledger.note_ready(READY)
+    await state.ledger.note_ready(replace(READY, portal="support", groups=(), needed=()))
+    assert await state.ledger.readiness("jira", "anna", "agents") == READY
+    for other in (("wiki", "anna", "agents"), ("jira", "bert", "agents"), ("jira", "anna", "others")):
+        assert await state.ledger.readiness(*other) is None
+
+
+async def test_only_the_last_time_counts(state: State) -> None:
+    later = replace(READY, spelling="anna", groups=("jira-users",), needed=(), at=at(9))
+    await state.ledger.note_ready(READY)
+    await state.ledger.note_ready(later)
+    assert await state.ledger.readiness("jira", "anna", "agents") == later

@@ -46,6 +46,7 @@ async def test_a_ledger_of_the_first_version_is_brought_to_ours_and_keeps_its_pi
             bert = await state.ledger.pin_of("jira", BERT)
             assert bert is not None and bert.key is None
             await state.ledger.learn_key("jira", "anna", "K1")
+            assert await state.ledger.readiness("jira", "anna", "agents") is None
     with opened(directory) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)
 

@@ -1,7 +1,7 @@
-"""Leaves a host of the provider alone for a moment after it did not answer several times in a row (rule 69).
+"""Leaves a host alone for a moment after it did not answer several times in a row (rule 69).
 
-`http.Outbound` asks it. Without it a provider that hangs would hold every request whose claims are due for the whole
-time limit, again and again. Only silence counts: an answer, whatever it says, is one.
+`oidc.http.Outbound` and `accounts.rest.Rest` ask it. Without it a host that hangs would hold every request that needs
+it for the whole time limit, again and again. Only silence counts: an answer, whatever it says, is one.
 """
 
 from __future__ import annotations
