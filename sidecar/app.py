@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import Literal, TextIO
 
 from sidecar import __version__
-from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
@@ -29,22 +28,18 @@ from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
 from sidecar.domain.policy import Policy
-from sidecar.flows.accounts import Connector
 from sidecar.flows.barrier import Barrier
-from sidecar.flows.known import KnownAccounts
-from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.revocations import Revocations
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
-from sidecar.flows.telling import Audit, Clock
-from sidecar.flows.token_watch import TokenWatch, tell_refused
+from sidecar.flows.telling import Clock
 from sidecar.landings import build_headless
 from sidecar.leaving import build_leaving
-from sidecar.reaching import build_connectors, build_foresight, build_reach, ends_sessions
 from sidecar.reloading import InForce, Reloading
+from sidecar.tending import Tending, build_tending
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
 from sidecar.web.bounce import Bounce
@@ -127,19 +122,15 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
     time, chance = clock or SystemClock(), SystemChance()
     keys = cookie_keys(config)
     signer, sealer = CookieSigner([key.encode() for key in keys]), Sealer([key.encode() for key in keys])
-
     in_force = InForce(loaded)
     current = in_force.current
-
     async with AsyncExitStack() as stack:
         metrics = Metrics(__version__)
         log = audit_log(in_force, audit, time, metrics, sealer, stack)
         state = await build_state(config, policy, sealer, time, stack)
         clients = build_clients(config, policy, stack)
-        connectors, watch = await _connectors(config, policy, log, metrics, time, stack)
-        reach = await build_reach(config, connectors, clients, time, stack)
-        accounts = Accounts(current, reach, state.ledger, log, time, metrics)
-        stack.push_async_callback(accounts.close)
+        tending = await build_tending(config, current, state, clients, log, metrics, time, stack)
+        accounts, products = tending.accounts, tending.products
         providers = await build_providers(config, policy, time, stack)
         barrier = Barrier(state.markers, time)
         callers = build_callers(providers, barrier, current, time, stack)
@@ -152,34 +143,30 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
         applications = build_applications(config, policy, keys, accounts, clients, headless)
         landings = {name: serving.landing for name, serving in applications.items()}
-        products = ProductSessions(ends_sessions(config, connectors), log)
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
-        owners, leavers = await build_leaving(config, accounts, reach, state, current, log, time, metrics, stack)
+        owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, stack)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
-        _ = [stack.push_async_callback(one.close) for one in (products, sign_outs, revocations)]
-        tunnels, readings, known = Tunnels(), Readings(current), KnownAccounts(current, reach, state.ledger, time)
+        _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
+        tunnels, readings = Tunnels(), Readings(current)
         teller, replies = Teller(log, metrics, time, chance), Replies(Pages(nonce=lambda: chance.token(16)))
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
-        foresight, bounce = build_foresight(reach, state, current, time), Bounce(sealer, replies)
+        bounce, foresight = Bounce(sealer, replies), tending.foresight
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, bounce, foresight)
-        forwarding = Forwarding(applications, sessions, tunnels, known, log, time)
+        forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
-        minutely = (
-            revocations.retry,
-            recheck.retry,
-            sessions.sweep,
-            gateway.review,
-            accounts.removals.review,
-            watch.review,
-        )
+        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, *_reviews(tending))
         provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None
         public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack, provider)
         reloading = Reloading(in_force, log, metrics, gateway.review)
         reloading.tell("start")
         stack.callback(tunnels.close_all)
         yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading)
+
+
+def _reviews(tending: Tending) -> tuple[Work, ...]:
+    return tending.accounts.removals.review, tending.watch.review
 
 
 async def _listen(
@@ -216,22 +203,6 @@ async def _listen(
     metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
     stack.callback(health.stop)
     return public, operations
-
-
-async def _connectors(
-    config: Config, policy: Policy, audit: Audit, metrics: Metrics, clock: Clock, stack: AsyncExitStack
-) -> tuple[Mapping[str, Connector], TokenWatch]:
-    """The ways to the accounts, and who watches their tokens."""
-    connectors = await build_connectors(config, policy, stack, partial(tell_refused, audit), clock)
-    watched = {name: one for name, one in connectors.items() if isinstance(one, JiraConnector)}
-    watch = TokenWatch(watched, audit, clock)
-    stack.push_async_callback(watch.close)
-    for name, help_text, read in (
-        ("lychgate_account_token_expiry_timestamp_seconds", "When the connector's token ends.", watch.ends),
-        ("lychgate_account_tokens_refused", "Tokens of the connector that are refused at present.", watch.refused),
-    ):
-        metrics.gauge(name, help_text, "application", read)
-    return connectors, watch
 
 
 async def _gauges(

@@ -14,15 +14,13 @@ from sidecar.config.outside import upstream_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.owners import Owners
-from sidecar.flows.provisioning import Accounts
-from sidecar.flows.reach import Reach
 from sidecar.flows.telling import Clock, SureAudit
+from sidecar.tending import Tending
 
 
 async def build_leaving(
     config: Config,
-    accounts: Accounts,
-    reach: Mapping[str, Reach],
+    tending: Tending,
     state: State,
     policy: Callable[[], Policy],
     audit: SureAudit,
@@ -35,8 +33,8 @@ async def build_leaving(
     owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
     stack.push_async_callback(owners.close)
     leavers = Leavers(
-        accounts,
-        reach,
+        tending.accounts,
+        tending.reach,
         state.ledger,
         state.sessions,
         state.markers,

@@ -41,7 +41,6 @@ from sidecar.web.own import OwnEndpoints
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sidecar"
-ADR = sorted((ROOT / "docs" / "adr").glob("0*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
@@ -388,15 +387,3 @@ def test_every_rule_that_the_code_names_is_in_security() -> None:
     named = [_numbers(words) for words in re.findall(r"\brules? (\d+(?:(?:, | and | to )\d+)*)\b", texts)]
 
     assert set() == set().union(*named) - listed
-
-
-@pytest.mark.parametrize("path", ADR, ids=lambda path: path.stem)
-def test_a_decision_has_its_form_and_its_line_in_the_index(path: Path) -> None:
-    text = path.read_text("utf-8")
-    index = (path.parent / "README.md").read_text("utf-8")
-    title, *sections = _HEADING.findall(text)
-
-    assert ["Status", "Context", "Decision", "Consequences", "Alternatives"] == sections
-    assert title.startswith(f"{int(path.stem[:4])}. ")
-    assert f"[{title.partition(' ')[2]}]({path.name})" in index
-    assert text.count("\n") <= 60

@@ -24,6 +24,9 @@ CHANGEABLE: frozenset[Path] = frozenset(
 )
 """Keys of which nothing is built at the start; `*` is any name. A new key is not among them until it is put here."""
 
+BUILT: frozenset[Path] = frozenset({("applications", "*", "api", "pat_owner")})
+"""Keys below those of which something is built all the same."""
+
 
 def needing_restart(before: Loaded, after: Loaded) -> tuple[str, ...]:
     """The keys that differ and count from the next start only, as an operator says them; none: it may be replaced."""
@@ -41,7 +44,7 @@ def needing_restart(before: Loaded, after: Loaded) -> tuple[str, ...]:
 def _differences(old: Any, new: Any, path: Path) -> Iterator[Path]:
     if old == new:
         return
-    if not isinstance(old, dict) or not isinstance(new, dict) or _may_change(path):
+    if not isinstance(old, dict) or not isinstance(new, dict):
         yield path
         return
     for key in {**old, **new}:
@@ -49,7 +52,8 @@ def _differences(old: Any, new: Any, path: Path) -> Iterator[Path]:
 
 
 def _may_change(path: Path) -> bool:
-    return any(
-        len(path) >= len(known) and all(part in ("*", key) for part, key in zip(known, path, strict=False))
-        for known in CHANGEABLE
-    )
+    return any(_below(path, known) for known in CHANGEABLE) and not any(_below(path, known) for known in BUILT)
+
+
+def _below(path: Path, known: Path) -> bool:
+    return len(path) >= len(known) and all(part in ("*", key) for part, key in zip(known, path, strict=False))

@@ -31,7 +31,7 @@ def ways(*keys: str, url: str = "https://crowd.example.com/crowd/", token: bool 
     "edits",
     [
         (ways("create: true", "update: [email]"),),
-        (ways("groups: {default: [users]}"), WIKI),
+        (ways("groups: {always: [users]}"), WIKI),
         (ways(url="http://127.0.0.1:8095/crowd"),),
         (WIKI,),
     ],

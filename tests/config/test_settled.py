@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sidecar.config.load import Loaded, load
-from sidecar.config.settled import CHANGEABLE, needing_restart
+from sidecar.config.settled import BUILT, CHANGEABLE, needing_restart
 
 FILE: dict[str, Any] = {
     "version": 1,
@@ -67,6 +67,8 @@ RESTART: list[tuple[str, Change, tuple[str, ...]]] = [
      ("applications.jira.landing.header",)),
     ("the token", lambda file: file["applications"]["jira"]["accounts"].update(token="env://OTHER"),
      ("applications.jira.accounts.token",)),
+    ("whose a token is", lambda file: file["applications"]["jira"].update(api={"pat_owner": "resolve"}),
+     ("applications.jira.api.pat_owner",)),
     ("time", lambda file: file["applications"]["jira"]["accounts"].update(time_budget="9s"),
      ("applications.jira.accounts.time_budget",)),
     ("two things", lambda file: (file.update(listen={"drain": "5s"}), file["portals"]["staff"].update(mode="observe"),
@@ -105,7 +107,7 @@ def test_a_claim_that_nobody_asked_the_provider_for_needs_a_restart(tmp_path: Pa
 def test_every_changeable_key_is_one_of_the_file_s(tmp_path: Path) -> None:
     """A name that was changed in the models would otherwise need a restart for ever, and nobody would see why."""
     dump = loaded(tmp_path).config.model_dump(mode="json")
-    for path in CHANGEABLE:
+    for path in CHANGEABLE | BUILT:
         found: Any = dump
         for key in path:
             found = next(iter(found.values())) if key == "*" else found[key]

@@ -17,7 +17,7 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.standing import Standing
 from tests.flows.fake_accounts import ACCOUNTS, GROUPS, account, agent, make_policy
 
-APPLICATION = make_policy(ACCOUNTS, replace(GROUPS, default=("everybody",))).applications["jira"]
+APPLICATION = make_policy(ACCOUNTS, replace(GROUPS, always=("everybody",))).applications["jira"]
 PORTAL = APPLICATION.default_portal
 OURS = Deactivation(application="jira", username="alice", cause="revoked", at=UnixSeconds(1))
 

@@ -118,7 +118,7 @@ def customers(needed: str, *groups: str) -> World:
     world, _ = site(100, "jira-users")
     lines = GroupPolicy(
         mapping=(GroupMapping(source="(.+)", target="$1"),),
-        default=groups,
+        always=groups,
         needed=frozenset({needed}),
         licences=False,
     )

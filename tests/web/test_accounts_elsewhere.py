@@ -19,7 +19,7 @@ from tests.web.conftest import Worlds
 from tests.web.rig import SHARED, World
 
 PASSWORD = "password-of-the-application"
-GROUPS = {"map": [{"from": "okta-jira-users", "to": "wiki-writers"}], "default": ["confluence-users"]}
+GROUPS = {"map": [{"from": "okta-jira-users", "to": "wiki-writers"}], "always": ["confluence-users"]}
 
 
 @dataclass(frozen=True, slots=True)

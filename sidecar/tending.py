@@ -1,0 +1,80 @@
+"""What tends the accounts of a running gate: made ready, looked up, foreseen, and the tokens watched with which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from sidecar.adapters.accounts.jira import JiraConnector
+from sidecar.adapters.audit.log import AuditLog
+from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.state.sqlite import State
+from sidecar.config.model import Config
+from sidecar.domain.policy import Policy
+from sidecar.flows.accounts import Connector
+from sidecar.flows.foreseeing import Foresight
+from sidecar.flows.known import KnownAccounts
+from sidecar.flows.product_sessions import ProductSessions
+from sidecar.flows.provisioning import Accounts
+from sidecar.flows.reach import Reach
+from sidecar.flows.telling import Clock
+from sidecar.flows.token_watch import TokenWatch, tell_refused
+from sidecar.reaching import build_connectors, build_foresight, build_reach, ends_sessions
+from sidecar.upstream.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Tending:
+    """All of it, by what it does.
+
+    Attributes:
+        reach: How each application's accounts are reached.
+        accounts: Makes them ready.
+        known: Looks them up.
+        foresight: Says what would be done.
+        products: Ends the applications' own sessions.
+        watch: Watches the connectors' tokens.
+    """
+
+    reach: Mapping[str, Reach]
+    accounts: Accounts
+    known: KnownAccounts
+    foresight: Foresight
+    products: ProductSessions
+    watch: TokenWatch
+
+
+async def build_tending(
+    config: Config,
+    policy: Callable[[], Policy],
+    state: State,
+    clients: Mapping[str, Client],
+    log: AuditLog,
+    metrics: Metrics,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Tending:
+    """Everything; it stops with *stack*."""
+    connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock)
+    watch = _watch(connectors, log, metrics, clock)
+    stack.push_async_callback(watch.close)
+    reach = await build_reach(config, connectors, clients, clock, stack)
+    accounts = Accounts(policy, reach, state.ledger, log, clock, metrics)
+    stack.push_async_callback(accounts.close)
+    products = ProductSessions(ends_sessions(config, connectors), log)
+    stack.push_async_callback(products.close)
+    known = KnownAccounts(policy, reach, state.ledger, clock)
+    return Tending(reach, accounts, known, build_foresight(reach, state, policy, clock), products, watch)
+
+
+def _watch(connectors: Mapping[str, Connector], log: AuditLog, metrics: Metrics, clock: Clock) -> TokenWatch:
+    watched = {name: one for name, one in connectors.items() if isinstance(one, JiraConnector)}
+    watch = TokenWatch(watched, log, clock)
+    for name, help_text, read in (
+        ("lychgate_account_token_expiry_timestamp_seconds", "When the connector's token ends.", watch.ends),
+        ("lychgate_account_tokens_refused", "Tokens of the connector that are refused at present.", watch.refused),
+    ):
+        metrics.gauge(name, help_text, "application", read)
+    return watch
