@@ -10,16 +10,17 @@ from collections.abc import Sequence
 
 from sidecar.core.accounts import Plan, Refusal, without_joins
 from sidecar.core.usernames import fold, folded
-from sidecar.domain.account import Account, Create, Join, Leave, Reactivate
+from sidecar.domain.account import Account, Join, Leave
 from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
 
 
 def taken_by(way: Plan, account: Account | None, licences: Sequence[Licence]) -> frozenset[str]:
-    """The keys of the limited licences of which the account has a seat after the plan, and not before."""
+    """The keys of the limited licences of which the account has a seat after the plan, and not before.
+
+    After a plan every account is active: one that stays inactive has none.
+    """
     after = _kept(way, account) | folded(step.group for step in way.steps if isinstance(step, Join))
-    if not _active_after(way, account):
-        return frozenset()
     return frozenset(one.key for one in licences if one.remaining is not None and after & one.groups) - _had(
         account, licences
     )
@@ -51,8 +52,3 @@ def _had(account: Account | None, licences: Sequence[Licence]) -> frozenset[str]
 def _kept(way: Plan, account: Account | None) -> frozenset[str]:
     have = folded(account.groups) if account is not None else frozenset()
     return have - folded(step.group for step in way.steps if isinstance(step, Leave))
-
-
-def _active_after(way: Plan, account: Account | None) -> bool:
-    made = any(isinstance(step, Create | Reactivate) for step in way.steps)
-    return made or (account is not None and account.active)

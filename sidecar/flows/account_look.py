@@ -112,11 +112,9 @@ def way_for(order: AccountOrder, seen: Seen, rules: Rules) -> Plan | Refusal:
 async def _at_the_application(
     order: AccountOrder, reach: Reach, seats: Seats
 ) -> tuple[Account | None, tuple[Licence, ...] | None]:
-    """The account, and the licences where somebody may join something."""
+    """The account, and the licences: whoever is switched on takes seats too."""
     if reach.connector is None:
         raise AccountError(Reason.INTERNAL, "the application has no connector")
-    if not order.groups:
-        return await reach.connector.read(order.username), ()
     return await asyncio.gather(reach.connector.read(order.username), seats.licences())
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sidecar.domain.account import Account, Reactivation, Removal
 from sidecar.domain.events import Code
+from sidecar.domain.identity import Identity
 from sidecar.domain.licence import Licence
 from sidecar.domain.policy import GroupMapping, GroupPolicy
 from sidecar.domain.reason import Reason
@@ -73,13 +74,14 @@ async def test_who_has_a_seat_takes_no_second_one() -> None:
     assert frozenset({"jira-users", "jira-desk"}) == world.directory.groups("alice")
 
 
-async def test_who_is_switched_on_takes_the_seats_of_the_groups_that_stay() -> None:
+@pytest.mark.parametrize("person", [agent(), agent(groups=()), agent(groups=None)])
+async def test_who_is_switched_on_takes_the_seats_of_the_groups_that_stay(person: Identity) -> None:
     anybody = replace(ACCOUNTS, reactivate=Reactivation.ANY)
     policy = make_policy(anybody, replace(GROUPS, remove=Removal.NEVER))
     world, _ = site(0, "by-hand", accounts=(account("alice", "by-hand", "jira-users", active=False),))
     world.policy = policy
-    world.pin(agent(), "alice")
-    assert Reason.NO_SEAT_LEFT is await world.refusal(agent())
+    world.pin(person, "alice")
+    assert Reason.NO_SEAT_LEFT is await world.refusal(person)
     assert ["read alice"] == world.directory.diary
 
 

@@ -36,13 +36,15 @@ def reasons(world: World) -> list[str]:
     return [event["reason"] for event in world.told("account.refused")]
 
 
-async def test_no_seat_left(worlds: Worlds) -> None:
+async def test_no_seat_left(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
     world, clock = await a_world(worlds)
     world.jira.faults.seats_exhausted = True
     async with world.browser() as browser:
         status, _, text = await browser.sign_in("nina")
         assert (403, True) == (status, "has no free place for you" in text)
         assert "nina" not in world.jira.state.users
+        warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert 1 == sum("no_seat_left" in line for line in warnings)
         assert 0 == world.jira.count("POST", "/rest/api/2/user")
         # A seat was bought.
         world.jira.faults.seats_exhausted = False

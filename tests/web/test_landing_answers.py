@@ -131,7 +131,7 @@ async def test_an_account_that_is_not_ready_stops_the_request(worlds: Worlds, ki
 
 async def test_it_is_served_as_soon_as_the_account_is_ready(worlds: Worlds) -> None:
     world = await worlds()
-    world.jira.faults.rate_limit = RateLimit(0, 0)
+    world.jira.faults.rate_limit = RateLimit(0, 0, interval=1)
     async with world.browser() as browser:
         status, _, _ = await browser.sign_in("nina")
         assert 503 == status

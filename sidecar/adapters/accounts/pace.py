@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from sidecar.flows.telling import Clock
 
 SHORTEST = 0.1
-LONGEST = 600.0
+LONGEST = 60.0
+"""Seconds after which one call tries, whatever was said: the account may have been exempted meanwhile."""
 _LARGEST = 1_000_000
 
 Sleep = Callable[[float], Awaitable[object]]

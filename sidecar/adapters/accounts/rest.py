@@ -25,6 +25,9 @@ from sidecar.flows.telling import Clock
 
 _DEAD_TOKEN = frozenset({"AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED"})
 _READ_ONLY = re.compile(r"read[- ]?only", re.IGNORECASE)
+_CREDENTIALS = 3
+"""Credentials that one call shows: both, and one that was replaced meanwhile."""
+
 _ATTEMPTS = 8
 """Calls that may meet a limit; what they wait in all is bounded by patience."""
 
@@ -89,18 +92,15 @@ class Rest:
             CredentialRefusedError: the product takes none of ours.
             AccountError: `connector_unreachable`, `connector_refused`.
         """
-        shown = self.shown()
-        while True:
+        for _ in range(_CREDENTIALS):
+            shown = self.shown()
             answer = await self._ask_patiently(method, path, body, shown)
             if not _is_refused(answer):
                 self._credentials.accepted(shown)
                 _check(answer, may_lack=may_lack)
                 return answer
             self._credentials.was_refused(shown)
-            again = self.shown()
-            if again.place <= shown.place:
-                raise self._credentials.refusal()
-            shown = again
+        raise self._credentials.refusal()
 
     async def _ask_patiently(self, method: str, path: str, body: Mapping[str, object] | None, shown: Shown) -> Answer:
         patience = self._patience

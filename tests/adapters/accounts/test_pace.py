@@ -79,7 +79,7 @@ async def test_plenty_ends_it(headers: Mapping[str, str], held: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wait", "seconds"), [("0", 0.1), ("3", 3), ("Wed, 21 Oct 2026 07:28:00 GMT", 10), ("-5", 10), ("9999999", 600)]
+    ("wait", "seconds"), [("0", 0.1), ("3", 3), ("Wed, 21 Oct 2026 07:28:00 GMT", 10), ("-5", 10), ("9999999", 60)]
 )
 async def test_what_the_header_says_is_bounded(wait: str, seconds: float) -> None:
     time = Time()

@@ -101,6 +101,20 @@ async def test_the_first_one_is_tried_again_later_and_at_once_when_it_changed() 
         assert ("newest", 0) == (product.seen[-1], rest.refused)
 
 
+async def test_a_token_that_was_replaced_meanwhile_is_shown_in_the_same_call() -> None:
+    pocket = Pocket("old-one")
+
+    class Replacing(Product):
+        async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+            pocket.first = "newest"
+            return await super().handle(request)
+
+    product = Replacing("newest")
+    async with asking(product, pocket) as (rest, _, told):
+        assert 200 == (await rest.ask("GET", "/x")).status
+        assert (["old-one", "newest"], 0, [(1, True)]) == (product.seen, rest.refused, told)
+
+
 async def test_where_none_is_left_the_application_is_not_asked_again_for_a_moment() -> None:
     product, pocket = Product(), Pocket("old-one", "new-one")
     async with asking(product, pocket) as (rest, time, told):
