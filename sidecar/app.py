@@ -32,6 +32,7 @@ from sidecar.config.outside import (
 from sidecar.domain.events import Code, Event
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
+from sidecar.flows.journal import Keeping
 from sidecar.flows.known import KnownAccounts
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
@@ -152,7 +153,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
-        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review)
+        journal = Keeping({name: one.accounts.journal for name, one in config.applications.items()}, state.ledger, time)
+        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, journal.prune)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)

@@ -27,10 +27,12 @@ from sidecar.domain.account import (
 )
 from sidecar.domain.events import Code, Fact
 from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.journal import Deed, Entry
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
+from sidecar.flows.account_journal import Notebook
 from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
 from sidecar.flows.telling import Clock
 
@@ -63,17 +65,18 @@ class Carrying:
         clock: Clock,
         meter: AccountMeter,
         teller: Teller,
-        groups: frozenset[str],
+        account: Account | None,
         parallel: int,
     ) -> None:
-        """*groups* are those the account has now; *parallel* steps at most go on at the same time."""
+        """*account* is as it was found; *parallel* steps at most go on at the same time."""
         self._connector = connector
         self._ledger = ledger
         self._clock = clock
         self._meter = meter
         self._teller = teller
         self._order = teller.order
-        self._groups = set(groups)
+        self._groups = set(account.groups if account is not None else ())
+        self._notebook = Notebook(ledger, clock, teller.order, account)
         self._gate = asyncio.Semaphore(parallel)
         self.complete = True
         self.results: dict[Step, StepResult] = {}
@@ -112,12 +115,23 @@ class Carrying:
             AccountError: of the first step, in the plan's order, whose failure keeps the person out.
             StateError: the ledger did not answer.
         """
+        numbers = await self._notebook.begin(stage) if stage else {}
         outcomes = await asyncio.gather(*(self._run(step, pin) for step in stage), return_exceptions=True)
+        if numbers:
+            done = [step for step in stage if self.results.get(step) is StepResult.DONE]
+            unsure = [step for step, outcome in zip(stage, outcomes, strict=True) if self._is_unsure(step, outcome)]
+            await self._notebook.settle(numbers, done, unsure)
         for step, outcome in zip(stage, outcomes, strict=True):
             if isinstance(outcome, AccountError) and not _keeps_out(step):
                 self.complete = self.complete and not outcome.retry
             elif outcome is not None:
                 raise outcome
+
+    def _is_unsure(self, step: Step, outcome: BaseException | None) -> bool:
+        """Whether nobody knows if the step was done."""
+        if outcome is None or step in self.results:
+            return False
+        return not isinstance(outcome, AccountError) or outcome.reason in _UNKNOWN_OUTCOME
 
     @property
     def needed(self) -> frozenset[str]:
@@ -245,11 +259,24 @@ async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds)
         at=now,
         key=new.key,
     )
+    numbers = await ledger.begin((entry_of(pin),))
     try:
         await ledger.pin(pin)
     except PinConflictError as error:
+        await ledger.settle((), numbers)
         raise _linked_already(error) from error
     teller.tell(Code.USER_LINKED, facts={"account": new.spelling, "created": new.created})
+
+
+def entry_of(pin: Pin) -> Entry:
+    """What the journal keeps of a pin."""
+    return Entry(
+        application=pin.application,
+        username=pin.username,
+        deed=Deed.LINK,
+        at=pin.at,
+        after={"issuer": pin.person.issuer, "subject": pin.person.subject, "created": pin.created},
+    )
 
 
 def _linked_already(error: PinConflictError) -> AccountError:

@@ -8,6 +8,7 @@ from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.reason import Reason
+from sidecar.flows.journal import Journal
 
 
 class AccountError(Exception):
@@ -72,7 +73,7 @@ class PinConflictError(Exception):
         self.holder = holder
 
 
-class Ledger(Protocol):
+class Ledger(Journal, Protocol):
     """What Lychgate did and may undo. Every method may raise `flows.sessions.StateError`."""
 
     async def usable(self, application: str) -> bool:

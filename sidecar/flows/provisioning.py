@@ -63,8 +63,8 @@ _USUAL = Memory()
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one look found."""
+class Seen:
+    """What one look found. *usable* is whether the ledger may take new pins and removals."""
 
     account: Account | None
     pin: Pin | None
@@ -72,6 +72,14 @@ class _Seen:
     owned: tuple[OwnedGroup, ...]
     deactivation: Deactivation | None
     usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a sign-in would do now. *seen* is None where the application's accounts are not managed."""
+
+    way: Plan | Refusal
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,20 @@ class Accounts:
                 self._latest.clear()
             self._latest[session] = (order, policy, *ready)
         return ready[0]
+
+    async def foresee(self, order: AccountOrder, identity: Identity) -> Foreseen:
+        """What `ensure` would do now, from a fresh look. Nothing is changed, told or remembered.
+
+        Raises:
+            AccountError: the look failed.
+        """
+        rules = _rules(self._policy(), order, identity)
+        reach = self._reach.get(order.application, Reach(None))
+        async with _outside(reach.budget):
+            if reach.connector is None or not rules.accounts.enabled:
+                return Foreseen(await self._pin_way(rules, order, identity.person))
+            seen = await self._look(reach.connector, order, identity.person)
+        return Foreseen(_usable_way(_way(order, seen, rules), seen.usable), seen)
 
     async def close(self) -> None:
         """Stop all work and wait until it has stopped. Those who wait get an `AccountError`."""
@@ -212,17 +234,15 @@ class Accounts:
         if leaves and not self._removals[order.application].allow(leaves, limit, now):
             # As if the cap of this sign-in were none: held back, told, and taken up again later.
             way = _way(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0)))
+        way = _usable_way(way, seen.usable)
         if isinstance(way, Refusal):
             raise AccountError(way.reason, way.detail, retry=False)
-        if not seen.usable and (way.pin is not None or any(isinstance(step, Leave) for step in way.steps)):
-            raise _unusable()
-        groups = seen.account.groups if seen.account is not None else frozenset()
         carrying = Carrying(
-            reach.connector, self._ledger, self._clock, self._meter, teller, groups, self._memory.parallel
+            reach.connector, self._ledger, self._clock, self._meter, teller, seen.account, self._memory.parallel
         )
         return await carry_out(way, carrying, reach.connector, rules.accounts, rules.groups), carrying.complete
 
-    async def _look(self, connector: Connector, order: AccountOrder, person: Person) -> _Seen:
+    async def _look(self, connector: Connector, order: AccountOrder, person: Person) -> Seen:
         """Everything that a plan needs, asked for at the same time."""
         application, name = order.application, fold(order.username)
         account, pin, pin_on_name, owned, deactivation, usable = await asyncio.gather(
@@ -233,15 +253,20 @@ class Accounts:
             self._ledger.deactivation(application, name),
             self._ledger.usable(application),
         )
-        return _Seen(account, pin, pin_on_name, owned, deactivation, usable)
+        return Seen(account, pin, pin_on_name, owned, deactivation, usable)
 
     async def _hold_pin(self, rules: _Rules, teller: Teller) -> str:
-        """The username where no account is managed: pins hold all the same, so that a name used again is noticed.
+        """The username where no account is managed: pins hold all the same, so that a name used again is noticed."""
+        way = await self._pin_way(rules, teller.order, teller.identity.person)
+        if isinstance(way, Refusal):
+            raise AccountError(way.reason, way.detail, retry=False)
+        if way.pin is not None:
+            await add_pin(self._ledger, teller, way.pin, self._clock.now())
+        return way.username
 
-        Nobody can look whose account it is. So a new pin needs a provider whose usernames are authoritative, and a
-        reserved name needs a link made by an administrator.
-        """
-        order, person = teller.order, teller.identity.person
+    async def _pin_way(self, rules: _Rules, order: AccountOrder, person: Person) -> Plan | Refusal:
+        """Nobody can look whose account it is. So a new pin needs a provider whose usernames are authoritative, and a
+        reserved name needs a link made by an administrator."""
         pin, pin_on_name, usable = await asyncio.gather(
             self._ledger.pin_of(order.application, person),
             self._ledger.pin_on(order.application, fold(order.username)),
@@ -249,18 +274,16 @@ class Accounts:
         )
         conflict = pin_conflict(order.username, pin, pin_on_name)
         if conflict is not None:
-            raise AccountError(conflict.reason, conflict.detail, retry=False)
+            return conflict
         if pin is not None:
-            return pin.spelling
+            return Plan(username=pin.spelling)
         if is_reserved(order.username, rules.accounts.reserved):
-            raise AccountError(Reason.ACCOUNT_RESERVED, "the account name is reserved", retry=False)
+            return Refusal(Reason.ACCOUNT_RESERVED, "the account name is reserved")
         if not rules.authoritative:
             detail = "accounts are not managed, and this provider's usernames are not authoritative"
-            raise AccountError(Reason.ACCOUNT_NOT_ADOPTED, detail, retry=False)
-        if not usable:
-            raise _unusable()
-        await add_pin(self._ledger, teller, NewPin(fold(order.username), order.username, False), self._clock.now())
-        return order.username
+            return Refusal(Reason.ACCOUNT_NOT_ADOPTED, detail)
+        new = NewPin(fold(order.username), order.username, False)
+        return _usable_way(Plan(username=order.username, pin=new), usable)
 
     async def _run_hooks(self, hooks: Sequence[BoundHook], teller: Teller) -> bool:
         """Run them one after the other; False if one that lets the person in failed and may work soon."""
@@ -291,7 +314,7 @@ class Accounts:
             await self._ledger.seen(*name, now)
 
 
-def _way(order: AccountOrder, seen: _Seen, rules: _Rules) -> Plan | Refusal:
+def _way(order: AccountOrder, seen: Seen, rules: _Rules) -> Plan | Refusal:
     return plan(
         order,
         account=seen.account,
@@ -333,9 +356,12 @@ def _rules(policy: Policy, order: AccountOrder, identity: Identity) -> _Rules:
     )
 
 
-def _unusable() -> AccountError:
+def _usable_way(way: Plan | Refusal, usable: bool) -> Plan | Refusal:
+    """No new pin and no removal where the ledger is not known to be the right one."""
+    if usable or isinstance(way, Refusal) or (way.pin is None and not any(isinstance(s, Leave) for s in way.steps)):
+        return way
     detail = "the ledger was never declared to be the right one for this application (lychgate ledger init)"
-    return AccountError(Reason.LEDGER_UNUSABLE, detail, retry=False)
+    return Refusal(Reason.LEDGER_UNUSABLE, detail)
 
 
 def _remember(memory: OrderedDict[_K, _V], key: _K, value: _V, entries: int) -> None:

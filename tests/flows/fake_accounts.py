@@ -45,6 +45,7 @@ from sidecar.flows.reach import BoundHook, Reach
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError, Trace
 from sidecar.products.jira import JIRA
+from tests.flows.fake_journal import MemoryJournal
 
 TRACE = Trace(request="r-1", source="192.0.2.7", session="s-1")
 AGENTS = "https://staff.example"
@@ -131,10 +132,11 @@ class Directory:
             self.busy -= 1
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryJournal):
     """A ledger without a disk. `broken` makes every method fail."""
 
     def __init__(self, *, ready: bool = True) -> None:
+        super().__init__()
         self.ready = ready
         self.broken = False
         self.pins: list[Pin] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from sqlite3 import Connection
 
-from sidecar.adapters.state.database import Database
+from sidecar.adapters.state.journal import SqliteJournal
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.flows.accounts import PinConflictError
@@ -17,11 +17,8 @@ from sidecar.flows.accounts import PinConflictError
 _PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
 
 
-class SqliteLedger:
+class SqliteLedger(SqliteJournal):
     """The ledgers of all applications."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def usable(self, application: str) -> bool:
         """Whether `init` was run for the application."""

@@ -141,5 +141,23 @@ LEDGER = Schema(
             "ALTER TABLE pins ADD COLUMN account_key TEXT",
             "CREATE UNIQUE INDEX pins_key ON pins (application, account_key) WHERE account_key IS NOT NULL",
         ),
+        (
+            # What was done, and what was before it; entries that are too old are deleted.
+            """
+            CREATE TABLE journal (
+                number INTEGER PRIMARY KEY AUTOINCREMENT,
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                deed TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                group_name TEXT NOT NULL,
+                before TEXT NOT NULL,
+                after TEXT NOT NULL,
+                pending INTEGER NOT NULL,
+                undone INTEGER
+            )
+            """,
+            "CREATE INDEX journal_at ON journal (application, at)",
+        ),
     ),
 )
