@@ -36,6 +36,8 @@ class Code(StrEnum):
     GROUP_CREATED = "group.created"
     GROUP_ADDED = "group.added"
     GROUP_REMOVED = "group.removed"
+    GROUP_ADOPTED = "group.adopted"
+    GROUP_DISOWNED = "group.disowned"
     REMOVAL_SKIPPED = "group.removal_skipped"
     GROUPS_INCOMPLETE = "sync.incomplete"
     ACCOUNT_REFUSED = "account.refused"
@@ -68,6 +70,8 @@ HELD = frozenset(
         Code.GROUP_CREATED,
         Code.GROUP_ADDED,
         Code.GROUP_REMOVED,
+        Code.GROUP_ADOPTED,
+        Code.GROUP_DISOWNED,
         Code.ACCOUNT_FAILED,
         Code.CONFIG_LOADED,
         Code.LEDGER_INITIALISED,

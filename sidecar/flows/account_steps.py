@@ -36,7 +36,7 @@ from sidecar.flows.account_journal import Notebook
 from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
 from sidecar.flows.telling import Clock
 
-_CODES: Mapping[type[Step], Code] = {
+CODES: Mapping[type[Step], Code] = {
     Create: Code.USER_CREATED,
     Reactivate: Code.USER_REACTIVATED,
     Update: Code.USER_UPDATED,
@@ -176,7 +176,7 @@ class Carrying:
     async def _intend(self, step: Step, pin: NewPin | None) -> None:
         """Nothing was asked of the application yet: only a pin that came with the step is taken back."""
         try:
-            await self._teller.intend({"step": kind_of(step), **_facts(step)})
+            await self._teller.intend({"step": kind_of(step), **facts_of(step)})
         except AccountError as error:
             self._tell_failure(step, error)
             if isinstance(step, Create):
@@ -226,17 +226,17 @@ class Carrying:
             self._groups.discard(step.group)
         self._meter.step(self._order.application, kind_of(step), result.value)
         self._teller.tell(
-            _CODES[type(step)],
+            CODES[type(step)],
             outcome="success" if result is StepResult.DONE else "already",
             before=before,
             after=tuple(sorted(self._groups)),
-            facts=_facts(step),
+            facts=facts_of(step),
         )
 
     def _tell_failure(self, step: Step, error: AccountError) -> None:
         self._meter.step(self._order.application, kind_of(step), error.reason.value)
         groups = tuple(sorted(self._groups))
-        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": _keeps_out(step), **_facts(step)}
+        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": _keeps_out(step), **facts_of(step)}
         self._teller.tell(
             Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, before=groups, after=groups, facts=facts
         )
@@ -358,7 +358,7 @@ def _keeps_out(step: Step) -> bool:
             assert_never(step)
 
 
-def _facts(step: Step) -> dict[str, Fact]:
+def facts_of(step: Step) -> dict[str, Fact]:
     match step:
         case Join() | Leave() | MakeGroup():
             return {"account": step.username, "group": step.group}

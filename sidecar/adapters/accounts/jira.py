@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from sidecar.adapters.accounts.jira_listing import JiraListing
 from sidecar.adapters.accounts.rest import Rest, json_object, messages, path_of, unexpected
 from sidecar.domain.account import (
     Account,
@@ -91,6 +92,10 @@ class JiraConnector:
         # 404 of the REST interface itself: Jira knows no such account, so it has no sessions either.
         if answer.status not in (200, 204, 404):
             raise unexpected(answer, "ending the sessions of an account")
+
+    def listing(self) -> JiraListing:
+        """The way to list everybody. See `flows.listing.Lists`."""
+        return JiraListing(self._rest, self._own_name)
 
     async def _create(self, step: Create) -> StepResult:
         # No password: Jira makes a random one. No application: seats come with groups only.
