@@ -34,6 +34,7 @@ from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.journal import Keeping
 from sidecar.flows.known import KnownAccounts
+from sidecar.flows.observing import Observer
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.recheck import Recheck
@@ -139,12 +140,13 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         stack.push_async_callback(sign_in.close)
         recheck = Recheck(providers, sessions, current, log, time)
         stack.push_async_callback(recheck.close)
-        applications = build_applications(config, policy, keys, accounts, clients)
+        observer = Observer(accounts, log, metrics, time)
+        applications = build_applications(config, policy, keys, accounts, clients, observer)
         landings = {name: serving.landing for name, serving in applications.items()}
         products = ProductSessions(ends_sessions(config, connectors), log)
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time)
-        _ = [stack.push_async_callback(one.close) for one in (products, sign_outs, revocations)]
+        _ = [stack.push_async_callback(one.close) for one in (observer, products, sign_outs, revocations)]
         tunnels, readings, known = Tunnels(), Readings(current), KnownAccounts(current, reach, state.ledger, time)
         teller, replies = Teller(log, metrics, time, chance), Replies(Pages(nonce=lambda: chance.token(16)))
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
@@ -153,12 +155,16 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
-        journal = Keeping({name: one.accounts.journal for name, one in config.applications.items()}, state.ledger, time)
+        journal = _keeping(config, state, time)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, journal.prune)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
         log.tell(Event(code=Code.CONFIG_LOADED, facts={"hash": policy.hash[:16], "warnings": len(loaded.warnings)}))
         stack.callback(tunnels.close_all)
         yield Running(public, operations, policy, state, metrics, sessions, gateway)
+
+
+def _keeping(config: Config, state: State, clock: Clock) -> Keeping:
+    return Keeping({name: one.accounts.journal for name, one in config.applications.items()}, state.ledger, clock)
 
 
 async def _listen(

@@ -39,6 +39,7 @@ from sidecar.config.outside import (
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
+from sidecar.flows.observing import Observer
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client, connect_to, connect_unix
@@ -162,7 +163,12 @@ def build_clients(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapp
 
 
 def build_applications(
-    config: Config, policy: Policy, keys: tuple[str, ...], accounts: Accounts, clients: Mapping[str, Client]
+    config: Config,
+    policy: Policy,
+    keys: tuple[str, ...],
+    accounts: Accounts,
+    clients: Mapping[str, Client],
+    observer: Observer,
 ) -> Mapping[str, Serving]:
     found: dict[str, Serving] = {}
     for name, application in policy.applications.items():
@@ -171,6 +177,7 @@ def build_applications(
             upstream=clients[name],
             landing=header_landing(application, config, keys),
             accounts=accounts,
+            observer=observer,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
             kept=frozenset(cookie.encode() for cookie in product.session_cookies),
             host=application.host.encode(),

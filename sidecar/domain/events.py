@@ -40,6 +40,7 @@ class Code(StrEnum):
     GROUP_DISOWNED = "group.disowned"
     REMOVAL_SKIPPED = "group.removal_skipped"
     GROUPS_INCOMPLETE = "sync.incomplete"
+    ACCOUNT_OBSERVED = "account.observed"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
     LANDING_FAILED = "landing.failed"

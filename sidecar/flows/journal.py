@@ -29,8 +29,8 @@ class Journal(Protocol):
         """What was done from *since* on and not taken back, the oldest first."""
         ...
 
-    async def undone(self, number: int, at: UnixSeconds) -> None:
-        """Note that an entry was taken back."""
+    async def undone(self, numbers: Collection[int], at: UnixSeconds) -> None:
+        """Note that entries were taken back."""
         ...
 
     async def prune(self, application: str, before: UnixSeconds) -> int:

@@ -32,11 +32,11 @@ class Listing(Protocol):
         ...
 
     async def members(self, group: str) -> frozenset[str] | None:
-        """The case-folded names of all members, active or not; None if there is no such group."""
+        """The names of all members in lower case, active or not; None if there is no such group."""
         ...
 
     async def shadowed(self) -> Mapping[str, tuple[str, ...]]:
-        """Case-folded names that more than one directory has, each with its directories, the first one first."""
+        """Names in lower case that more than one directory has, each with its directories, the first one first."""
         ...
 
 
@@ -54,7 +54,8 @@ class Roll:
     """What an application had when it was read.
 
     Attributes:
-        accounts: By case-folded name, each with those of its groups that were asked for.
+        accounts: By name in lower case, as the products tell them apart: `weiß` and `weiss` are two. Each has those of
+            its groups that were asked for.
         shadowed: See `Listing.shadowed`.
         absent: Groups that were asked for and do not exist, case-folded.
         unlisted: How many groups the application has that it does not list.
@@ -87,7 +88,7 @@ async def read_roll(listing: Listing, named: Iterable[str], *, every: bool = Fal
         for name in inside or ():
             groups.setdefault(name, set()).add(spellings[group])
     accounts = {
-        fold(one.username): replace(one, groups=frozenset(groups.get(fold(one.username), ()))) for one in people
+        one.username.lower(): replace(one, groups=frozenset(groups.get(one.username.lower(), ()))) for one in people
     }
     absent = frozenset(group for group, inside in found.items() if inside is None)
     return Roll(accounts=accounts, shadowed=shadowed, absent=absent, unlisted=max(0, count - len(listed)))
@@ -101,7 +102,7 @@ class RollConnector:
 
     async def read(self, username: str) -> Account | None:
         """See `Connector.read`."""
-        return self._roll.accounts.get(fold(username))
+        return self._roll.accounts.get(username.lower())
 
     async def apply(self, step: Step) -> StepResult:
         """Never."""

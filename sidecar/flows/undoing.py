@@ -44,15 +44,17 @@ class Undoing:
         self._audit = audit
         self._clock = clock
 
-    async def run(self, since: UnixSeconds, *, apply: bool) -> tuple[Outcome, ...]:
-        """Take back what was done from *since* on; without *apply* only look. The outcomes, account by account.
+    async def run(self, since: UnixSeconds, *, apply: bool, only: str | None = None) -> tuple[Outcome, ...]:
+        """Take back what was done from *since* on, to all accounts or to the case-folded name *only*; without *apply*
+        only look. The outcomes, account by account.
 
         Raises:
             AuditError, StateError: then only a part was taken back, and running again goes on.
         """
         accounts: dict[str, list[Entry]] = {}
         for entry in await self._ledger.journal_since(self._application, since):
-            accounts.setdefault(entry.username, []).append(entry)
+            if only in {None, entry.username}:
+                accounts.setdefault(entry.username, []).append(entry)
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(username: str, entries: list[Entry]) -> list[Outcome]:
@@ -86,9 +88,14 @@ class Undoing:
                 # What comes after it may lean on it: the rest of the account stays for another time.
                 why = f"{error.reason.value}: {error.detail}"
                 rest = [Outcome(late, None, "not tried, because of the one before") for late in entries[number + 1 :]]
-                return [*outcomes, Outcome(entry, way, why, failed=True), *rest]
+                outcomes += [Outcome(entry, way, why, failed=True), *rest]
+                break
             outcomes.append(Outcome(entry, way))
             now = way.after
+        if apply:
+            # A crash before this does no harm: what was taken back is found to be so.
+            back = [one.entry.number for one in outcomes if one.way is not None and not one.failed]
+            await self._ledger.undone(back, self._clock.now())
         return outcomes
 
     async def _look(self, username: str) -> Now:
@@ -113,7 +120,6 @@ class Undoing:
             self._audit.tell(replace(failure, outcome="failure", reason=error.reason))
             raise
         await self._note_after(entry, way)
-        await self._ledger.undone(entry.number, self._clock.now())
         self._audit.tell(self._done(entry, way, now))
 
     async def _note_before(self, entry: Entry, way: Back) -> None:

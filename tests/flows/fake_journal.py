@@ -39,8 +39,8 @@ class MemoryJournal:
             if entry.application == application and entry.at >= since and entry.number not in self.taken_back
         )
 
-    async def undone(self, number: int, at: UnixSeconds) -> None:
-        self.taken_back.add(number)
+    async def undone(self, numbers: Collection[int], at: UnixSeconds) -> None:
+        self.taken_back.update(numbers)
 
     async def prune(self, application: str, before: UnixSeconds) -> int:
         old = [entry for entry in self.journal if entry.application == application and entry.at < before]

@@ -115,7 +115,7 @@ class JiraListing:
             page = json_object(answer)
             values, said = _values(page), page.get("total")
             total = said if isinstance(said, int) else -1
-            found |= {bean["name"].casefold() for bean in values if isinstance(bean.get("name"), str)}
+            found |= {bean["name"].lower() for bean in values if isinstance(bean.get("name"), str)}
             start += len(values)
             if page.get("isLast") is True or not values:
                 break
@@ -129,7 +129,7 @@ class JiraListing:
         found: dict[str, tuple[str, ...]] = {}
         for name, places in json_object(answer).items():
             named = [place.get("directoryName") for place in places if isinstance(place, dict)]
-            found[name.casefold()] = tuple(one for one in named if isinstance(one, str))
+            found[name.lower()] = tuple(one for one in named if isinstance(one, str))
         return found
 
 

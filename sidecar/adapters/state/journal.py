@@ -45,9 +45,15 @@ class SqliteJournal:
 
         return await self._database.do(work)
 
-    async def undone(self, number: int, at: UnixSeconds) -> None:
+    async def undone(self, numbers: Collection[int], at: UnixSeconds) -> None:
         """See `Journal.undone`."""
-        await self._database.change("UPDATE journal SET undone = ? WHERE number = ?", at, number)
+
+        def work(connection: Connection) -> None:
+            connection.executemany(
+                "UPDATE journal SET undone = ? WHERE number = ?", [(at, number) for number in numbers]
+            )
+
+        await self._database.do(work)
 
     async def prune(self, application: str, before: UnixSeconds) -> int:
         """See `Journal.prune`."""

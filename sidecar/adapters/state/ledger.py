@@ -6,15 +6,24 @@ an administrator must be able to read what Lychgate did with any SQLite tool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 
-from sidecar.adapters.state.journal import SqliteJournal
+from sidecar.adapters.state.journal import SqliteJournal, insert_entries
 from sidecar.domain.identity import Person, UnixSeconds
+from sidecar.domain.journal import Entry
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.flows.accounts import PinConflictError
 
 _PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
+
+
+_OWN = (
+    "INSERT INTO owned_groups (application, username, group_name, portal, at, pending)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (application, username, group_name, portal)"
+    " DO UPDATE SET at = excluded.at, pending = excluded.pending"
+)
 
 
 class SqliteLedger(SqliteJournal):
@@ -60,6 +69,34 @@ class SqliteLedger(SqliteJournal):
                 _insert_pin(connection, pin)
             elif (holder.username, holder.person) != (pin.username, pin.person):
                 raise PinConflictError(holder)
+
+        await self._database.do(work)
+
+    async def pins(self, application: str) -> tuple[Pin, ...]:
+        """All pins, by username."""
+
+        def work(connection: Connection) -> tuple[Pin, ...]:
+            rows = connection.execute(f"{_PIN} WHERE application = ? ORDER BY username", (application,))
+            return tuple(_pin(row) for row in rows)
+
+        return await self._database.do(work)
+
+    async def pin_all(self, pins: Sequence[Pin], entries: Sequence[Entry]) -> None:
+        """Add many pins with their entries in the journal, all or none.
+
+        Raises:
+            PinConflictError: something stands in the way of one of them.
+        """
+
+        def work(connection: Connection) -> None:
+            for pin in pins:
+                holder = _pin_on(connection, pin.application, pin.username)
+                holder = holder or _pin_of(connection, pin.application, pin.person)
+                holder = holder or _pin_with(connection, pin.application, pin.key)
+                if holder is not None:
+                    raise PinConflictError(holder)
+                _insert_pin(connection, pin)
+            insert_entries(connection, entries)
 
         await self._database.do(work)
 
@@ -130,15 +167,28 @@ class SqliteLedger(SqliteJournal):
 
         return await self._database.do(work)
 
+    async def owned_groups(self, application: str) -> tuple[str, ...]:
+        """The groups in which any membership is ours."""
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            query = "SELECT DISTINCT group_name FROM owned_groups WHERE application = ? ORDER BY group_name"
+            return tuple(name for (name,) in connection.execute(query, (application,)))
+
+        return await self._database.do(work)
+
+    async def own_all(self, owned: Sequence[OwnedGroup], entries: Sequence[Entry]) -> None:
+        """Note many memberships with their entries in the journal, all or none."""
+
+        def work(connection: Connection) -> None:
+            for one in owned:
+                connection.execute(_OWN, _values_of(one))
+            insert_entries(connection, entries)
+
+        await self._database.do(work)
+
     async def own(self, entry: OwnedGroup) -> None:
         """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
-        await self._database.change(
-            "INSERT INTO owned_groups (application, username, group_name, portal, at, pending)"
-            " VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (application, username, group_name, portal)"
-            " DO UPDATE SET at = excluded.at, pending = excluded.pending",
-            *(entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending),
-        )
+        await self._database.change(_OWN, *_values_of(entry))
 
     async def disown(self, application: str, username: str, group: str) -> None:
         """Forget a membership, for all portals."""
@@ -174,6 +224,17 @@ class SqliteLedger(SqliteJournal):
             "DELETE FROM deactivations WHERE application = ? AND username = ?", application, username
         )
 
+    async def last_seen(self, application: str, username: str) -> UnixSeconds | None:
+        """When the account was last used, or None."""
+
+        def work(connection: Connection) -> UnixSeconds | None:
+            row = connection.execute(
+                "SELECT at FROM last_seen WHERE application = ? AND username = ?", (application, username)
+            ).fetchone()
+            return None if row is None else UnixSeconds(row[0])
+
+        return await self._database.do(work)
+
     async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
         """Note when the account was last used; never moves back."""
         await self._database.change(
@@ -203,8 +264,14 @@ def _pin_with(connection: Connection, application: str, key: str | None) -> Pin 
 
 def _first(connection: Connection, query: str, values: tuple[str, ...]) -> Pin | None:
     row = connection.execute(query, values).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _pin(row)
+
+
+def _values_of(entry: OwnedGroup) -> tuple[str, str, str, str, int, bool]:
+    return entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending
+
+
+def _pin(row: tuple[str, str, str, str, str, int, int, str | None]) -> Pin:
     application, username, spelling, issuer, subject, created, at, key = row
     return Pin(
         application=application,

@@ -10,8 +10,9 @@ import pytest
 from sidecar.adapters.accounts.calls import open_session
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
+from sidecar.domain.account import Account
 from sidecar.flows.accounts import AccountError
-from sidecar.flows.listing import Listing, Lists, RollConnector, read_roll
+from sidecar.flows.listing import Listing, Lists, Roll, RollConnector, read_roll
 
 
 @asynccontextmanager
@@ -84,6 +85,8 @@ async def test_names_of_several_directories_are_told_with_their_directories() ->
 async def test_a_roll_has_the_groups_that_were_asked_for() -> None:
     async with jira(9) as (running, listing):
         running.state.add_user("gone", groups=("Old",))
+        running.state.add_user("Weiß", groups=("team-1",))
+        running.state.add_user("weiss", groups=("team-2",))
         roll = await read_roll(listing, ["Team-1", "missing"])
         assert frozenset({"team-1"}) == roll.accounts["person.4"].groups
         assert (frozenset({"missing"}), 0) == (roll.absent, roll.unlisted)
@@ -93,5 +96,13 @@ async def test_a_roll_has_the_groups_that_were_asked_for() -> None:
             whole.accounts["person.4"].groups,
             whole.accounts["gone"].groups,
         )
+        # Jira compares in lower case: ß is not ss.
+        assert [{"team-1"}, {"team-2"}] == [set((await _of(whole, name)).groups) for name in ("WEIß", "weiss")]
         found = await RollConnector(whole).read("PERSON.4")
         assert found is not None and "person.4" == found.username
+
+
+async def _of(roll: Roll, name: str) -> Account:
+    found = await RollConnector(roll).read(name)
+    assert found is not None
+    return found

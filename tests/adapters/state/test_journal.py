@@ -45,7 +45,7 @@ async def test_entries_are_settled_undone_and_forgotten(state: State) -> None:
     await ledger.settle([done], [void])
     assert [(done, False), (unsure, True)] == [(e.number, e.pending) for e in await ledger.journal_since("jira", at(0))]
 
-    await ledger.undone(done, at(9))
+    await ledger.undone([done], at(9))
     assert [unsure] == [e.number for e in await ledger.journal_since("jira", at(0))]
     assert 1 == await ledger.prune("jira", at(2))
     assert 0 == await ledger.prune("wiki", at(99))
