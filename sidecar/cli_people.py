@@ -18,8 +18,8 @@ from sidecar.domain.reason import Reason
 from sidecar.explaining import QuestionError, claims_in
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.undoing import Outcome, Undoing
-from sidecar.looking import Door, LookError, door_of, sight
-from sidecar.persons import ahead_of, ahead_with, known, known_lines, plan_lines, synced, time_text
+from sidecar.looking import Door, LookError, Sight, door_of, sight
+from sidecar.persons import Ahead, ahead_of, ahead_with, known, known_lines, plan_lines, synced, time_text
 from sidecar.reporting import entry_text
 from sidecar.terminal import FILE, application_of, loaded_from, run
 
@@ -118,12 +118,7 @@ async def _plan(loaded: Loaded, door: Door, person: str, claims: Path | None, *,
     try:
         async with sight(loaded, door.application, apply=apply) as at:
             ahead = await ahead_of(at, await known(at, person), door, claims)
-            for line in plan_lines(at, ahead):
-                click.echo(f"{line.what + ':':<40} {_said(line.reason)}{line.why}")
-                out = out or line.reason is not Reason.OK
-            if ahead.who.refused is not Reason.OK:
-                click.echo(f"portal {ahead.portal.name} keeps them out: {ahead.who.refused.value}")
-                out = True
+            out = _show_plan(at, ahead)
             if apply:
                 click.echo(f"{door.application.name}: {await synced(at, ahead)} is ready")
                 out = False
@@ -144,17 +139,23 @@ async def show_account(
             account = ahead.foreseen.seen.account if ahead.foreseen.seen is not None else None
             state = "none" if account is None else f"{account.username}, {'active' if account.active else 'inactive'}"
             click.echo(f"{'account there:':<28} {state}")
-            for line in plan_lines(at, ahead):
-                click.echo(f"{line.what + ':':<28} {_said(line.reason)}{line.why}")
-                out = out or line.reason is not Reason.OK
+            out = _show_plan(at, ahead)
     except (LookError, QuestionError, AccountError) as error:
         raise click.ClickException(str(error)) from None
     if out:
         raise SystemExit(1)
 
 
-def _said(reason: Reason) -> str:
-    return "" if reason is Reason.OK else f"{reason.value}: "
+def _show_plan(at: Sight, ahead: Ahead) -> bool:
+    """Whether something in it keeps the person out."""
+    out = ahead.who.refused is not Reason.OK
+    if out:
+        click.echo(f"portal {ahead.portal.name} keeps them out: {ahead.who.refused.value}; without that:")
+    for line in plan_lines(at, ahead):
+        reason = "" if line.reason is Reason.OK else f"{line.reason.value}: "
+        click.echo(f"{line.what + ':':<28} {reason}{line.why}")
+        out = out or line.reason is not Reason.OK
+    return out
 
 
 async def _undo(

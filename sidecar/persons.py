@@ -16,6 +16,7 @@ from sidecar.domain.account import Account
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import Portal
+from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
 from sidecar.explaining import claims_in
 from sidecar.flows.provisioning import Foreseen
@@ -141,10 +142,11 @@ async def synced(at: Sight, ahead: Ahead) -> str:
     """Make the account ready as a sign-in would; its username.
 
     Raises:
+        LookError: they would not get so far.
         AccountError: it is not ready.
     """
-    if ahead.who.identity is None or ahead.who.order is None:
-        raise LookError("there is no username")
+    if ahead.who.identity is None or ahead.who.order is None or ahead.who.refused is not Reason.OK:
+        raise LookError(f"portal {ahead.portal.name} keeps them out ({ahead.who.refused.value}): nothing was done")
     accounts = at.accounts()
     try:
         return await accounts.ensure(ahead.who.order, ahead.who.identity, Trace())

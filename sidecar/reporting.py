@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
-from sidecar.core.accounts import Plan, Refusal
+from sidecar.core.accounts import Plan
 from sidecar.core.report import Finding, Report, Status
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Join, Leave, MakeGroup, Step, Update
@@ -36,10 +36,8 @@ def entry_text(entry: Entry) -> str:
     return f"{entry.deed.value}{what}{unsure}"
 
 
-def way_texts(way: Plan | Refusal) -> tuple[str, ...]:
-    """The steps of a plan, the link among them; or why there is none."""
-    if isinstance(way, Refusal):
-        return (f"refused: {way.reason.value}: {way.detail}",)
+def way_texts(way: Plan) -> tuple[str, ...]:
+    """The steps of a plan, the link among them, and what is left alone."""
     link = (f"link {way.pin.spelling}",) if way.pin is not None else ()
     skipped = tuple(f"left alone ({one.reason.value}): {', '.join(one.groups) or 'all groups'}" for one in way.skipped)
     return (*link, *map(step_text, way.steps), *skipped)
@@ -66,7 +64,7 @@ def _finding_json(one: Finding) -> dict[str, object]:
         "linked": one.pin is not None,
         "reason": one.reason.value,
         "detail": one.detail,
-        "steps": list(way_texts(one.way)) if isinstance(one.way, Plan) else [],
+        "steps": list(way_texts(one.plan)) if one.plan is not None else [],
         "shadowed": list(one.shadowed),
         "read_only": one.read_only,
     }
@@ -118,7 +116,7 @@ def _people(report: Report, *, everybody: bool) -> Iterator[str]:
         yield "one by one" if everybody else "to be looked at"
     for one in worth if everybody else worth[:SHOWN]:
         name = one.username or one.subject or "?"
-        steps = "; ".join(way_texts(one.way)) if isinstance(one.way, Plan) else ""
+        steps = "; ".join(way_texts(one.plan)) if one.plan is not None else ""
         why = "" if one.reason is Reason.OK else one.reason.value
         places = f"in {', '.join(one.shadowed)}" if one.shadowed else ""
         unwritable = "its directory cannot be written" if one.read_only else ""

@@ -62,9 +62,14 @@ class Finding:
     read_only: bool = False
 
     @property
+    def plan(self) -> Plan | None:
+        """What would be done; None for somebody who is kept out."""
+        return self.way if isinstance(self.way, Plan) and self.reason is Reason.OK else None
+
+    @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps of a person who is let in as far as the account goes."""
-        return self.way.steps if isinstance(self.way, Plan) else ()
+        """The steps of that."""
+        return self.plan.steps if self.plan is not None else ()
 
     @property
     def fails_read_only(self) -> bool:
@@ -232,7 +237,7 @@ def summed(findings: Sequence[Finding], site: Site, absent: Iterable[str] = (), 
     """The report of all findings."""
     steps = [step for one in findings for step in one.steps]
     joins = Counter(fold(step.group) for step in steps if isinstance(step, Join))
-    plans = [one.way for one in findings if isinstance(one.way, Plan)]
+    plans = [one.plan for one in findings if one.plan is not None]
     kinds = Counter(_word(step) for step in steps)
     kinds["link"] = sum(plan.pin is not None for plan in plans)
     claimed = {one.username.lower() for one in findings}
