@@ -138,6 +138,27 @@ async def test_an_account_that_took_over_the_name_is_not_touched() -> None:
     assert frozenset({"jira-users"}) == world.directory.groups("alice")
 
 
+async def test_a_membership_that_somebody_else_made_anew_stays() -> None:
+    world = World(Directory(account("alice")))
+    await world.visit(agent())
+    # Left by hand, found so, and joined by hand again.
+    await world.ledger.disown("jira", "alice", "jira-users")
+    outcomes = await undo(world)
+    assert "the membership in jira-users is not ours any more" in [one.why for one in outcomes]
+    assert frozenset({"jira-users"}) == world.directory.groups("alice")
+
+
+async def test_an_account_that_an_administrator_had_switched_off_is_not_ours_to_switch_on_again() -> None:
+    policy = make_policy(replace(ACCOUNTS, reactivate=Reactivation.ANY), GROUPS)
+    world = World(Directory(account("alice", "jira-users", active=False)), policy=policy)
+    world.pin(agent(), "alice")
+    await world.visit(agent())
+    stale = Deactivation(application="jira", username="alice", cause="x", at=UnixSeconds(1))
+    await world.ledger.note_deactivation(stale)
+    await undo(world)
+    assert (False, {}) == (world.directory.accounts["alice"].active, world.ledger.deactivations)
+
+
 async def test_a_group_that_another_portal_gave_too_is_kept() -> None:
     world = World(Directory(account("alice")))
     await world.visit(agent())
