@@ -84,7 +84,7 @@ async def link_everybody(loaded: Loaded, door: Door, rows: Sequence[Row], *, app
         already = 0
         for one in report.findings:
             why = _why_not(one, held)
-            if _is_linked(one):
+            if one.is_linked:
                 already += 1
             elif why or one.account is None or one.who.identity is None:
                 passed.append(Passed(one.line, one.subject, why))
@@ -120,7 +120,7 @@ async def adopt_groups(
         owned: list[OwnedGroup] = []
         passed: list[Passed] = []
         for one in report.findings:
-            if not _is_linked(one):
+            if not one.is_linked:
                 passed.append(Passed(one.line, one.subject, "is not linked; run `lychgate migrate link` first"))
                 continue
             owned += await _adoptable(at, door, one, pattern)
@@ -144,11 +144,6 @@ def _why_not(one: Finding, held: dict[str, Pin]) -> str:
     if reason in {Reason.ACCOUNT_ABSENT, Reason.LEDGER_UNUSABLE}:
         return one.detail
     return ""
-
-
-def _is_linked(one: Finding) -> bool:
-    person = one.who.identity.person if one.who.identity is not None else None
-    return one.pin is not None and one.pin.person == person and one.pin.username == fold(one.username)
 
 
 async def _adoptable(at: Sight, door: Door, one: Finding, pattern: re.Pattern[str]) -> list[OwnedGroup]:

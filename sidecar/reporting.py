@@ -61,7 +61,7 @@ def _finding_json(one: Finding) -> dict[str, object]:
         "status": one.status.value,
         "username": one.username,
         "account": one.account.username if one.account is not None else None,
-        "linked": one.pin is not None,
+        "linked": one.is_linked,
         "reason": one.reason.value,
         "detail": one.detail,
         "steps": list(way_texts(one.plan)) if one.plan is not None else [],

@@ -62,6 +62,12 @@ class Finding:
     read_only: bool = False
 
     @property
+    def is_linked(self) -> bool:
+        """Whether the account is tied to this very person."""
+        person = self.who.identity.person if self.who.identity is not None else None
+        return self.pin is not None and self.pin.person == person and self.pin.username == fold(self.username)
+
+    @property
     def plan(self) -> Plan | None:
         """What would be done; None for somebody who is kept out."""
         return self.way if isinstance(self.way, Plan) and self.reason is Reason.OK else None

@@ -23,6 +23,9 @@ from sidecar.flows.telling import Clock, SureAudit
 _AT_ONCE = 8
 """Accounts that are worked on at the same time."""
 
+_LEDGER_ONLY = frozenset({Deed.LINK, Deed.ADOPT, Deed.MAKE_GROUP})
+"""Taken back without a look at the application, or not at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -73,7 +76,9 @@ class Undoing:
     async def _account(self, username: str, entries: list[Entry], *, apply: bool) -> list[Outcome]:
         outcomes: list[Outcome] = []
         try:
-            now = await self._look(username)
+            now = await self._look(
+                username, at_the_application=any(entry.deed not in _LEDGER_ONLY for entry in entries)
+            )
         except AccountError as error:
             return [Outcome(entry, None, f"{error.reason.value}: {error.detail}", failed=True) for entry in entries]
         for number, entry in enumerate(entries):
@@ -98,10 +103,11 @@ class Undoing:
             await self._ledger.undone(back, self._clock.now())
         return outcomes
 
-    async def _look(self, username: str) -> Now:
+    async def _look(self, username: str, *, at_the_application: bool) -> Now:
         pin = await self._ledger.pin_on(self._application, username)
+        name = pin.spelling if pin is not None else username
         return Now(
-            account=await self._connector.read(pin.spelling if pin is not None else username),
+            account=await self._connector.read(name) if at_the_application else None,
             pin=pin,
             owned=await self._ledger.owned(self._application, username),
             note=await self._ledger.deactivation(self._application, username),
