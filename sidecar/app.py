@@ -141,7 +141,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         recheck = Recheck(providers, sessions, current, log, time)
         stack.push_async_callback(recheck.close)
         headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
-        applications = build_applications(config, policy, keys, accounts, clients, headless)
+        applications = build_applications(config, policy, keys, tending, clients, headless)
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
         owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, stack)
@@ -166,7 +166,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
 
 
 def _reviews(tending: Tending) -> tuple[Work, ...]:
-    return tending.accounts.removals.review, tending.watch.review
+    return tending.accounts.removals.review, tending.watch.review, tending.keeping.prune
 
 
 async def _listen(

@@ -38,10 +38,10 @@ from sidecar.config.outside import (
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
-from sidecar.flows.provisioning import Accounts
 from sidecar.flows.telling import Clock
 from sidecar.landings import Headless, forwarded_lines
 from sidecar.reloading import InForce
+from sidecar.tending import Tending
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
 from sidecar.web.visit import Serving
@@ -166,7 +166,7 @@ def build_applications(
     config: Config,
     policy: Policy,
     keys: tuple[str, ...],
-    accounts: Accounts,
+    tending: Tending,
     clients: Mapping[str, Client],
     headless: Mapping[str, Headless],
 ) -> Mapping[str, Serving]:
@@ -176,7 +176,8 @@ def build_applications(
         found[name] = Serving(
             upstream=clients[name],
             landing=unseen.landing if unseen is not None else header_landing(application, config, keys),
-            accounts=accounts,
+            accounts=tending.accounts,
+            observer=tending.observer,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
             kept=frozenset(cookie.encode() for cookie in product.session_cookies),
             host=application.host.encode(),

@@ -18,6 +18,8 @@ from sidecar.cli_audit import audit
 from sidecar.cli_helm import helm_values
 from sidecar.cli_landing import landing
 from sidecar.cli_mending import accounts_rename, accounts_resume
+from sidecar.cli_migrate import migrate
+from sidecar.cli_people import accounts_plan, accounts_show, accounts_sync, accounts_undo, show_account
 from sidecar.commands import initialise_ledger
 from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
@@ -84,14 +86,23 @@ def demo(port: int) -> None:
 @click.option("--claims", type=FILE, required=True, help="JSON: the ID token's claims, or id_token and userinfo.")
 @click.option("--url", help="A page to ask for, as in the browser.")
 @click.option("--method", default="GET", show_default=True, help="How it is asked for.")
+@click.option("--live", is_flag=True, help="Also look at the application: what would be done to the account, and why.")
 def explain(
-    config: Path, application: str, portal: str | None, provider: str | None, claims: Path, url: str | None, method: str
+    config: Path,
+    application: str,
+    portal: str | None,
+    provider: str | None,
+    claims: Path,
+    url: str | None,
+    method: str,
+    *,
+    live: bool,
 ) -> None:
     """Say what would become of somebody with these claims, and why: person, username, groups, rules, decision.
 
-    Nothing is asked of anybody, and nothing is changed. Exit 1 if something keeps the person out.
+    Nothing is changed, and without --live nothing is asked of anybody. Exit 1 if something keeps the person out.
     """
-    loaded = loaded_from(config, secrets=False)
+    loaded = loaded_from(config, secrets=live)
     known = application_of(loaded, application)
     wanted = Asked(portal=portal, provider=provider, url=url or "", method=method)
     try:
@@ -103,14 +114,14 @@ def explain(
         click.echo(f"{line.what + ':':<28} {line.found}{reason}")
     if any(line.reason is not Reason.OK and not line.what.startswith("portal ") for line in lines):
         raise SystemExit(1)
+    if live:
+        run(show_account(loaded, known, claims, portal, provider))
 
 
-accounts.add_command(accounts_rename)
-accounts.add_command(accounts_resume)
-main.add_command(accounts)
-main.add_command(audit)
-main.add_command(helm_values)
-main.add_command(landing)
+for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, accounts_rename, accounts_resume):
+    accounts.add_command(command)
+for group in (accounts, audit, helm_values, landing, migrate):
+    main.add_command(group)
 
 
 @main.group()

@@ -12,6 +12,7 @@ from sidecar.config.load import Loaded
 from sidecar.core.issuers import issuers_of
 from sidecar.domain.identity import Person
 from sidecar.flows.accounts import PinConflictError
+from sidecar.linking import accounts_in, link_accounts
 from sidecar.relinking import ListError, persons_in
 from sidecar.terminal import FILE, application_of, loaded_from, run
 
@@ -24,26 +25,47 @@ def accounts() -> None:
 @accounts.command("link")
 @click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
 @click.option("--application", required=True, help="Name of the application in the configuration.")
-@click.option("--username", required=True, help="The account, as the application writes it.")
+@click.option("--username", help="The account, as the application writes it.")
 @click.option("--issuer", required=True, help="`iss` of the person, as the provider writes it.")
-@click.option("--subject", required=True, help="`sub` of the person (Entra ID: `oid`).")
-def accounts_link(config: Path, application: str, username: str, issuer: str, subject: str) -> None:
-    """Tie an account to a person: the only way to reserved and protected accounts. The gate must not run."""
+@click.option("--subject", help="`sub` of the person (Entra ID: `oid`).")
+@click.option("--list", "many", type=FILE, help="Many, as CSV without a heading: account,subject. All or none.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+def accounts_link(
+    config: Path,
+    application: str,
+    username: str | None,
+    issuer: str,
+    subject: str | None,
+    many: Path | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Tie an account to a person, or many: the only way to reserved and protected accounts. The gate must not run."""
+    if (many is None) == (username is None or subject is None) or (many is not None and (username or subject)):
+        raise click.UsageError("name either an account and a subject, or a list")
     loaded = loaded_from(config)
     _check_issuer(loaded, application, issuer)
-    run(_link(loaded, application, username, Person(issuer, subject)))
+    if username is not None and subject is not None and not dry_run:
+        run(_link(loaded, application, username, Person(issuer, subject)))
+        return
+    try:
+        one = {Person(issuer, subject or ""): username or ""} if many is None else accounts_in(many, issuer)
+    except ListError as error:
+        raise click.ClickException(str(error)) from None
+    run(_link_many(loaded, application, one, apply=not dry_run))
 
 
 @accounts.command("unlink")
 @click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
 @click.option("--application", required=True, help="Name of the application in the configuration.")
 @click.option("--username", required=True, help="The account.")
-def accounts_unlink(config: Path, application: str, username: str) -> None:
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+def accounts_unlink(config: Path, application: str, username: str, *, dry_run: bool) -> None:
     """Untie an account from its person: after a mistake, or when a name passes to somebody else. The gate must not
     run."""
     loaded = loaded_from(config)
     application_of(loaded, application)
-    run(_unlink(loaded, application, username))
+    run(_unlink(loaded, application, username, apply=not dry_run))
 
 
 @accounts.command("relink")
@@ -99,8 +121,22 @@ async def _relink(loaded: Loaded, application: str, persons: Mapping[Person, Per
     click.echo(f"{application}: {len(moved)} of {len(persons)} {done}; the others have no account here")
 
 
-async def _unlink(loaded: Loaded, application: str, username: str) -> None:
-    person = await unlink_account(loaded, application, username)
+async def _link_many(loaded: Loaded, application: str, people: Mapping[Person, str], *, apply: bool) -> None:
+    try:
+        links = await link_accounts(loaded, application, people, apply=apply)
+    except PinConflictError as error:
+        raise _tied(error) from None
+    for pin in links.new:
+        click.echo(
+            f"{application}: {pin.spelling} {'is' if apply else 'would be'} tied to subject {pin.person.subject}"
+        )
+    done = "were tied" if apply else "would be tied"
+    click.echo(f"{application}: {len(links.new)} {done}; {links.already} were tied so before")
+
+
+async def _unlink(loaded: Loaded, application: str, username: str, *, apply: bool) -> None:
+    person = await unlink_account(loaded, application, username, apply=apply)
     if person is None:
         raise click.ClickException(f"{application}: {username} is tied to nobody")
-    click.echo(f"{application}: {username} is no longer tied to subject {person.subject} at {person.issuer}")
+    said = "is no longer" if apply else "would no longer be"
+    click.echo(f"{application}: {username} {said} tied to subject {person.subject} at {person.issuer}")

@@ -37,7 +37,7 @@ def explained(policy: Policy, application: Application, claims: Path, asked: Ask
     provider = asked.provider or portal.providers[0]
     if provider not in portal.providers:
         raise QuestionError(f"portal {portal.name} does not use {provider}; it uses {', '.join(portal.providers)}")
-    id_token, userinfo = _claims(claims)
+    id_token, userinfo = claims_in(claims)
     question = Question(
         application=application,
         portal=portal,
@@ -58,7 +58,12 @@ def _portal(application: Application, name: str | None) -> Portal:
     return portal
 
 
-def _claims(path: Path) -> tuple[Mapping[str, object], Mapping[str, object]]:
+def claims_in(path: Path) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """The claims of an ID token and of userinfo in a JSON file.
+
+    Raises:
+        QuestionError: they are not there.
+    """
     try:
         document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.commands import _beside, _intended
+from sidecar.beside import beside, intended
 from sidecar.config.load import Loaded
 from sidecar.core.breaker import Breaker
 from sidecar.core.usernames import fold
@@ -34,7 +34,7 @@ async def rename_account(loaded: Loaded, application: str, before: str, after: s
         StateError: the gate is running, or the ledger was not initialised.
         AuditError: the audit trail must have it and does not take it.
     """
-    async with _beside(loaded, SystemClock()) as (state, log):
+    async with beside(loaded, SystemClock()) as (state, log):
         pin = await state.ledger.pin_on(application, fold(before))
         if pin is None:
             raise MendingError(f"{before} is tied to nobody; `lychgate accounts link` ties an account to a person")
@@ -43,7 +43,7 @@ async def rename_account(loaded: Loaded, application: str, before: str, after: s
             raise PinConflictError(holder)
         spelling = await _spelling(loaded, application, pin, after)
         if apply:
-            await log.sure(_intended("rename", application, pin.person, pin.spelling))
+            await log.sure(intended("rename", application, pin.person, pin.spelling))
             await state.ledger.rename(application, pin.username, spelling)
             facts = {"cause": "command", "account": spelling, "before": pin.spelling}
             name = fold(spelling)
@@ -63,10 +63,10 @@ async def resume_removals(loaded: Loaded, application: str, *, apply: bool) -> B
         StateError: the gate is running.
         AuditError: the audit trail must have it and does not take it.
     """
-    async with _beside(loaded, SystemClock()) as (state, log):
+    async with beside(loaded, SystemClock()) as (state, log):
         breaker = await state.ledger.breaker(application)
         if apply and breaker.frozen is not None:
-            await log.sure(_intended("resume", application))
+            await log.sure(intended("resume", application))
             await state.ledger.keep_breaker(application, Breaker())
             log.tell(Event(code=Code.REMOVALS_RESUMED, application=application, facts={"cause": "command"}))
         return breaker

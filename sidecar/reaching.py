@@ -17,7 +17,7 @@ from sidecar.config.model import Config
 from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
-from sidecar.flows.foreseeing import Foresight, Way
+from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.product_sessions import EndsSessions
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
@@ -99,8 +99,7 @@ async def build_reach(
 
 def build_foresight(reach: Mapping[str, Reach], state: State, policy: Callable[[], Policy], clock: Clock) -> Foresight:
     """What looks and changes nothing."""
-    ways = {name: Way(way.connector, way.budget) for name, way in reach.items() if way.connector is not None}
-    return Foresight(policy, ways, state.ledger, clock)
+    return Foresight(policy, reach, state.ledger, clock)
 
 
 def _key(secret: Secret) -> bytes:

@@ -15,7 +15,9 @@ from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
 from sidecar.flows.foreseeing import Foresight
+from sidecar.flows.journal import Keeping
 from sidecar.flows.known import KnownAccounts
+from sidecar.flows.observing import Observer
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
@@ -36,6 +38,8 @@ class Tending:
         foresight: Says what would be done.
         products: Ends the applications' own sessions.
         watch: Watches the connectors' tokens.
+        observer: Says what would be done where a portal is not in force.
+        keeping: Keeps the journal for as long as the site wants.
     """
 
     reach: Mapping[str, Reach]
@@ -44,6 +48,8 @@ class Tending:
     foresight: Foresight
     products: ProductSessions
     watch: TokenWatch
+    observer: Observer
+    keeping: Keeping
 
 
 async def build_tending(
@@ -65,8 +71,12 @@ async def build_tending(
     stack.push_async_callback(accounts.close)
     products = ProductSessions(ends_sessions(config, connectors), log)
     stack.push_async_callback(products.close)
+    observer = Observer(accounts, log, metrics, clock)
+    stack.push_async_callback(observer.close)
+    keeping = Keeping({name: one.accounts.journal for name, one in config.applications.items()}, state.ledger, clock)
     known = KnownAccounts(policy, reach, state.ledger, clock)
-    return Tending(reach, accounts, known, build_foresight(reach, state, policy, clock), products, watch)
+    foresight = build_foresight(reach, state, policy, clock)
+    return Tending(reach, accounts, known, foresight, products, watch, observer, keeping)
 
 
 def _watch(connectors: Mapping[str, Connector], log: AuditLog, metrics: Metrics, clock: Clock) -> TokenWatch:

@@ -163,6 +163,27 @@ def pin_conflict(username: str, pin: Pin | None, pin_on_name: Pin | None) -> Ref
     return None
 
 
+def pin_way(
+    order: AccountOrder, pin: Pin | None, pin_on_name: Pin | None, policy: AccountPolicy, *, authoritative: bool
+) -> Plan | Refusal:
+    """The plan where no account is managed: pins hold all the same, so that a name used again is noticed.
+
+    Nobody can look whose account it is. So a new pin needs a provider whose usernames are authoritative, and a
+    reserved name needs a link made by an administrator.
+    """
+    conflict = pin_conflict(order.username, pin, pin_on_name)
+    if conflict is not None:
+        return conflict
+    if pin is not None:
+        return Plan(username=pin.spelling)
+    if is_reserved(order.username, policy.reserved):
+        return Refusal(Reason.ACCOUNT_RESERVED, "the account name is reserved")
+    if not authoritative:
+        detail = "accounts are not managed, and this provider's usernames are not authoritative"
+        return Refusal(Reason.ACCOUNT_NOT_ADOPTED, detail)
+    return Plan(username=order.username, pin=NewPin(fold(order.username), order.username, False))
+
+
 def delicacy(account: Account, policy: AccountPolicy, groups: GroupPolicy) -> Refusal | None:
     """Why an account is never adopted, updated or reactivated by itself; None if it is an ordinary one (D4)."""
     if account.own:

@@ -37,11 +37,14 @@ class Code(StrEnum):
     GROUP_ADDED = "group.added"
     GROUP_REMOVED = "group.removed"
     JOIN_SKIPPED = "group.join_skipped"
+    GROUP_ADOPTED = "group.adopted"
+    GROUP_DISOWNED = "group.disowned"
     REMOVAL_SKIPPED = "group.removal_skipped"
     REMOVALS_FROZEN = "removals.frozen"
     REMOVALS_RESUMED = "removals.resumed"
     GROUPS_INCOMPLETE = "sync.incomplete"
     USER_RENAMED = "user.renamed"
+    ACCOUNT_OBSERVED = "account.observed"
     ACCOUNT_REFUSED = "account.refused"
     ACCOUNT_FAILED = "account.failed"
     LANDING_CONFIGURED = "landing.configured"
@@ -80,6 +83,8 @@ HELD = frozenset(
         Code.REMOVALS_FROZEN,
         Code.REMOVALS_RESUMED,
         Code.USER_RENAMED,
+        Code.GROUP_ADOPTED,
+        Code.GROUP_DISOWNED,
         Code.ACCOUNT_FAILED,
         Code.CREDENTIAL_EXPIRING,
         Code.CREDENTIAL_REFUSED,

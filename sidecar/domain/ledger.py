@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.domain.identity import Person, UnixSeconds
 
-SCHEMA = 4
+SCHEMA = 5
 """Number of the stored shape; migrations lead from smaller ones."""
 
 

@@ -9,12 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.domain.account import AccountOrder
+from sidecar.domain.account import AccountOrder, Create, Deactivate, Join, Leave, MakeGroup, Reactivate, Step, Update
 from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.identity import Identity
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.telling import AuditError, SureAudit, Trace
+
+CODES: Mapping[type[Step], Code] = {
+    Create: Code.USER_CREATED,
+    Reactivate: Code.USER_REACTIVATED,
+    Update: Code.USER_UPDATED,
+    MakeGroup: Code.GROUP_CREATED,
+    Join: Code.GROUP_ADDED,
+    Leave: Code.GROUP_REMOVED,
+    Deactivate: Code.USER_DEACTIVATED,
+}
 
 
 class AccountMeter(Protocol):
@@ -83,3 +93,19 @@ class Teller:
             after=after,
             facts=facts,
         )
+
+
+def kind_of(step: Step) -> str:
+    """The step's word: `create`, `reactivate`, `update`, `make_group`, `join`, `leave`, `deactivate`."""
+    return "make_group" if isinstance(step, MakeGroup) else type(step).__name__.lower()
+
+
+def facts_of(step: Step) -> dict[str, Fact]:
+    match step:
+        case Join() | Leave() | MakeGroup():
+            return {"account": step.username, "group": step.group}
+        case Update():
+            fields = {"display_name": step.display_name, "email": step.email}
+            return {"account": step.username, "fields": tuple(name for name, value in fields.items() if value)}
+        case _:
+            return {"account": step.username}

@@ -1,24 +1,35 @@
 """One look at an account: what holds for it, what is there, and the plan that follows.
 
-Used by `flows.provisioning`.
+Used by `flows.provisioning` and `flows.foreseeing`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from sidecar.core.accounts import Plan, Refusal, plan
+from sidecar.core.accounts import Plan, Refusal, pin_way, plan
 from sidecar.core.usernames import fold, may_be_created
-from sidecar.domain.account import Account, AccountOrder
+from sidecar.domain.account import Account, AccountOrder, Leave
 from sidecar.domain.identity import Identity, Person
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.licence import Licence
 from sidecar.domain.policy import AccountPolicy, GroupPolicy, Policy, UsernameMapping
 from sidecar.domain.reason import Reason
-from sidecar.flows.accounts import AccountError, Ledger, Registry
+from sidecar.flows.accounts import AccountError, Registry
 from sidecar.flows.reach import Reach
 from sidecar.flows.seats import Seats
+
+
+class ReadsLedger(Protocol):
+    """The reading half of `flows.accounts.Ledger`; see there."""
+
+    async def usable(self, application: str) -> bool: ...
+    async def pin_of(self, application: str, person: Person) -> Pin | None: ...
+    async def pin_on(self, application: str, username: str) -> Pin | None: ...
+    async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]: ...
+    async def deactivation(self, application: str, username: str) -> Deactivation | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,14 @@ class Seen:
     renamed: Refusal | None
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a sign-in would do now. *seen* is None where the application's accounts are not managed."""
+
+    way: Plan | Refusal
+    seen: Seen | None = None
+
+
 def rules_of(policy: Policy, order: AccountOrder, identity: Identity) -> Rules:
     """What holds for *order*.
 
@@ -70,7 +89,7 @@ def rules_of(policy: Policy, order: AccountOrder, identity: Identity) -> Rules:
     )
 
 
-async def look(order: AccountOrder, person: Person, reach: Reach, ledger: Ledger, seats: Seats) -> Seen:
+async def look(order: AccountOrder, person: Person, reach: Reach, ledger: ReadsLedger, seats: Seats) -> Seen:
     """Everything that a plan needs, asked for at the same time; *reach* has a connector.
 
     Raises:
@@ -107,6 +126,28 @@ def way_for(order: AccountOrder, seen: Seen, rules: Rules) -> Plan | Refusal:
         creatable=may_be_created(order.username, rules.username),
         licensed=None if licences is None else frozenset(group for one in licences for group in one.groups),
     )
+
+
+def usable_way(way: Plan | Refusal, usable: bool) -> Plan | Refusal:
+    """No new pin and no removal where the ledger is not known to be the right one."""
+    if usable or isinstance(way, Refusal) or (way.pin is None and not any(isinstance(s, Leave) for s in way.steps)):
+        return way
+    detail = "the ledger was never declared to be the right one for this application (lychgate ledger init)"
+    return Refusal(Reason.LEDGER_UNUSABLE, detail)
+
+
+async def pins_way(order: AccountOrder, person: Person, rules: Rules, ledger: ReadsLedger) -> Plan | Refusal:
+    """The plan where no account is managed.
+
+    Raises:
+        StateError: the ledger did not answer.
+    """
+    pin, pin_on_name, usable = await asyncio.gather(
+        ledger.pin_of(order.application, person),
+        ledger.pin_on(order.application, fold(order.username)),
+        ledger.usable(order.application),
+    )
+    return usable_way(pin_way(order, pin, pin_on_name, rules.accounts, authoritative=rules.authoritative), usable)
 
 
 async def _at_the_application(

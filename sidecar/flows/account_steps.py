@@ -7,7 +7,7 @@ and a step that may not fail quietly refuses the person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -25,24 +25,16 @@ from sidecar.domain.account import (
     StepResult,
     Update,
 )
-from sidecar.domain.events import Code, Fact
+from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.journal import Deed, Entry
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy, GroupPolicy
 from sidecar.domain.reason import Reason
-from sidecar.flows.account_events import AccountMeter, Teller
+from sidecar.flows.account_events import CODES, AccountMeter, Teller, facts_of, kind_of
+from sidecar.flows.account_journal import Notebook
 from sidecar.flows.accounts import AccountError, Connector, Ledger, PinConflictError
 from sidecar.flows.telling import Clock
-
-_CODES: Mapping[type[Step], Code] = {
-    Create: Code.USER_CREATED,
-    Reactivate: Code.USER_REACTIVATED,
-    Update: Code.USER_UPDATED,
-    MakeGroup: Code.GROUP_CREATED,
-    Join: Code.GROUP_ADDED,
-    Leave: Code.GROUP_REMOVED,
-    Deactivate: Code.USER_DEACTIVATED,
-}
 
 _SKIPPED: Mapping[Reason, Code] = {
     Reason.GROUPS_UNKNOWN: Code.GROUPS_INCOMPLETE,
@@ -70,19 +62,20 @@ class Carrying:
         clock: Clock,
         meter: AccountMeter,
         teller: Teller,
-        groups: frozenset[str],
+        account: Account | None,
         parallel: int,
         may_make: Callable[[str], bool] = lambda group: False,
     ) -> None:
-        """*groups* are those the account has now; *parallel* steps at most go on at the same time; *may_make* says
-        whether a missing group may be made."""
+        """*account* is as it was found; *parallel* steps at most go on at the same time; *may_make* says whether a
+        missing group may be made."""
         self._connector = connector
         self._ledger = ledger
         self._clock = clock
         self._meter = meter
         self._teller = teller
         self._order = teller.order
-        self._groups = set(groups)
+        self._groups = set(account.groups if account is not None else ())
+        self._notebook = Notebook(ledger, clock, teller.order, account)
         self._gate = asyncio.Semaphore(parallel)
         self.complete = True
         self.results: dict[Step, StepResult] = {}
@@ -133,12 +126,23 @@ class Carrying:
             AccountError: of the first step, in the plan's order, whose failure keeps the person out.
             StateError: the ledger did not answer.
         """
+        numbers = await self._notebook.begin(stage) if stage else {}
         outcomes = await asyncio.gather(*(self._run(step, pin) for step in stage), return_exceptions=True)
+        if numbers:
+            done = [step for step in stage if self.results.get(step) is StepResult.DONE]
+            unsure = [step for step, outcome in zip(stage, outcomes, strict=True) if self._is_unsure(step, outcome)]
+            await self._notebook.settle(numbers, done, unsure)
         for step, outcome in zip(stage, outcomes, strict=True):
             if isinstance(outcome, AccountError) and not _keeps_out(step):
                 self.complete = self.complete and not outcome.retry
             elif outcome is not None:
                 raise outcome
+
+    def _is_unsure(self, step: Step, outcome: BaseException | None) -> bool:
+        """Whether nobody knows if the step was done."""
+        if outcome is None or step in self.results:
+            return False
+        return not isinstance(outcome, AccountError) or outcome.reason in _UNKNOWN_OUTCOME
 
     @property
     def needed(self) -> frozenset[str]:
@@ -198,7 +202,7 @@ class Carrying:
     async def _intend(self, step: Step, pin: NewPin | None) -> None:
         """Nothing was asked of the application yet: only a pin that came with the step is taken back."""
         try:
-            await self._teller.intend({"step": kind_of(step), **_facts(step)})
+            await self._teller.intend({"step": kind_of(step), **facts_of(step)})
         except AccountError as error:
             self._tell_failure(step, error)
             if isinstance(step, Create):
@@ -251,17 +255,17 @@ class Carrying:
             self._groups.discard(step.group)
         self._meter.step(self._order.application, kind_of(step), result.value)
         self._teller.tell(
-            _CODES[type(step)],
+            CODES[type(step)],
             outcome="success" if result is StepResult.DONE else "already",
             before=before,
             after=tuple(sorted(self._groups)),
-            facts=_facts(step),
+            facts=facts_of(step),
         )
 
     def _tell_failure(self, step: Step, error: AccountError) -> None:
         self._meter.step(self._order.application, kind_of(step), error.reason.value)
         groups = tuple(sorted(self._groups))
-        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": _keeps_out(step), **_facts(step)}
+        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": _keeps_out(step), **facts_of(step)}
         self._teller.tell(
             Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, before=groups, after=groups, facts=facts
         )
@@ -284,94 +288,28 @@ async def add_pin(ledger: Ledger, teller: Teller, new: NewPin, now: UnixSeconds)
         at=now,
         key=new.key,
     )
+    numbers = await ledger.begin((entry_of(pin),))
     try:
         await ledger.pin(pin)
     except PinConflictError as error:
+        await ledger.settle((), numbers)
         raise _linked_already(error) from error
     teller.tell(Code.USER_LINKED, facts={"account": new.spelling, "created": new.created})
 
 
+def entry_of(pin: Pin) -> Entry:
+    """What the journal keeps of a pin."""
+    return Entry(
+        application=pin.application,
+        username=pin.username,
+        deed=Deed.LINK,
+        at=pin.at,
+        after={"issuer": pin.person.issuer, "subject": pin.person.subject, "created": pin.created},
+    )
+
+
 def _linked_already(error: PinConflictError) -> AccountError:
     return AccountError(Reason.PIN_CONFLICT, f"the account is linked already, as {error.holder.spelling}", retry=False)
-
-
-class NotShownError(AccountError):
-    """What was done does not show at the application, or not yet."""
-
-
-def must_be_ready(account: Account | None, needed: frozenset[str] = frozenset()) -> Account:
-    """The account, as long as the application shows it as it was made.
-
-    Raises:
-        NotShownError: absent, inactive, or without one of the folded groups *needed*.
-    """
-    if account is None:
-        raise NotShownError(Reason.ACCOUNT_ABSENT, "the application does not show the account that was made")
-    if not account.active:
-        raise NotShownError(Reason.ACCOUNT_INACTIVE, "the application still shows the account as inactive")
-    if needed - set(map(fold, account.groups)):
-        raise NotShownError(Reason.ACCOUNT_STEP_FAILED, "the application does not show the account in a needed group")
-    return account
-
-
-async def carry_out(
-    way: Plan, carrying: Carrying, connector: Connector, policy: AccountPolicy, groups: GroupPolicy
-) -> str:
-    """All stages; returns the username.
-
-    Raises:
-        NotShownError: all was done, and the application does not show it.
-        AccountError: a step failed that keeps the person out.
-    """
-    await carrying.prepare(way)
-    stages = way.stages
-    if stages and isinstance(create := stages[0][0], Create):
-        return (await _carry_out_new(way, create, carrying, connector, policy, groups)).username
-    for stage in stages:
-        await carrying.run_stage(stage, None)
-    if not any(isinstance(step, Reactivate) or (isinstance(step, Join) and step.needed) for step in way.steps):
-        return way.username
-    # The answer to a change is no proof of the directory's state.
-    return must_be_ready(await connector.read(way.username), carrying.needed).username
-
-
-async def _carry_out_new(
-    way: Plan, create: Create, carrying: Carrying, connector: Connector, policy: AccountPolicy, groups: GroupPolicy
-) -> Account:
-    """Creating with ten groups takes two round trips: a directory that shows the new account at once is not late, so
-    the 201 of every join is proof, and the look goes beside the joins."""
-    await carrying.run_stage((create,), way.pin)
-    rest = tuple(step for stage in way.stages[1:] for step in stage)
-    if carrying.results[create] is StepResult.ALREADY:
-        found = await connector.read(way.username)
-        if found is not None:
-            await carrying.check_found(found, create, way.pin, policy, groups)
-        checked = must_be_ready(found)
-        await carrying.run_stage(rest, None)
-    else:
-        checked = must_be_ready(await _beside(connector.read(way.username), carrying.run_stage(rest, None)))
-    if checked.key is not None:
-        # The pin may still have the key of the account that was there before this one.
-        await carrying.learn_key(checked.key)
-    return checked
-
-
-async def _beside(look: Awaitable[Account | None], work: Awaitable[None]) -> Account | None:
-    """Both at once, and both to their end, so that no step goes on after a failure was reported."""
-    found, done = await asyncio.gather(look, work, return_exceptions=True)
-    if isinstance(done, AccountError) and done.reason is Reason.ACCOUNT_ABSENT and found is None:
-        # Nobody can join before the application shows the account.
-        return None
-    if isinstance(done, BaseException):
-        raise done
-    if isinstance(found, BaseException):
-        raise found
-    return found
-
-
-def kind_of(step: Step) -> str:
-    """The step's word: `create`, `reactivate`, `update`, `make_group`, `join`, `leave`, `deactivate`."""
-    return "make_group" if isinstance(step, MakeGroup) else type(step).__name__.lower()
 
 
 def _keeps_out(step: Step) -> bool:
@@ -385,14 +323,3 @@ def _keeps_out(step: Step) -> bool:
             return False
         case _:
             assert_never(step)
-
-
-def _facts(step: Step) -> dict[str, Fact]:
-    match step:
-        case Join() | Leave() | MakeGroup():
-            return {"account": step.username, "group": step.group}
-        case Update():
-            fields = {"display_name": step.display_name, "email": step.email}
-            return {"account": step.username, "fields": tuple(name for name, value in fields.items() if value)}
-        case _:
-            return {"account": step.username}

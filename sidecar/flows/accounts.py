@@ -10,6 +10,7 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
 from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
+from sidecar.flows.journal import Journal
 
 
 class AccountError(Exception):
@@ -105,7 +106,7 @@ class PinConflictError(Exception):
         self.holder = holder
 
 
-class Ledger(Protocol):
+class Ledger(Journal, Protocol):
     """What Lychgate did and may undo. Every method may raise `flows.sessions.StateError`."""
 
     async def usable(self, application: str) -> bool:

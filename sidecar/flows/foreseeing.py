@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Mapping, MutableMapping
 
 from cachetools import TTLCache
 
-from sidecar.core.accounts import Plan, Refusal, pin_conflict, plan
-from sidecar.core.usernames import fold, is_reserved, may_be_created
-from sidecar.domain.account import Account, AccountOrder
+from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
-from sidecar.domain.policy import Application, Policy, Portal
+from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
-from sidecar.flows.accounts import AccountError
+from sidecar.flows.account_look import Foreseen, ReadsLedger, look, pins_way, rules_of, usable_way, way_for
+from sidecar.flows.accounts import AccountError, Connector
+from sidecar.flows.reach import Reach
+from sidecar.flows.seats import Seats
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
 
@@ -31,56 +29,34 @@ WITHIN = 60.0
 MOST = 5000
 
 
-class Reads(Protocol):
-    """The reading half of `flows.accounts.Connector`."""
+class OnlyReads:
+    """The reading half of a `flows.accounts.Connector`."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
 
     async def read(self, username: str) -> Account | None:
         """See `Connector.read`."""
-        ...
+        return await self._connector.read(username)
 
+    async def apply(self, step: Step) -> StepResult:
+        """Nothing is done here.
 
-class ReadsLedger(Protocol):
-    """The reading half of `flows.accounts.Ledger`; see there."""
-
-    async def pin_of(self, application: str, person: Person) -> Pin | None: ...
-    async def pin_on(self, application: str, username: str) -> Pin | None: ...
-    async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]: ...
-    async def deactivation(self, application: str, username: str) -> Deactivation | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How one application's accounts are read, and the seconds that it may take."""
-
-    reads: Reads
-    budget: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the look found."""
-
-    account: Account | None
-    deactivation: Deactivation | None
-    owned: Sequence[OwnedGroup] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What would be done. *seen*: None where the application's accounts are not managed."""
-
-    way: Plan | Refusal
-    seen: Seen | None = None
+        Raises:
+            AccountError: `internal`, always.
+        """
+        raise AccountError(Reason.INTERNAL, f"a look would have done a step: {type(step).__name__}", retry=False)
 
 
 class Foresight:
     """Looks."""
 
     def __init__(
-        self, policy: Callable[[], Policy], ways: Mapping[str, Way], ledger: ReadsLedger, clock: Clock
+        self, policy: Callable[[], Policy], reach: Mapping[str, Reach], ledger: ReadsLedger, clock: Clock
     ) -> None:
         self._policy = policy
-        self._ways = ways
+        self._reach = {name: _reading(way) for name, way in reach.items()}
+        self._seats = {name: Seats(way.registry, clock) for name, way in reach.items()}
         self._ledger = ledger
         self._clock = clock
         self._gate = asyncio.Semaphore(PARALLEL)
@@ -102,66 +78,22 @@ class Foresight:
         Raises:
             AccountError: the look failed.
         """
-        way = self._ways.get(order.application)
-        budget = way.budget if way is not None else 15.0
+        reach = self._reach.get(order.application, Reach(None))
         try:
-            async with asyncio.timeout(budget), self._gate:
-                return await self._look(order, identity, way)
+            async with asyncio.timeout(reach.budget), self._gate:
+                return await self._look(order, identity, reach)
         except TimeoutError:
-            raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"no answer after {budget:g} seconds") from None
+            raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"no answer after {reach.budget:g} seconds") from None
         except StateError as error:
             raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
 
-    async def _look(self, order: AccountOrder, identity: Identity, way: Way | None) -> Foreseen:
-        application, portal, authoritative = self._home(order, identity)
-        name, ledger = fold(order.username), self._ledger
-        pin, pin_on_name = await asyncio.gather(
-            ledger.pin_of(order.application, identity.person), ledger.pin_on(order.application, name)
-        )
-        reserved = application.accounts.reserved | application.product.reserved_names
-        if way is None or not application.accounts.enabled:
-            return Foreseen(_unmanaged(order, pin, pin_on_name, reserved, authoritative=authoritative))
-        account, owned, deactivation = await asyncio.gather(
-            way.reads.read(order.username),
-            ledger.owned(order.application, name),
-            ledger.deactivation(order.application, name),
-        )
-        steps = plan(
-            order,
-            account=account,
-            pin=pin,
-            pin_on_name=pin_on_name,
-            owned=owned,
-            deactivation=deactivation,
-            policy=replace(application.accounts, reserved=reserved),
-            groups=replace(portal.groups, protected=portal.groups.protected | application.product.protected_groups),
-            authoritative=authoritative,
-            creatable=may_be_created(order.username, portal.names_of(identity.provider)),
-        )
-        return Foreseen(steps, Seen(account, deactivation, owned))
-
-    def _home(self, order: AccountOrder, identity: Identity) -> tuple[Application, Portal, bool]:
-        policy = self._policy()
-        application = policy.applications.get(order.application)
-        portal = application.portal(order.portal) if application is not None else None
-        provider = policy.providers.get(identity.provider)
-        if application is None or portal is None or provider is None:
-            raise AccountError(Reason.INTERNAL, "the policy no longer knows the application, portal or provider")
-        return application, portal, provider.authoritative
+    async def _look(self, order: AccountOrder, identity: Identity, reach: Reach) -> Foreseen:
+        rules = rules_of(self._policy(), order, identity)
+        if reach.connector is None or not rules.accounts.enabled:
+            return Foreseen(await pins_way(order, identity.person, rules, self._ledger))
+        seen = await look(order, identity.person, reach, self._ledger, self._seats[order.application])
+        return Foreseen(seen.renamed or usable_way(way_for(order, seen, rules), seen.usable), seen)
 
 
-def _unmanaged(
-    order: AccountOrder, pin: Pin | None, on_name: Pin | None, reserved: frozenset[str], *, authoritative: bool
-) -> Plan | Refusal:
-    """Where no account is touched, pins hold all the same; as `flows.provisioning` does it."""
-    conflict = pin_conflict(order.username, pin, on_name)
-    if conflict is not None:
-        return conflict
-    if pin is not None:
-        return Plan(username=pin.spelling)
-    if is_reserved(order.username, reserved):
-        return Refusal(Reason.ACCOUNT_RESERVED, "the account name is reserved")
-    if not authoritative:
-        detail = "accounts are not managed, and this provider's usernames are not authoritative"
-        return Refusal(Reason.ACCOUNT_NOT_ADOPTED, detail)
-    return Plan(username=order.username)
+def _reading(reach: Reach) -> Reach:
+    return Reach(OnlyReads(reach.connector) if reach.connector is not None else None, (), reach.budget, reach.registry)

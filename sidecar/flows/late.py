@@ -10,7 +10,7 @@ from collections import OrderedDict
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Account, AccountOrder
 from sidecar.domain.reason import Reason
-from sidecar.flows.account_steps import NotShownError, must_be_ready
+from sidecar.flows.account_plan import NotShownError, must_be_ready
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.telling import Clock
 

@@ -179,7 +179,7 @@ class Leavers:
             return
         self._count(one)
         carrying = Carrying(
-            connector, self._ledger, self._clock, self._meter, self._teller(one, pin.spelling), account.groups, 1
+            connector, self._ledger, self._clock, self._meter, self._teller(one, pin.spelling), account, 1
         )
         await carrying.run_stage((step,), None)
         # The answer to a change of `active` is no proof of the directory's state.

@@ -15,17 +15,18 @@ from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from sidecar.core.accounts import NewPin, Plan, Refusal, may_be_made, pin_conflict
+from sidecar.core.accounts import Plan, Refusal, may_be_made, pin_conflict
 from sidecar.core.seats import fitted, taken_by
-from sidecar.core.usernames import fold, is_reserved
+from sidecar.core.usernames import fold
 from sidecar.domain.account import AccountOrder, Leave
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
-from sidecar.flows.account_look import Rules, Seen, look, rules_of, way_for
-from sidecar.flows.account_steps import Carrying, NotShownError, add_pin, carry_out
+from sidecar.flows.account_look import Foreseen, Rules, Seen, look, pins_way, rules_of, usable_way, way_for
+from sidecar.flows.account_plan import NotShownError, carry_out
+from sidecar.flows.account_steps import Carrying, add_pin
 from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedError, Ledger
 from sidecar.flows.group_ages import GroupAges
 from sidecar.flows.late import Late
@@ -136,6 +137,21 @@ class Accounts:
             self._latest[session] = (order, policy, *ready)
         return ready[0]
 
+    async def foresee(self, order: AccountOrder, identity: Identity) -> Foreseen:
+        """What `ensure` would do now, from a fresh look. Nothing is changed, told or remembered.
+
+        Raises:
+            AccountError: the look failed.
+        """
+        rules = rules_of(self._policy(), order, identity)
+        reach = self._reach.get(order.application, Reach(None))
+        async with _outside(reach.budget):
+            if reach.connector is None or not rules.accounts.enabled:
+                return Foreseen(await pins_way(order, identity.person, rules, self._ledger))
+            seen = await look(order, identity.person, reach, self._ledger, self._seats_of(order.application, reach))
+        way = seen.renamed or usable_way(way_for(order, seen, rules), seen.usable)
+        return Foreseen(way, seen)
+
     async def close(self) -> None:
         """Stop all work and wait until it has stopped. Those who wait get an `AccountError`."""
         tasks = tuple(self._tasks.values())
@@ -229,21 +245,18 @@ class Accounts:
         if leaves and not await self.removals.allow(order.application, leaves, rules.accounts.removals_per_hour):
             # As if the cap of this sign-in were none: held back, told, and taken up again later.
             way = _or_refuse(way_for(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0))))
-        if not seen.usable and (way.pin is not None or any(isinstance(step, Leave) for step in way.steps)):
-            raise _unusable()
-        return _or_refuse(self._read_only.without(order.application, way))
+        return _or_refuse(self._read_only.without(order.application, _or_refuse(usable_way(way, seen.usable))))
 
     async def _carry_out(
         self, way: Plan, seen: Seen, rules: Rules, teller: Teller, connector: Connector
     ) -> tuple[str, bool]:
-        groups = seen.account.groups if seen.account is not None else frozenset()
         carrying = Carrying(
             connector,
             self._ledger,
             self._clock,
             self._meter,
             teller,
-            groups,
+            seen.account,
             self._memory.parallel,
             may_make=partial(may_be_made, groups=rules.groups),
         )
@@ -262,31 +275,11 @@ class Accounts:
         return self._seats.setdefault(application, Seats(reach.registry, self._clock))
 
     async def _hold_pin(self, rules: Rules, teller: Teller) -> str:
-        """The username where no account is managed: pins hold all the same, so that a name used again is noticed.
-
-        Nobody can look whose account it is. So a new pin needs a provider whose usernames are authoritative, and a
-        reserved name needs a link made by an administrator.
-        """
-        order, person = teller.order, teller.identity.person
-        pin, pin_on_name, usable = await asyncio.gather(
-            self._ledger.pin_of(order.application, person),
-            self._ledger.pin_on(order.application, fold(order.username)),
-            self._ledger.usable(order.application),
-        )
-        conflict = pin_conflict(order.username, pin, pin_on_name)
-        if conflict is not None:
-            raise AccountError(conflict.reason, conflict.detail, retry=False)
-        if pin is not None:
-            return pin.spelling
-        if is_reserved(order.username, rules.accounts.reserved):
-            raise AccountError(Reason.ACCOUNT_RESERVED, "the account name is reserved", retry=False)
-        if not rules.authoritative:
-            detail = "accounts are not managed, and this provider's usernames are not authoritative"
-            raise AccountError(Reason.ACCOUNT_NOT_ADOPTED, detail, retry=False)
-        if not usable:
-            raise _unusable()
-        await add_pin(self._ledger, teller, NewPin(fold(order.username), order.username, False), self._clock.now())
-        return order.username
+        """The username where no account is managed."""
+        way = _or_refuse(await pins_way(teller.order, teller.identity.person, rules, self._ledger))
+        if way.pin is not None:
+            await add_pin(self._ledger, teller, way.pin, self._clock.now())
+        return way.username
 
     async def _run_hooks(self, hooks: Sequence[BoundHook], teller: Teller) -> bool:
         """Run them one after the other; False if one that lets the person in failed and may work soon."""
@@ -333,11 +326,6 @@ async def _outside(budget: float) -> AsyncIterator[None]:
         raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"not ready after {budget:g} seconds") from None
     except StateError as error:
         raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
-
-
-def _unusable() -> AccountError:
-    detail = "the ledger was never declared to be the right one for this application (lychgate ledger init)"
-    return AccountError(Reason.LEDGER_UNUSABLE, detail, retry=False)
 
 
 def _remember(memory: OrderedDict[_K, _V], key: _K, value: _V, entries: int) -> None:

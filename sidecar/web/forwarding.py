@@ -155,6 +155,9 @@ class Forwarding:
         """With the client's own credential, or untouched for a portal that is not in force."""
         application = decision.place.application
         serving = self._applications[application.name]
+        observed, entry = decision.observed, visit.entry
+        if isinstance(observed, Forward) and observed.order is not None and entry is not None and serving.observer:
+            serving.observer.watch(observed.order, entry.session.identity, visit.trace)
         if not decision.transparent:
             _check_size(visit, decision.place.portal.max_body)
             await self._check_form(visit, decision.place)

@@ -14,6 +14,7 @@ from sidecar.domain.record import RequestRecord
 from sidecar.domain.standing import Standing
 from sidecar.flows.callers import Caller
 from sidecar.flows.landing import Landing
+from sidecar.flows.observing import Observer
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
 from sidecar.flows.streaming import Patience, Patiences, Upstream
@@ -81,6 +82,7 @@ class Serving:
     upstream: Upstream
     landing: Landing
     accounts: Accounts
+    observer: Observer | None = None
     guarded: frozenset[bytes] = field(default_factory=frozenset)
     kept: frozenset[bytes] = field(default_factory=frozenset)
     host: bytes = b""

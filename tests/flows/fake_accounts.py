@@ -44,6 +44,7 @@ from sidecar.flows.provisioning import Accounts, Memory
 from sidecar.flows.reach import BoundHook, Reach
 from sidecar.flows.telling import AuditError, Trace
 from sidecar.products.jira import JIRA
+from tests.flows.fake_journal import MemoryJournal
 from tests.flows.fake_watch import WatchMemory
 
 TRACE = Trace(request="r-1", source="192.0.2.7", session="s-1")
@@ -131,11 +132,12 @@ class Directory:
             self.busy -= 1
 
 
-class MemoryLedger(WatchMemory):
+class MemoryLedger(WatchMemory, MemoryJournal):
     """A ledger without a disk. `broken` makes every method fail."""
 
     def __init__(self, *, ready: bool = True) -> None:
-        super().__init__()
+        WatchMemory.__init__(self)
+        MemoryJournal.__init__(self)
         self.ready = ready
         self.pins: list[Pin] = []
         self.entries: dict[tuple[str, str, str, str], OwnedGroup] = {}

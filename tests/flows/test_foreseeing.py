@@ -11,12 +11,13 @@ from sidecar.domain.account import Account, Create, Join
 from sidecar.domain.identity import Identity
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
-from sidecar.flows.foreseeing import Foresight, Way
+from sidecar.flows.foreseeing import Foresight
+from sidecar.flows.reach import Reach
 from tests.flows.fake_accounts import ACCOUNTS, GROUPS, Directory, World, account, agent, customer, make_policy
 
 
 def foresight(world: World, *, managed: bool = True, budget: float = 5.0) -> Foresight:
-    ways = {"jira": Way(world.directory, budget)} if managed else {}
+    ways = {"jira": Reach(world.directory, budget=budget)} if managed else {}
     return Foresight(lambda: world.policy, ways, world.ledger, world.clock)
 
 

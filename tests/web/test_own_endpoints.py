@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.web.conftest import Worlds
@@ -206,6 +208,29 @@ async def test_one_browser_may_try_an_observed_portal(worlds: Worlds) -> None:
     for forged in ("on", "", "x.y"):
         answer = await world.page("/public/x", ("Cookie", f"{SESSION}.try={forged}"))
         assert answer.status in {200, 404}
+
+
+async def test_an_observed_portal_tells_what_it_would_do_to_an_account_and_does_nothing(worlds: Worlds) -> None:
+    world = await worlds(agents={"mode": "observe"})
+    async with world.browser() as browser:
+        await browser.go(world.url + "/.lychgate/try")
+        await browser.sign_in("stella")
+        await browser.go(world.url + "/.lychgate/try?off")
+        # An administrator takes a group away by hand; a portal in force would give it again.
+        world.jira.state.users["stella"].groups.discard("jira-software-users")
+        before = {name: set(user.groups) for name, user in world.jira.state.users.items()}
+        world.forget()
+        for _ in range(2):
+            assert 200 == (await browser.go(world.url + "/rest/api/2/serverInfo"))[0]
+        for _ in range(100):
+            if world.told("account.observed"):
+                break
+            await asyncio.sleep(0.02)
+    (told,) = world.told("account.observed")
+    assert ("success", "stella") == (told["outcome"], told["username"])
+    assert ["join jira-software-users"] == told["facts"]["steps"]
+    assert before == {name: set(user.groups) for name, user in world.jira.state.users.items()}
+    assert {"GET"} == {call.method for call in world.jira.calls}
 
 
 @pytest.mark.parametrize("person", ["otto"])

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiohttp
 
 from sidecar.adapters.accounts.credentials import Shown, bearer
+from sidecar.adapters.accounts.jira_listing import API, JiraListing
 from sidecar.adapters.accounts.pace import Sleep
 from sidecar.adapters.accounts.rest import Rest, json_list, json_object, messages, path_of, unexpected
 from sidecar.adapters.clock import SystemClock
@@ -35,8 +36,6 @@ from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, SwitchesActive
 from sidecar.flows.telling import Clock
-
-_API = "/rest/api/2"
 
 
 class JiraConnector:
@@ -100,7 +99,7 @@ class JiraConnector:
         return account if account and account.key == key else None
 
     async def _read(self, **named: str) -> Account | None:
-        path = path_of(f"{_API}/user", **named, expand="groups")
+        path = path_of(f"{API}/user", **named, expand="groups")
         answer, own = await asyncio.gather(self._rest.ask("GET", path), self._own_names())
         if answer.status == 404:
             return None
@@ -110,7 +109,7 @@ class JiraConnector:
 
     async def licences(self) -> tuple[Licence, ...]:
         """Jira's application roles. See `Registry.licences`."""
-        answer = await self._rest.ask("GET", f"{_API}/applicationrole")
+        answer = await self._rest.ask("GET", f"{API}/applicationrole")
         if answer.status != 200:
             raise unexpected(answer, "reading the application roles")
         return tuple(map(_licence, json_list(answer)))
@@ -154,10 +153,14 @@ class JiraConnector:
         if not username.strip("."):
             # It would lead to another path than the one that is meant.
             raise AccountError(Reason.ACCOUNT_STEP_FAILED, "a username of dots has no address", retry=False)
-        answer = await self._rest.ask("DELETE", f"{_API}/user/session/{quote(username, safe='')}")
+        answer = await self._rest.ask("DELETE", f"{API}/user/session/{quote(username, safe='')}")
         # 404 of the REST interface itself: Jira knows no such account, so it has no sessions either.
         if answer.status not in (200, 204, 404):
             raise unexpected(answer, "ending the sessions of an account")
+
+    def listing(self) -> JiraListing:
+        """The way to list everybody. See `flows.listing.Lists`."""
+        return JiraListing(self._rest, self._own_names)
 
     async def _create(self, step: Create) -> StepResult:
         # No password: Jira makes a random one. No application: seats come with groups only.
@@ -169,7 +172,7 @@ class JiraConnector:
             "notification": "false",
         }
         try:
-            answer = await self._rest.ask("POST", f"{_API}/user", body)
+            answer = await self._rest.ask("POST", f"{API}/user", body)
             if answer.status == 201:
                 return StepResult.DONE
             error = unexpected(answer, "creating the account")
@@ -186,7 +189,7 @@ class JiraConnector:
         return StepResult.ALREADY
 
     async def _put(self, username: str, body: Mapping[str, object], doing: str) -> StepResult:
-        answer = await self._rest.ask("PUT", path_of(f"{_API}/user", username=username), body)
+        answer = await self._rest.ask("PUT", path_of(f"{API}/user", username=username), body)
         if answer.status != 200:
             raise unexpected(answer, f"{doing} the account")
         return StepResult.DONE
@@ -210,7 +213,7 @@ class JiraConnector:
         raise AccountError(Reason.ACCOUNT_STEP_FAILED, f"{doing} the account was accepted and not done", retry=False)
 
     async def _make_group(self, step: MakeGroup) -> StepResult:
-        answer = await self._rest.ask("POST", f"{_API}/group", {"name": step.group})
+        answer = await self._rest.ask("POST", f"{API}/group", {"name": step.group})
         if answer.status == 201:
             return StepResult.DONE
         if answer.status == 400 and "already exists" in messages(answer).lower():
@@ -219,7 +222,7 @@ class JiraConnector:
 
     async def _join(self, step: Join) -> StepResult:
         answer = await self._rest.ask(
-            "POST", path_of(f"{_API}/group/user", groupname=step.group), {"name": step.username}
+            "POST", path_of(f"{API}/group/user", groupname=step.group), {"name": step.username}
         )
         if answer.status == 201:
             return StepResult.DONE
@@ -234,7 +237,7 @@ class JiraConnector:
 
     async def _leave(self, step: Leave) -> StepResult:
         answer = await self._rest.ask(
-            "DELETE", path_of(f"{_API}/group/user", groupname=step.group, username=step.username)
+            "DELETE", path_of(f"{API}/group/user", groupname=step.group, username=step.username)
         )
         if answer.status == 200:
             return StepResult.DONE
@@ -253,7 +256,7 @@ class JiraConnector:
         return frozenset(self._own.values())
 
     async def _ask_own_name(self) -> None:
-        answer = await self._rest.ask("GET", f"{_API}/myself")
+        answer = await self._rest.ask("GET", f"{API}/myself")
         name = json_object(answer).get("name") if answer.status == 200 else None
         if not isinstance(name, str) or not name:
             raise unexpected(answer, "asking whose the token is")

@@ -218,6 +218,11 @@ class AccountSettings(Settings):
         description="When somebody signs out or is signed out from outside, end the application's own sessions of the "
         "account as well, however they began (Jira: needs `token`).",
     )
+    journal: Annotated[Seconds, AfterValidator(between(86_400, 3_153_600_000))] = Field(
+        default=7_776_000,
+        description="How long the ledger keeps what Lychgate did to each account, for `lychgate accounts undo`. "
+        "It holds changed names and e-mail addresses as they were.",
+    )
     time_budget: Annotated[Seconds, AfterValidator(between(1, 120))] = Field(
         default=15, description="How long a first request may wait for its account before a page asks to try again."
     )

@@ -62,12 +62,21 @@ def connect(where: str, schema: Schema) -> sqlite3.Connection:
     with told(where):
         connection = sqlite3.connect(where, isolation_level=None)
     try:
-        with told(where):
-            _prepare(connection, where, schema)
+        adopt(connection, where, schema)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def adopt(connection: sqlite3.Connection, where: str, schema: Schema) -> None:
+    """Check what an open connection leads to, and bring it to our version.
+
+    Raises:
+        StateError: as `connect`.
+    """
+    with told(where):
+        _prepare(connection, where, schema)
 
 
 @contextmanager

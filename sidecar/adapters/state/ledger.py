@@ -6,15 +6,15 @@ an administrator must be able to read what Lychgate did with any SQLite tool.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 
-from sidecar.adapters.state.database import Database
-from sidecar.core.breaker import Breaker
+from sidecar.adapters.state.journal import insert_entries
+from sidecar.adapters.state.watch import SqliteWatch
 from sidecar.core.usernames import fold
 from sidecar.domain.identity import Person, UnixSeconds
-from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
+from sidecar.domain.journal import Entry
+from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.flows.accounts import PinConflictError
 
 _PIN = "SELECT application, username, spelling, issuer, subject, created, at, account_key FROM pins"
@@ -27,11 +27,16 @@ _RENAMES = tuple(
 )
 
 
-class SqliteLedger:
-    """The ledgers of all applications."""
+_OWN = (
+    "INSERT INTO owned_groups (application, username, group_name, portal, at, pending, once)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (application, username, group_name, portal)"
+    " DO UPDATE SET at = excluded.at, pending = excluded.pending, once = excluded.once"
+)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+class SqliteLedger(SqliteWatch):
+    """The ledgers of all applications."""
 
     async def usable(self, application: str) -> bool:
         """Whether `init` was run for the application."""
@@ -73,6 +78,34 @@ class SqliteLedger:
                 _insert_pin(connection, pin)
             elif (holder.username, holder.person) != (pin.username, pin.person):
                 raise PinConflictError(holder)
+
+        await self._database.do(work)
+
+    async def pins(self, application: str) -> tuple[Pin, ...]:
+        """All pins, by username."""
+
+        def work(connection: Connection) -> tuple[Pin, ...]:
+            rows = connection.execute(f"{_PIN} WHERE application = ? ORDER BY username", (application,))
+            return tuple(_pin(row) for row in rows)
+
+        return await self._database.do(work)
+
+    async def pin_all(self, pins: Sequence[Pin], entries: Sequence[Entry]) -> None:
+        """Add many pins with their entries in the journal, all or none.
+
+        Raises:
+            PinConflictError: something stands in the way of one of them.
+        """
+
+        def work(connection: Connection) -> None:
+            for pin in pins:
+                holder = _pin_on(connection, pin.application, pin.username)
+                holder = holder or _pin_of(connection, pin.application, pin.person)
+                holder = holder or _pin_with(connection, pin.application, pin.key)
+                if holder is not None:
+                    raise PinConflictError(holder)
+                _insert_pin(connection, pin)
+            insert_entries(connection, entries)
 
         await self._database.do(work)
 
@@ -144,15 +177,28 @@ class SqliteLedger:
 
         return await self._database.do(work)
 
+    async def owned_groups(self, application: str) -> tuple[str, ...]:
+        """The groups in which any membership is ours."""
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            query = "SELECT DISTINCT group_name FROM owned_groups WHERE application = ? ORDER BY group_name"
+            return tuple(name for (name,) in connection.execute(query, (application,)))
+
+        return await self._database.do(work)
+
+    async def own_all(self, owned: Sequence[OwnedGroup], entries: Sequence[Entry]) -> None:
+        """Note many memberships with their entries in the journal, all or none."""
+
+        def work(connection: Connection) -> None:
+            for one in owned:
+                connection.execute(_OWN, _values_of(one))
+            insert_entries(connection, entries)
+
+        await self._database.do(work)
+
     async def own(self, entry: OwnedGroup) -> None:
         """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
-        await self._database.change(
-            "INSERT INTO owned_groups (application, username, group_name, portal, at, pending, once)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (application, username, group_name, portal)"
-            " DO UPDATE SET at = excluded.at, pending = excluded.pending, once = excluded.once",
-            *(entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending, entry.once),
-        )
+        await self._database.change(_OWN, *_values_of(entry))
 
     async def disown(self, application: str, username: str, group: str) -> None:
         """Forget a membership, for all portals."""
@@ -188,54 +234,23 @@ class SqliteLedger:
             "DELETE FROM deactivations WHERE application = ? AND username = ?", application, username
         )
 
+    async def last_seen(self, application: str, username: str) -> UnixSeconds | None:
+        """When the account was last used, or None."""
+
+        def work(connection: Connection) -> UnixSeconds | None:
+            row = connection.execute(
+                "SELECT at FROM last_seen WHERE application = ? AND username = ?", (application, username)
+            ).fetchone()
+            return None if row is None else UnixSeconds(row[0])
+
+        return await self._database.do(work)
+
     async def seen(self, application: str, username: str, at: UnixSeconds) -> None:
         """Note when the account was last used; never moves back."""
         await self._database.change(
             "INSERT INTO last_seen (application, username, at) VALUES (?, ?, ?)"
             " ON CONFLICT (application, username) DO UPDATE SET at = max(at, excluded.at)",
             *(application, username, at),
-        )
-
-    async def groups_read(self, application: str, person: Person, at: UnixSeconds) -> None:
-        """Note that the provider told the person's groups completely."""
-        await self._database.change(
-            "INSERT INTO readings (application, issuer, subject, at) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (application, issuer, subject) DO UPDATE SET at = excluded.at",
-            *(application, person.issuer, person.subject, at),
-        )
-
-    async def groups_unread(self, application: str, person: Person, at: UnixSeconds) -> UnixSeconds:
-        """When the person's groups were last told completely; if they never were, when that was first noticed."""
-        whose = (application, person.issuer, person.subject)
-
-        def work(connection: Connection) -> UnixSeconds:
-            connection.execute("INSERT OR IGNORE INTO readings VALUES (?, ?, ?, ?)", (*whose, at))
-            found = connection.execute(
-                "SELECT at FROM readings WHERE application = ? AND issuer = ? AND subject = ?", whose
-            )
-            return UnixSeconds(found.fetchone()[0])
-
-        return await self._database.do(work)
-
-    async def breaker(self, application: str) -> Breaker:
-        """What is remembered of the application's removals."""
-
-        def work(connection: Connection) -> Breaker:
-            row = connection.execute(
-                "SELECT taken, frozen, held FROM breakers WHERE application = ?", (application,)
-            ).fetchone()
-            if row is None:
-                return Breaker()
-            taken = tuple((UnixSeconds(at), int(count)) for at, count in json.loads(row[0]))
-            return Breaker(taken=taken, frozen=row[1], held=row[2])
-
-        return await self._database.do(work)
-
-    async def keep_breaker(self, application: str, breaker: Breaker) -> None:
-        """Remember it."""
-        await self._database.change(
-            "INSERT OR REPLACE INTO breakers (application, taken, frozen, held) VALUES (?, ?, ?, ?)",
-            *(application, json.dumps(breaker.taken), breaker.frozen, breaker.held),
         )
 
     async def rename(self, application: str, username: str, spelling: str) -> Pin | None:
@@ -261,41 +276,12 @@ class SqliteLedger:
                 for forget, rename in _RENAMES:
                     connection.execute(forget, (application, new))
                     connection.execute(rename, (new, application, username))
+                # What was done is told of the account under whatever name: nothing of it is forgotten.
+                connection.execute(
+                    "UPDATE journal SET username = ? WHERE application = ? AND username = ?",
+                    (new, application, username),
+                )
             return pin
-
-        return await self._database.do(work)
-
-    async def note_ready(self, entry: Readiness) -> None:
-        """Note how the account was found ready for a portal, in place of the last time."""
-        await self._database.change(
-            "INSERT INTO readiness (application, username, portal, spelling, ordered, needed, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (application, username, portal) DO UPDATE SET spelling = excluded.spelling,"
-            " ordered = excluded.ordered, needed = excluded.needed, at = excluded.at",
-            *(entry.application, entry.username, entry.portal, entry.spelling),
-            *(json.dumps(entry.groups), json.dumps(entry.needed), entry.at),
-        )
-
-    async def readiness(self, application: str, username: str, portal: str) -> Readiness | None:
-        """How the account was when it was last found ready for the portal, or None."""
-
-        def work(connection: Connection) -> Readiness | None:
-            row = connection.execute(
-                "SELECT spelling, ordered, needed, at FROM readiness"
-                " WHERE application = ? AND username = ? AND portal = ?",
-                (application, username, portal),
-            ).fetchone()
-            if row is None:
-                return None
-            return Readiness(
-                application=application,
-                username=username,
-                portal=portal,
-                spelling=row[0],
-                groups=tuple(json.loads(row[1])),
-                needed=tuple(json.loads(row[2])),
-                at=UnixSeconds(row[3]),
-            )
 
         return await self._database.do(work)
 
@@ -320,8 +306,14 @@ def _pin_with(connection: Connection, application: str, key: str | None) -> Pin 
 
 def _first(connection: Connection, query: str, values: tuple[str, ...]) -> Pin | None:
     row = connection.execute(query, values).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _pin(row)
+
+
+def _values_of(entry: OwnedGroup) -> tuple[str, str, str, str, int, bool, bool]:
+    return entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending, entry.once
+
+
+def _pin(row: tuple[str, str, str, str, str, int, int, str | None]) -> Pin:
     application, username, spelling, issuer, subject, created, at, key = row
     return Pin(
         application=application,

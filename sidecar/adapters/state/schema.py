@@ -179,5 +179,23 @@ LEDGER = Schema(
             ) WITHOUT ROWID
             """,
         ),
+        (
+            # What was done, and what was before it; entries that are too old are deleted.
+            """
+            CREATE TABLE journal (
+                number INTEGER PRIMARY KEY AUTOINCREMENT,
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                deed TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                group_name TEXT NOT NULL,
+                before TEXT NOT NULL,
+                after TEXT NOT NULL,
+                pending INTEGER NOT NULL,
+                undone INTEGER
+            )
+            """,
+            "CREATE INDEX journal_at ON journal (application, at)",
+        ),
     ),
 )

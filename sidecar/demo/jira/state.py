@@ -103,6 +103,9 @@ class JiraState:
             ),
             "jira-servicedesk": ApplicationRole("jira-servicedesk", "Jira Service Management", (AGENTS,), (AGENTS,), 5),
         }
+        self.duplicates: dict[str, tuple[tuple[str, bool], ...]] = {}
+        """Names that several directories have: each with its name and whether the account is active there, the first
+        directory first. The account that counts is the one in `users`."""
         self.projects: dict[str, str] = {}
         self.issues: dict[str, Issue] = {}
         self.attachments: dict[str, Attachment] = {}

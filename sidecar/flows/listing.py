@@ -1,0 +1,109 @@
+"""All accounts of an application in bounded calls, for reports over everybody: never on the way of a request.
+
+`sidecar.migrating` reads a roll and lets the account flow look into it instead of asking for five thousand people one
+by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
+
+from sidecar.core.usernames import fold
+from sidecar.domain.account import Account, Step, StepResult
+from sidecar.domain.reason import Reason
+from sidecar.flows.accounts import AccountError
+
+_AT_ONCE = 8
+"""Groups that are read at the same time."""
+
+
+class Listing(Protocol):
+    """Lists what an application has. Every method may raise `AccountError`."""
+
+    async def people(self) -> tuple[Account, ...]:
+        """All accounts, active or not; their groups are not filled in."""
+        ...
+
+    async def groups(self) -> tuple[tuple[str, ...], int]:
+        """The groups that the application lists, and how many it says there are."""
+        ...
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        """The names of all members in lower case, active or not; None if there is no such group."""
+        ...
+
+    async def shadowed(self) -> Mapping[str, tuple[str, ...]]:
+        """Names in lower case that more than one directory has, each with its directories, the first one first."""
+        ...
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """A connector that can list as well. One that cannot has no reports over everybody."""
+
+    def listing(self) -> Listing:
+        """The way to list."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """What an application had when it was read.
+
+    Attributes:
+        accounts: By name in lower case, as the products tell them apart: `weiß` and `weiss` are two. Each has those of
+            its groups that were asked for.
+        shadowed: See `Listing.shadowed`.
+        absent: Groups that were asked for and do not exist, case-folded.
+        unlisted: How many groups the application has that it does not list.
+    """
+
+    accounts: Mapping[str, Account]
+    shadowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    unlisted: int = 0
+
+
+async def read_roll(listing: Listing, named: Iterable[str], *, every: bool = False) -> Roll:
+    """Everybody, with their memberships in the groups *named*, and with *every* in all groups that are listed.
+
+    Raises:
+        AccountError: the application did not answer, or changed so much meanwhile that the answers do not fit.
+    """
+    people, (listed, count), shadowed = await asyncio.gather(listing.people(), listing.groups(), listing.shadowed())
+    spellings = {fold(group): group for group in named} | {fold(group): group for group in listed}
+    wanted = spellings.keys() if every else {fold(group) for group in named}
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def members(group: str) -> tuple[str, frozenset[str] | None]:
+        async with gate:
+            return group, await listing.members(spellings[group])
+
+    found = dict(await asyncio.gather(*map(members, sorted(wanted))))
+    groups: dict[str, set[str]] = {}
+    for group, inside in found.items():
+        for name in inside or ():
+            groups.setdefault(name, set()).add(spellings[group])
+    accounts = {
+        one.username.lower(): replace(one, groups=frozenset(groups.get(one.username.lower(), ()))) for one in people
+    }
+    absent = frozenset(group for group, inside in found.items() if inside is None)
+    return Roll(accounts=accounts, shadowed=shadowed, absent=absent, unlisted=max(0, count - len(listed)))
+
+
+class RollConnector:
+    """A `flows.accounts.Connector` that looks into a roll and changes nothing."""
+
+    def __init__(self, roll: Roll) -> None:
+        self._roll = roll
+
+    async def read(self, username: str) -> Account | None:
+        """See `Connector.read`."""
+        return self._roll.accounts.get(username.lower())
+
+    async def apply(self, step: Step) -> StepResult:
+        """Never."""
+        raise AccountError(Reason.ACCOUNT_STEP_FAILED, "a roll is for looking only", retry=False)

@@ -1,0 +1,111 @@
+"""Many accounts linked by hand: the list behind `lychgate accounts link --list`, all of it or none."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sidecar.adapters.clock import SystemClock
+from sidecar.beside import beside, intended
+from sidecar.config.load import Loaded
+from sidecar.core.usernames import fold
+from sidecar.domain.events import Code, Event, Fact
+from sidecar.domain.identity import Person
+from sidecar.domain.ledger import Pin
+from sidecar.flows.account_steps import entry_of
+from sidecar.flows.accounts import PinConflictError
+from sidecar.flows.sessions import StateError
+from sidecar.relinking import MOST, ListError
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a list does: the new pins, and how many were there before."""
+
+    new: tuple[Pin, ...]
+    already: int
+
+
+def accounts_in(path: Path, issuer: str) -> Mapping[Person, str]:
+    """From each person at *issuer* to their account, in the order of the file.
+
+    The file is CSV (RFC 4180) with two columns and no heading: the account, the subject.
+
+    Raises:
+        ListError: a line is no such pair, or an account or a subject stands there twice.
+    """
+    found: dict[Person, str] = {}
+    taken: set[str] = set()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            for number, row in enumerate(csv.reader(lines, strict=True), 1):
+                cells = [cell.strip() for cell in row]
+                if not any(cells):
+                    continue
+                if len(found) >= MOST:
+                    raise ListError(f"{path} has more than {MOST} lines; cut it in pieces")
+                if len(cells) != 2 or not all(0 < len(cell) <= 255 and cell.isprintable() for cell in cells):
+                    raise ListError(f"{path}:{number}: write two columns, account,subject")
+                username, person = cells[0], Person(issuer, cells[1])
+                if person in found or fold(username) in taken:
+                    raise ListError(f"{path}:{number}: the account or the subject stood in an earlier line already")
+                found[person] = username
+                taken.add(fold(username))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ListError(f"{path} cannot be read as CSV: {error}") from None
+    if not found:
+        raise ListError(f"{path} names nobody; write one line per person: account,subject")
+    return found
+
+
+async def link_accounts(loaded: Loaded, application: str, people: Mapping[Person, str], *, apply: bool) -> Links:
+    """Pin accounts to people by hand (D4), all of them or none.
+
+    Raises:
+        PinConflictError: an account or a person is pinned otherwise.
+        StateError: the gate is running, or the ledger was not initialised.
+        AuditError: the audit trail must have it and does not take it.
+    """
+    clock = SystemClock()
+    async with beside(loaded, clock) as (state, log):
+        if not await state.ledger.usable(application):
+            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        pins = [
+            Pin(
+                application=application,
+                username=fold(username),
+                spelling=username,
+                person=person,
+                created=False,
+                at=clock.now(),
+            )
+            for person, username in people.items()
+        ]
+        held = await state.ledger.pins(application)
+        new = _new(pins, held)
+        if apply:
+            for pin in new:
+                await log.sure(intended("link", application, pin.person, pin.spelling))
+            await state.ledger.pin_all(new, [entry_of(pin) for pin in new])
+            for pin in new:
+                facts: dict[str, Fact] = {"cause": "command", "account": pin.spelling}
+                about = partial(Event, person=pin.person, username=pin.username, application=application)
+                log.tell(about(code=Code.USER_LINKED, facts=facts))
+        return Links(tuple(new), len(pins) - len(new))
+
+
+def _new(pins: Sequence[Pin], held: Sequence[Pin]) -> list[Pin]:
+    """Those that are not there yet."""
+    by_name, by_person = {pin.username: pin for pin in held}, {pin.person: pin for pin in held}
+    new = []
+    for pin in pins:
+        holders = [one for one in (by_name.get(pin.username), by_person.get(pin.person)) if one is not None]
+        for holder in holders:
+            if (holder.username, holder.person) != (pin.username, pin.person):
+                raise PinConflictError(holder)
+        if not holders:
+            new.append(pin)
+    return new

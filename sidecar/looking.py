@@ -1,0 +1,116 @@
+"""What commands look at, and with what they change it: the state, the application's accounts, and the account flow.
+
+Looking goes on beside a running gate, in a copy of the state. Changing needs the state itself, and so a gate that does
+not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from sidecar import __version__
+from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.snapshot import copied_state
+from sidecar.adapters.state.sqlite import State
+from sidecar.beside import beside
+from sidecar.config.load import Loaded
+from sidecar.config.outside import cookie_keys
+from sidecar.domain.events import Event
+from sidecar.domain.policy import Application, Portal
+from sidecar.flows.accounts import Connector
+from sidecar.flows.provisioning import Accounts
+from sidecar.flows.reach import Reach
+from sidecar.flows.telling import AuditError, Clock, SureAudit
+from sidecar.reaching import build_connectors
+
+_BUDGET = 60.0
+"""Seconds for one person: nobody waits at a browser."""
+
+
+class LookError(Exception):
+    """The command cannot be answered. The text says what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where people come in, as a command means it."""
+
+    application: Application
+    portal: Portal
+    provider: str
+
+
+def door_of(application: Application, portal: str | None, provider: str | None) -> Door:
+    """The portal and the provider of that name; without names the default portal and its first provider.
+
+    Raises:
+        LookError: there is none.
+    """
+    found = application.default_portal if portal is None else application.portal(portal)
+    if found is None:
+        names = ", ".join(sorted(known.name for known in application.portals))
+        raise LookError(f"{application.name} has no portal {portal}; there is {names}")
+    name = provider or found.providers[0]
+    if name not in found.providers:
+        raise LookError(f"portal {found.name} does not use {name}; it uses {', '.join(found.providers)}")
+    return Door(application, found, name)
+
+
+class Deaf:
+    """An audit trail for what only looks: it is told nothing, and lets nothing be done."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing happens, so there is nothing to tell."""
+
+    async def sure(self, event: Event) -> None:
+        """Refuse.
+
+        Raises:
+            AuditError: always.
+        """
+        raise AuditError("this command only looks")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """State, accounts and audit trail of one application."""
+
+    loaded: Loaded
+    application: Application
+    state: State
+    connector: Connector
+    audit: SureAudit
+    clock: Clock
+
+    def accounts(self, connector: Connector | None = None) -> Accounts:
+        """The account flow of the gate, with these parts."""
+        policy = self.loaded.policy
+        reach = {self.application.name: Reach(connector or self.connector, budget=_BUDGET)}
+        return Accounts(lambda: policy, reach, self.state.ledger, self.audit, self.clock, Metrics(__version__))
+
+
+@asynccontextmanager
+async def sight(loaded: Loaded, application: Application, *, apply: bool) -> AsyncIterator[Sight]:
+    """Look, or with *apply* change.
+
+    Raises:
+        LookError: the accounts of the application are not managed.
+        StateError: with *apply*: the gate is running.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        connectors = await build_connectors(loaded.config, loaded.policy, stack)
+        connector = connectors.get(application.name)
+        if connector is None:
+            raise LookError(f"the accounts of {application.name} are not managed: it has no accounts.token")
+        if apply:
+            state, log = await stack.enter_async_context(beside(loaded, clock))
+            yield Sight(loaded, application, state, connector, log, clock)
+            return
+        sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
+        state = await stack.enter_async_context(copied_state(loaded.config.state.directory, sealer))
+        yield Sight(loaded, application, state, connector, Deaf(), clock)
