@@ -23,7 +23,7 @@ from sidecar.flows.asking import Asking
 from sidecar.flows.dance import Dance, Floor
 from sidecar.flows.headless import HeadlessLanding
 from sidecar.flows.landing import LandingError
-from sidecar.flows.landing_codes import Codes
+from sidecar.flows.landing_codes import Codes, Redeemed
 from sidecar.flows.streaming import Answer, AnswerHead, Outcome, Outgoing, UpstreamError
 from sidecar.products import PRODUCTS
 from tests.flows.fakes import CountingChance, FakeClock, ListAudit
@@ -38,7 +38,7 @@ NAMES = ("ada", "bob")
 class FakeProduct:
     """`flows.streaming.Upstream`: a product with an OpenID client, which redeems codes as soon as it has them."""
 
-    codes: Codes
+    codes: tuple[Codes, ...]
     sessions: dict[str, str] = field(default_factory=dict)
     states: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class FakeProduct:
             fields = [(b"Location", place.encode()), (b"Set-Cookie", b"session-data=; Max-Age=300")]
         elif path.endswith("callback"):
             self.last = Redemption(query["code"], CLIENT.redirect_uri, None)
-            redeemed = self.codes.redeem(CLIENT, self.last) if not self.skips else None
+            redeemed = self._redeem(self.last) if not self.skips else None
             if self.skips:
                 self.sessions["j"] = "ada"
                 fields = [(b"Location", b"/"), (b"Set-Cookie", b"JSESSIONID=j")]
@@ -84,13 +84,18 @@ class FakeProduct:
                 fields = [(b"Location", b"/"), (b"Set-Cookie", f"JSESSIONID={key}; Path=/".encode())]
         else:
             if self.repeats and self.last is not None:
-                self.codes.redeem(CLIENT, self.last)
+                self._redeem(self.last)
             who = self.sessions.get(cookies.get("JSESSIONID", ""), "anonymous")
             status, fields = 200, [(b"X-AUSERNAME", who.encode())]
         lines = lines_of(fields)
         answer.begin(AnswerHead(status, b"", lines, specials(lines), 0, chunked=False, bodiless=False))
         answer.end()
         return Outcome("complete", None, 0, 0.0)
+
+    def _redeem(self, redemption: Redemption) -> Redeemed | None:
+        """At the instance that made the code: each has an address of its own."""
+        found = (codes.redeem(CLIENT, redemption) for codes in self.codes)
+        return next((one for one in found if one is not None), None)
 
     def begin(self, *_: object) -> None:
         raise AssertionError("nothing quick is asked here")
@@ -108,19 +113,23 @@ def _read(head: bytes) -> tuple[Any, dict[str, str]]:
 
 @dataclass
 class Scene:
-    """A landing before such a product, and the sessions of two people."""
+    """The landings of two gates before such a product, and the sessions of two people, which both gates share."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     audit: ListAudit = field(default_factory=ListAudit)
     kept: dict[tuple[str, str], Session] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.codes = Codes(self.clock, CountingChance())
+        chance = CountingChance()
+        self.codes = Codes(self.clock, chance), Codes(self.clock, chance)
         self.product = FakeProduct(self.codes)
         asking = Asking(self.product, b"jira", ())
         floor = Floor(asking, CLIENT, PRODUCTS["jira"], "", PRODUCTS["jira"].session_cookies)
-        dance = Dance(floor, self.codes, self.clock)
-        self.landing = HeadlessLanding(dance, self.codes, "X-AUSERNAME", self.audit, self.clock)
+        self.landings = [
+            HeadlessLanding(Dance(floor, codes, self.clock), codes, "X-AUSERNAME", self.audit, self.clock)
+            for codes in self.codes
+        ]
+        self.landing = self.landings[0]
 
     def session(self, key: str) -> Session:
         """By its key, which is all that the browser has; whatever name its person has at the moment."""
@@ -133,19 +142,19 @@ class Scene:
 
         return keep
 
-    async def request(self, key: str, username: str, *, surely: bool = False) -> str | None:
+    async def request(self, key: str, username: str, *, surely: bool = False, gate: int = 0) -> str | None:
         """As whom a request would be served; None if it does not go up."""
         now = self.clock.now()
         try:
-            await self.landing.establish(self.session(key), username, "", now, self.keep(key), surely=surely)
+            await self.landings[gate].establish(self.session(key), username, "", now, self.keep(key), surely=surely)
         except (LandingError, UpstreamError):
             return None
         jar = self.session(key).jars.get(seat_of("", username), ())
         return self.product.sessions.get(dict(jar).get("JSESSIONID", ""), "anonymous")
 
-    def lost(self, key: str, username: str) -> bool:
+    def lost(self, key: str, username: str, gate: int = 0) -> bool:
         jar = self.session(key).jars.get(seat_of("", username), ())
-        return self.landing.lost(self.session(key), username, "", jar)
+        return self.landings[gate].lost(self.session(key), username, "", jar)
 
 
 def _fields(session: Session) -> dict[str, Any]:
@@ -254,11 +263,11 @@ async def test_an_answer_to_cookies_of_before_is_asked_for_again() -> None:
     assert () == scene.landing.at_hand(scene.session("k"), "ada", "", scene.clock.now())
 
 
-KEYS = st.sampled_from(["k", "l"])
+KEYS, GATES = st.sampled_from(["k", "l"]), st.sampled_from([0, 1])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("request"), KEYS, st.sampled_from(NAMES), st.booleans()),
-        st.tuples(st.just("lost"), KEYS, st.sampled_from(NAMES)),
+        st.tuples(st.just("request"), KEYS, st.sampled_from(NAMES), st.booleans(), GATES),
+        st.tuples(st.just("lost"), KEYS, st.sampled_from(NAMES), GATES),
         st.tuples(st.just("wait"), st.sampled_from([1, 11, 61])),
         st.tuples(st.sampled_from(["forget", "states", "spoil"])),
         st.tuples(st.sampled_from(["down", "refuses"]), st.booleans()),
@@ -284,11 +293,11 @@ class Play:
         """One step."""
         await getattr(self, what)(*more)
 
-    async def request(self, key: str, name: str, surely: bool) -> None:
-        self.running.append((name, asyncio.create_task(self.scene.request(key, name, surely=surely))))
+    async def request(self, key: str, name: str, surely: bool, gate: int) -> None:
+        self.running.append((name, asyncio.create_task(self.scene.request(key, name, surely=surely, gate=gate))))
 
-    async def lost(self, key: str, name: str) -> None:
-        self.scene.lost(key, name)
+    async def lost(self, key: str, name: str, gate: int) -> None:
+        self.scene.lost(key, name, gate)
 
     async def wait(self, seconds: int) -> None:
         self.scene.clock.time += seconds
@@ -300,8 +309,9 @@ class Play:
         self.scene.product.states.clear()
 
     async def spoil(self) -> None:
-        for code in list(self.scene.codes._codes.values()):
-            self.scene.codes.spoilt(code.grant)
+        for codes in self.scene.codes:
+            for code in list(codes._codes.values()):
+                codes.spoilt(code.grant)
 
     async def down(self, whether: bool) -> None:
         self.scene.product.down = whether
@@ -310,7 +320,8 @@ class Play:
         self.scene.product.refuses = whether
 
     async def end(self, key: str) -> None:
-        await self.scene.landing.end(self.scene.session(key))
+        for landing in self.scene.landings:
+            await landing.end(self.scene.session(key))
         self.scene.kept.pop((key, ""), None)
 
     async def turn(self, times: int) -> None:
@@ -326,11 +337,12 @@ def test_in_any_order_a_request_is_its_own_persons_or_nobodys(steps: list[tuple[
             await played.take(*step)
         for name, task in played.running:
             assert await task in {None, "anonymous", name}
-        await scene.landing.close()
+        for landing in scene.landings:
+            await landing.close()
         # And in the end everybody gets what is theirs: nothing that happened has left anything broken.
         scene.product.down = scene.product.refuses = False
         scene.clock.time += 61
         for key, name in (("k", "ada"), ("l", "bob"), ("k", "bob"), ("l", "ada")):
-            assert name == await scene.request(key, name, surely=True)
+            assert [name, name] == [await scene.request(key, name, surely=True, gate=gate) for gate in (0, 1)]
 
     asyncio.run(play())

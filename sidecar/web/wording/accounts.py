@@ -197,7 +197,7 @@ APPLICATION: Mapping[Reason, Text] = {
         "Sign out and sign in again, and tell your administrator.",
         "`X-AUSERNAME` of the answer is not the person's username. Check whether something else signs people in, "
         "such as another authenticator, a remember-me cookie or a cache in between; with `type: oidc`, whether the "
-        "username mapping is `${preferred_username}`, with the `${}`.",
+        "username mapping is to the letter what `lychgate landing show` says.",
     ),
     Reason.PRODUCT_REFUSED: Text(
         403,
