@@ -62,7 +62,7 @@ def audit_log(
         return ChainedForm(envelope(of), chain, key, settings.checkpoint_records, settings.checkpoint_time)
 
     def envelope(of: SinkSettings) -> Envelope:
-        pseudonym = _pseudonym(sealer) if of.pseudonyms else None
+        pseudonym = pseudonym_of(sealer) if of.pseudonyms else None
         return Envelope(instance=instance, version=__version__, session_mark=sealer.keyed_hash, pseudonym=pseudonym)
 
     if settings.stdout.format != "off":
@@ -111,7 +111,8 @@ def _bounds(of: SinkSettings) -> Bounds:
     return Bounds(queue=of.queue, patience=float(of.patience))
 
 
-def _pseudonym(sealer: Sealer) -> Callable[[str], str]:
+def pseudonym_of(sealer: Sealer) -> Callable[[str], str]:
+    """Makes the keyed hash by which a sink shows a person."""
     return lambda text: sealer.keyed_hash(f"person {text}")
 
 

@@ -15,6 +15,7 @@ from sidecar import __version__
 from sidecar.app import running
 from sidecar.cli_accounts import accounts
 from sidecar.cli_audit import audit
+from sidecar.cli_evidence import pseudonym, report
 from sidecar.commands import initialise_ledger
 from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
@@ -102,6 +103,8 @@ def explain(
 
 
 main.add_command(accounts)
+for _evidence in (report, pseudonym):
+    audit.add_command(_evidence)
 main.add_command(audit)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Protocol
 
 from cachetools import TTLCache
@@ -171,7 +172,8 @@ class Revocations:
                 ended += 1
                 self._products.end_soon(session, self._username(session), trace)
         self._barrier.told(revocation)
-        self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended)
+        issued = {} if revocation.issued_at is None else {"issued": _written(revocation.issued_at)}
+        self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended, **issued)
         return ended
 
     def _username(self, session: Session) -> str | None:
@@ -190,3 +192,11 @@ class Revocations:
                 facts={"door": door, **facts},
             )
         )
+
+
+def _written(time: UnixSeconds) -> str:
+    """RFC 3339, UTC; a provider may write any number."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return ""
