@@ -11,7 +11,6 @@ from functools import partial
 from operator import attrgetter
 from typing import Literal, TextIO
 
-from sidecar import __version__
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
@@ -41,6 +40,7 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
+from sidecar.measuring import measure, new_metrics
 from sidecar.reaching import build_connectors, build_reach, ends_sessions
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
@@ -121,15 +121,15 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         return policy
 
     async with AsyncExitStack() as stack:
-        metrics = Metrics(__version__)
+        metrics = new_metrics()
         log = audit_log(loaded, audit, time, metrics, sealer, stack)
-        state = await build_state(config, policy, sealer, time, stack)
+        state = await build_state(config, policy, sealer, time, metrics, stack)
         clients = build_clients(config, policy, stack)
         connectors = await build_connectors(config, policy, stack)
         reach = await build_reach(config, connectors, clients, time, stack)
         accounts = Accounts(current, reach, state.ledger, log, time, metrics)
         stack.push_async_callback(accounts.close)
-        providers = await build_providers(config, policy, time, stack)
+        providers = await build_providers(config, policy, time, metrics, stack)
         barrier = Barrier(state.markers, time)
         callers = build_callers(providers, barrier, current, time, stack)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance)
@@ -151,6 +151,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         forwarding = Forwarding(applications, sessions, tunnels, known, log, time)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
+        measure(metrics, loaded, providers, time, stack)
         await _gauges(metrics, sessions, tunnels, state, policy, clients)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review)
         public, operations = await _listen(config, gateway, lane, metrics, minutely, stack)
