@@ -1,4 +1,4 @@
-"""The reference of metrics in docs/operations.md is what a running gate says: names, types and labels, none too many."""
+"""The reference of metrics in docs/operations.md is what a running gate says: names, types, labels."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.adapters.metrics import BOUNDS, Metrics
@@ -87,7 +89,8 @@ def test_the_rule_that_decided_and_removed_headers_are_counted() -> None:
 
 
 def test_events_say_how_sign_ins_refreshes_and_sessions_end() -> None:
-    metrics, where = Metrics("1.0"), {"application": "jira", "portal": "agents", "provider": "staff"}
+    metrics = Metrics("1.0")
+    where: Any = {"application": "jira", "portal": "agents", "provider": "staff"}
     metrics.event(Event(code=Code.LOGIN_STARTED, facts={"silent": False}, **where))
     metrics.event(Event(code=Code.LOGIN_SUCCEEDED, facts={"silent": False, "seconds": 7}, **where))
     metrics.event(Event(code=Code.LOGIN_SUCCEEDED, facts={"silent": True, "seconds": 1}, **where))
