@@ -11,7 +11,6 @@ from functools import partial
 from operator import attrgetter
 from typing import Literal, TextIO
 
-from sidecar import __version__
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
@@ -38,6 +37,7 @@ from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
 from sidecar.landings import build_headless
 from sidecar.leaving import build_leaving
+from sidecar.measuring import measure, new_metrics
 from sidecar.reloading import InForce, Reloading
 from sidecar.tending import Tending, build_tending
 from sidecar.upstream.client import Client
@@ -122,16 +122,16 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
     time, chance = clock or SystemClock(), SystemChance()
     keys = cookie_keys(config)
     signer, sealer = CookieSigner([key.encode() for key in keys]), Sealer([key.encode() for key in keys])
-    in_force = InForce(loaded)
+    in_force = InForce(loaded, time)
     current = in_force.current
     async with AsyncExitStack() as stack:
-        metrics = Metrics(__version__)
+        metrics = new_metrics()
         log = audit_log(in_force, audit, time, metrics, sealer, stack)
-        state = await build_state(config, policy, sealer, time, stack)
+        state = await build_state(config, policy, sealer, time, metrics, stack)
         clients = build_clients(config, policy, stack)
         tending = await build_tending(config, current, state, clients, log, metrics, time, stack)
         accounts, products = tending.accounts, tending.products
-        providers = await build_providers(config, policy, time, stack)
+        providers = await build_providers(config, policy, time, metrics, stack)
         barrier = Barrier(state.markers, time)
         callers = build_callers(providers, barrier, current, time, stack)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance)
@@ -155,6 +155,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
+        measure(metrics, in_force, providers, time, stack)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, *_reviews(tending))
         provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -63,7 +64,7 @@ def audit_log(
         return ChainedForm(envelope(of), chain, key, settings.checkpoint_records, settings.checkpoint_time)
 
     def envelope(of: SinkSettings) -> Envelope:
-        pseudonym = _pseudonym(sealer) if of.pseudonyms else None
+        pseudonym = pseudonym_of(sealer) if of.pseudonyms else None
         return Envelope(instance=instance, version=__version__, session_mark=sealer.keyed_hash, pseudonym=pseudonym)
 
     if settings.stdout.format != "off":
@@ -112,12 +113,15 @@ def _bounds(of: SinkSettings) -> Bounds:
     return Bounds(queue=of.queue, patience=float(of.patience))
 
 
-def _pseudonym(sealer: Sealer) -> Callable[[str], str]:
+def pseudonym_of(sealer: Sealer) -> Callable[[str], str]:
+    """Makes the keyed hash by which a sink shows a person."""
     return lambda text: sealer.keyed_hash(f"person {text}")
 
 
-async def build_state(config: Config, policy: Policy, sealer: Sealer, clock: Clock, stack: AsyncExitStack) -> State:
-    state = await stack.enter_async_context(open_state(config.state.directory, sealer))
+async def build_state(
+    config: Config, policy: Policy, sealer: Sealer, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+) -> State:
+    state = await stack.enter_async_context(open_state(config.state.directory, sealer, metrics.state_work))
     if config.state.directory is None:
         # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
         _ = [await state.ledger.init(name, clock.now()) for name in policy.applications]
@@ -125,13 +129,14 @@ async def build_state(config: Config, policy: Policy, sealer: Sealer, clock: Clo
 
 
 async def build_providers(
-    config: Config, policy: Policy, clock: Clock, stack: AsyncExitStack
+    config: Config, policy: Policy, clock: Clock, metrics: Metrics, stack: AsyncExitStack
 ) -> Mapping[str, OidcProvider]:
     session = await stack.enter_async_context(oidc_http.open_session())
     found: dict[str, OidcProvider] = {}
     budget = PushBudget(clock)
     for name, settings in config.providers.items():
-        found[name] = OidcProvider(provider_config(name, settings, policy), session, clock, budget)
+        told = partial(metrics.provider_call, name)
+        found[name] = OidcProvider(provider_config(name, settings, policy), session, clock, budget, told)
         stack.push_async_callback(found[name].close)
     return found
 

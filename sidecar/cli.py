@@ -15,6 +15,7 @@ from sidecar import __version__
 from sidecar.app import running
 from sidecar.cli_accounts import accounts
 from sidecar.cli_audit import audit
+from sidecar.cli_evidence import pseudonym, report
 from sidecar.cli_helm import helm_values
 from sidecar.cli_landing import landing
 from sidecar.cli_mending import accounts_rename, accounts_resume
@@ -120,6 +121,8 @@ def explain(
 
 for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, accounts_rename, accounts_resume):
     accounts.add_command(command)
+for command in (report, pseudonym):
+    audit.add_command(command)
 for group in (accounts, audit, helm_values, landing, migrate):
     main.add_command(group)
 

@@ -22,7 +22,7 @@ from sidecar.config.load import Loaded, load
 from sidecar.config.outside import audit_keys
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
-_TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
+TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 BROKEN, UNSIGNED = 1, 3
 """Statuses of `verify`, beside 0."""
 
@@ -50,23 +50,37 @@ def verify(
 ) -> None:
     """Check a trail, oldest file first; `-` is standard input. Status 0: whole and signed to its end. 1: not as it
     was written. 3: whole, but its end is not signed yet."""
-    if (config is None) == (key_file is None):
-        raise click.UsageError("name either the configuration (-c) or the public keys (-k)")
-    loaded = _loaded(config) if config is not None else None
-    keys = _keys(loaded, key_file)
-    files = files or _files(loaded)
-    if checkpoints is None and loaded is not None and loaded.config.audit.file is not None and not many:
-        second = loaded.config.audit.file.checkpoints
-        checkpoints = Path(second) if second is not None else None
+    files, verifier = verifier_of(files, config, key_file, checkpoints, part=part, many=many)
     try:
-        elsewhere = _lines([checkpoints]) if checkpoints is not None else None
-        result = Verifier(keys, elsewhere, part=part, many=many).run(_lines(files))
+        result = verifier.run(lines_of(files))
     except BrokenError as error:
         click.echo(f"not as it was written: {error}")
         raise SystemExit(BROKEN) from None
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
     _report(result)
+
+
+def verifier_of(
+    files: tuple[Path, ...],
+    config: Path | None,
+    key_file: Path | None,
+    checkpoints: Path | None,
+    *,
+    part: bool,
+    many: bool,
+) -> tuple[tuple[Path, ...], Verifier]:
+    """What is to be read, and what judges it."""
+    if (config is None) == (key_file is None):
+        raise click.UsageError("name either the configuration (-c) or the public keys (-k)")
+    loaded = loaded_of(config) if config is not None else None
+    keys = _keys(loaded, key_file)
+    files = files or _files(loaded)
+    if checkpoints is None and loaded is not None and loaded.config.audit.file is not None and not many:
+        second = loaded.config.audit.file.checkpoints
+        checkpoints = Path(second) if second is not None else None
+    elsewhere = lines_of([checkpoints]) if checkpoints is not None else None
+    return files, Verifier(keys, elsewhere, part=part, many=many)
 
 
 @audit.command()
@@ -78,8 +92,8 @@ def verify(
 @click.option("--code", default="", help="A code, or a pattern such as `login.*`.")
 @click.option("--request", default="", help="A request id, as on an error page.")
 @click.option("--session", default="", help="A session as the trail shows it: 16 hex digits.")
-@click.option("--since", type=click.DateTime(_TIMES), help="From this time on (UTC).")
-@click.option("--until", type=click.DateTime(_TIMES), help="Before this time (UTC).")
+@click.option("--since", type=click.DateTime(TIMES), help="From this time on (UTC).")
+@click.option("--until", type=click.DateTime(TIMES), help="Before this time (UTC).")
 @click.option("--follow", is_flag=True, help="Also all else of the sessions that are named in what was found.")
 @click.option("--json", "as_json", is_flag=True, help="The records as they are, one a line.")
 def show(
@@ -93,7 +107,7 @@ def show(
     **names: str,
 ) -> None:
     """Show what happened, oldest first: filtered, or one request or session through all its events."""
-    files = files or _files(_loaded(config) if config is not None else None)
+    files = files or _files(loaded_of(config) if config is not None else None)
     wanted = Wanted(since=_utc(since), until=_utc(until), **names)
     try:
         for record in _followed(files, wanted) if follow else filter(wanted.fits, _records(files)):
@@ -106,7 +120,7 @@ def show(
 @click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
 def key(config: Path) -> None:
     """Print the public keys of the checkpoints (PEM): give them to whoever verifies the trail, by another way."""
-    for public in _audit_keys(_loaded(config)):
+    for public in _audit_keys(loaded_of(config)):
         click.echo(f"# {public.name}\n{public.pem()}", nl=False)
 
 
@@ -118,10 +132,10 @@ def _followed(files: tuple[Path, ...], wanted: Wanted) -> Iterator[Record]:
 
 
 def _records(files: Iterable[Path]) -> Iterator[Record]:
-    return records(line.text for line in _lines(files))
+    return records(line.text for line in lines_of(files))
 
 
-def _lines(files: Iterable[Path]) -> Iterator[Line]:
+def lines_of(files: Iterable[Path]) -> Iterator[Line]:
     """Never more than `LONGEST` bytes at a time; what is longer is no record."""
     for path in files:
         with ExitStack() as stack:
@@ -164,7 +178,7 @@ def _audit_keys(loaded: Loaded) -> tuple[CheckpointKey, ...]:
         raise click.ClickException(str(error)) from None
 
 
-def _loaded(path: Path) -> Loaded:
+def loaded_of(path: Path) -> Loaded:
     try:
         return load(path, secrets=False)
     except ConfigError as error:

@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from sidecar.adapters.clock import SystemClock
 from sidecar.config.faults import ConfigError, Severity
 from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
 from sidecar.config.settled import needing_restart
 from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.policy import Policy
-from sidecar.flows.telling import Audit
+from sidecar.flows.telling import Audit, Clock
 
 LOG = logging.getLogger(__name__)
 EVERY = 5.0
@@ -30,12 +31,17 @@ MOST_FAULTS = 20
 
 
 class InForce:
-    """The configuration that holds now. Whoever reads it twice may read two of them."""
+    """The configuration that holds now. Whoever reads it twice may read two of them.
 
-    __slots__ = ("_loaded",)
+    Attributes:
+        since: When it was put in force.
+    """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+    __slots__ = ("_clock", "_loaded", "since")
+
+    def __init__(self, loaded: Loaded, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self.replace(loaded)
 
     @property
     def loaded(self) -> Loaded:
@@ -59,6 +65,7 @@ class InForce:
     def replace(self, loaded: Loaded) -> None:
         """From now on *loaded* holds."""
         self._loaded = loaded
+        self.since = self._clock.now()
 
 
 class ReloadMeter(Protocol):

@@ -31,10 +31,9 @@ from sidecar.config.load import load
 from sidecar.config.model_application import ApiSettings
 from sidecar.config.model_portal import PortalSettings
 from sidecar.config.model_upstream import UpstreamSettings
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.domain.record import RequestRecord
 from sidecar.domain.session import Session
 from sidecar.web.doors import Doors
 from sidecar.web.own import OwnEndpoints
@@ -314,22 +313,6 @@ async def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     path.write_text(CONFIG, "utf-8")
     async with running(load(path, serving=True), audit=StringIO()) as gate:
         yield gate
-
-
-async def test_every_metric_and_label_is_in_operations(gate: Running) -> None:
-    gate.metrics.began()
-    record = RequestRecord(request="r", started=0.0, application="jira", portal="all", status=403, first_byte=0.1)
-    gate.metrics.request(record, 0.2)
-    gate.metrics.step("jira", "create", "done")
-    gate.metrics.event(Event(code=Code.USER_CREATED))
-    families = {family.name + "_total" * (family.type == "counter"): family for family in gate.metrics.collect()}
-    rows = {_code(cells[0])[0]: cells for cells in _rows(_section(OPERATIONS, "## Metrics")) if "lychgate_" in cells[0]}
-
-    assert set(families) == set(rows)
-    for name, family in families.items():
-        assert family.type == rows[name][1]
-        for sample in family.samples:
-            assert set(sample.labels) - {"le"} == set(_code(rows[name][2])), name
 
 
 async def test_the_paths_of_the_operations_listener_answer(gate: Running) -> None:

@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from sidecar.adapters.metric_kinds import Counter, Timer, cumulative
+from sidecar.adapters.told_metrics import ToldMetrics
 from sidecar.domain.events import Event
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
@@ -39,12 +41,7 @@ class Histogram:
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as Prometheus wants them."""
-        found: list[tuple[str, float]] = []
-        count = 0
-        for bound, slot in zip((*map(str, BOUNDS), "+Inf"), self.slots, strict=True):
-            count += slot
-            found.append((bound, count))
-        return found
+        return cumulative(BOUNDS, self.slots)
 
 
 class Times:
@@ -61,21 +58,28 @@ class Times:
 class Metrics(Collector):
     """Implements `flows.telling.Meter` and `flows.provisioning.AccountMeter`, and listens to audit events."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, build: Mapping[str, str] | None = None) -> None:
+        """*build* says what the program is made of, under further labels of `lychgate_build_info`."""
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        self._version = version
+        self._build = {"version": version, **(build or {})}
         self._in_flight = 0
-        self._requests: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
+        self._requests: defaultdict[tuple[str, str, str, str, str], int] = defaultdict(int)
         self._times: defaultdict[str, Times] = defaultdict(Times)
         self._refused: defaultdict[str, int] = defaultdict(int)
         self._events: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._steps: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._reloads: defaultdict[str, int] = defaultdict(int)
         self._refused_file = False
-        self._gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, int]]]] = {}
+        self._stripped: defaultdict[str, int] = defaultdict(int)
+        self._told = ToldMetrics()
+        self._calls = Counter("lychgate_provider_requests", "Requests to providers.", "provider", "endpoint", "result")
+        self._answers = Timer("lychgate_provider_seconds", "How long they took.", BOUNDS, "provider", "endpoint")
+        self._state = Timer("lychgate_state_seconds", "Work of the state store.", BOUNDS, "result")
+        self._lag = Timer("lychgate_event_loop_lag_seconds", "How late the event loop was.", BOUNDS)
+        self._gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = {}
 
-    def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+    def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
         """A gauge that is read when Prometheus asks."""
         self._gauges[name] = (help_text, label, read)
 
@@ -91,7 +95,9 @@ class Metrics(Collector):
         """A request is over."""
         self._in_flight -= 1
         portal, outcome = record.portal, record.outcome
-        self._requests[record.application, portal, outcome, _CLASSES[record.status // 100]] += 1
+        self._requests[record.application, portal, record.rule, outcome, _CLASSES[record.status // 100]] += 1
+        if record.stripped:
+            self._stripped[portal] += 1
         if record.status == SWITCHED:
             # A tunnel lives as long as its page; its length says nothing of speed.
             return
@@ -127,6 +133,20 @@ class Metrics(Collector):
     def event(self, event: Event) -> None:
         """An audit event was told."""
         self._events[event.code, event.application, event.reason] += 1
+        self._told.event(event)
+
+    def provider_call(self, provider: str, endpoint: str, result: str, took: float) -> None:
+        """A provider was asked for something; *result* is `ok` or a reason."""
+        self._calls.add(provider, endpoint, result)
+        self._answers.observe(took, provider, endpoint)
+
+    def state_work(self, result: str, took: float) -> None:
+        """The state store did something; *result* is `ok`, `failed` or `refused`."""
+        self._state.observe(took, result)
+
+    def lag(self, seconds: float) -> None:
+        """The event loop woke somebody so late."""
+        self._lag.observe(seconds)
 
     def render(self) -> tuple[str, bytes]:
         """Content type and body for the scrape."""
@@ -134,14 +154,14 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """All families, made at the scrape."""
-        build = GaugeMetricFamily("lychgate_build_info", "The running program.", labels=["version"])
-        build.add_metric([self._version], 1)
+        build = GaugeMetricFamily("lychgate_build_info", "The running program.", labels=list(self._build))
+        build.add_metric(list(self._build.values()), 1)
         yield build
         yield GaugeMetricFamily("lychgate_requests_in_flight", "Requests being served.", value=self._in_flight)
         yield _counter(
             "lychgate_requests",
             "Requests by what became of them.",
-            ("application", "portal", "outcome", "code"),
+            ("application", "portal", "rule", "outcome", "code"),
             self._requests.items(),
         )
         yield _histogram("lychgate_request_seconds", "From the head of a request to its end.", self._of("took"))
@@ -160,6 +180,11 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "lychgate_config_refused", "1 while the last new configuration is not in force.", value=self._refused_file
         )
+        stripped = {(portal,): count for portal, count in self._stripped.items()}
+        yield _counter("lychgate_stripped_requests", "Requests with identity headers.", ("portal",), stripped.items())
+        yield from self._told.families()
+        for kept in (self._calls, self._answers, self._state, self._lag):
+            yield kept.family()
         for name, (help_text, label, read) in self._gauges.items():
             family = GaugeMetricFamily(name, help_text, labels=[label])
             for value, count in read().items():

@@ -20,6 +20,7 @@ class RequestRecord:
         first_byte: Seconds the application took to its first byte; 0 if it was not asked.
         waited: Seconds spent waiting for the application in all.
         sent: Bytes to the client.
+        stripped: Whether the client sent identity headers.
     """
 
     request: str
@@ -35,3 +36,4 @@ class RequestRecord:
     first_byte: float = 0.0
     waited: float = 0.0
     sent: int = 0
+    stripped: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.core.logins import Attempt
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
@@ -56,7 +56,11 @@ class LoginTeller:
         session: Session | None = None,
         error: LoginError | None = None,
     ) -> None:
-        detail = {"detail": error.detail} if error is not None else {}
+        facts: dict[str, Fact] = {"silent": attempt.silent}
+        if error is not None:
+            facts["detail"] = error.detail
+        if session is not None:
+            facts["seconds"] = max(0, session.created_at - attempt.began)
         self._audit.tell(
             Event(
                 code=code,
@@ -69,6 +73,6 @@ class LoginTeller:
                 portal=attempt.portal,
                 provider=attempt.provider,
                 session=session.key[:16] if session is not None else "",
-                facts={"silent": attempt.silent, **detail},
+                facts=facts,
             )
         )

@@ -11,6 +11,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, MutableMapping
+from datetime import UTC, datetime
 from typing import Protocol
 
 from cachetools import TTLCache
@@ -193,7 +194,8 @@ class Revocations:
                 self._products.end_soon(session, self._username(session), trace)
         await self._see_off(revocation, trace)
         self._barrier.told(revocation)
-        self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended)
+        issued = {} if revocation.issued_at is None else {"issued": _written(revocation.issued_at)}
+        self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended, **issued)
         return ended
 
     async def _see_off(self, revocation: Revocation, trace: Trace) -> None:
@@ -220,3 +222,11 @@ class Revocations:
                 facts={"door": door, **facts},
             )
         )
+
+
+def _written(time: UnixSeconds) -> str:
+    """RFC 3339, UTC; a provider may write any number."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return ""

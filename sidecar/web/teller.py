@@ -54,6 +54,7 @@ class Teller:
         visit = Visit(request, record, head, facts, policy, self._clock.now(), chain)
         self._meter.began()
         if head.stripped:
+            record.stripped = True
             self._stripped(visit)
         return visit
 

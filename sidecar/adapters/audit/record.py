@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sidecar.domain.events import Event
-from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.reason import Reason
 
 NAMED = ("username", "application", "portal", "provider", "rule", "request", "source")
@@ -78,14 +78,23 @@ class Envelope:
     def _hide(self, record: dict[str, object], event: Event, pseudonym: Callable[[str], str]) -> None:
         """Nothing is left that names a person; the same person has the same pseudonym everywhere."""
         if event.person is not None:
-            whole = json.dumps([event.person.issuer, event.person.subject])
-            record["person"] = {"iss": event.person.issuer, "sub": PSEUDONYM + pseudonym(whole)}
+            record["person"] = {"iss": event.person.issuer, "sub": person_mark(pseudonym, event.person)}
         if event.username:
-            record["username"] = PSEUDONYM + pseudonym(event.username.casefold())
+            record["username"] = name_mark(pseudonym, event.username)
         facts = {name: value for name, value in event.facts.items() if name not in _TELLING}
         if isinstance(account := facts.get("account"), str):
-            facts["account"] = PSEUDONYM + pseudonym(account.casefold())
+            facts["account"] = name_mark(pseudonym, account)
         record["facts"] = facts
+
+
+def person_mark(pseudonym: Callable[[str], str], person: Person) -> str:
+    """How a sink that hides persons names one."""
+    return PSEUDONYM + pseudonym(json.dumps([person.issuer, person.subject]))
+
+
+def name_mark(pseudonym: Callable[[str], str], username: str) -> str:
+    """How a sink that hides persons names an account."""
+    return PSEUDONYM + pseudonym(username.casefold())
 
 
 def written(time: UnixSeconds) -> str:

@@ -79,13 +79,17 @@ def told(record: Record) -> str:
     parts = [f"{plain(time)}  {plain(record['code']):<22}  {plain(record.get('outcome', '')):<9}", plain(who or "-")]
     parts += [f"{name}={plain(record[name])}" for name in ("reason", *NAMED[1:], "session") if name in record]
     if "before" in record or "after" in record:
-        before, after = _set(record, "before"), _set(record, "after")
-        changes = [*(f"+{name}" for name in sorted(after - before)), *(f"-{name}" for name in sorted(before - after))]
-        parts.append(f"changed={plain(changes) or 'nothing'}")
+        parts.append(f"changed={plain(changed(record)) or 'nothing'}")
     facts = record.get("facts")
     if isinstance(facts, dict):
         parts += [f"{plain(name)}={plain(value)}" for name, value in facts.items()]
     return "  ".join(parts)
+
+
+def changed(record: Record) -> list[str]:
+    """What came to the groups and what went, as `+name` and `-name`."""
+    before, after = _set(record, "before"), _set(record, "after")
+    return [*(f"+{name}" for name in sorted(after - before)), *(f"-{name}" for name in sorted(before - after))]
 
 
 def _set(record: Record, name: str) -> set[str]:

@@ -58,7 +58,7 @@ class _Exchange(OAuth2Client):  # type: ignore[misc] # Authlib has no types
     async def _send(self, url: str, body: str, headers: dict[str, str], auth: Any) -> Answer:
         url, headers, body = auth.prepare("POST", url, headers, body)
         outbound: Outbound = self.session
-        return await outbound.post(url, ANSWER_LIMIT, headers, body)
+        return await outbound.post(url, ANSWER_LIMIT, headers, body, endpoint="token")
 
 
 class CodeClient:
@@ -109,7 +109,7 @@ class CodeClient:
         auth = exchange.client_auth(exchange.token_endpoint_auth_method)
         with self._budget.one():
             url, headers, body = auth.prepare("POST", push_endpoint, _headers(), query)
-            answer = await self._outbound.post(url, ANSWER_LIMIT, headers, body)
+            answer = await self._outbound.post(url, ANSWER_LIMIT, headers, body, endpoint="push")
         if answer.status not in (200, 201):
             told = (request.state, request.nonce, request.verifier, request.login_hint)
             raise _refusal(answer, [text for text in (*told, self._config.client_secret) if text])

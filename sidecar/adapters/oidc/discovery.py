@@ -70,7 +70,7 @@ class Discovery:
     async def _fetch(self) -> Metadata:
         # OIDC Discovery 1.0, section 4.1: a terminating slash of the issuer is removed first.
         url = self._config.issuer.removesuffix("/") + "/.well-known/openid-configuration"
-        answer = await self._outbound.get(url, DOCUMENT_LIMIT)
+        answer = await self._outbound.get(url, DOCUMENT_LIMIT, endpoint="discovery")
         if answer.status != 200:
             raise _fault(f"{url} answered {answer.status}")
         document = answer.json()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from sidecar.adapters.oidc.config import ProviderConfig
-from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound
+from sidecar.adapters.oidc.http import ANSWER_LIMIT, Answer, Outbound, Told
 from sidecar.core.claims import is_overage, with_groups
 from sidecar.domain.identity import Claim
 from sidecar.flows.login import LoginError
@@ -35,13 +35,19 @@ class Graph:
     """Microsoft Graph for one provider; `config.graph` is there."""
 
     def __init__(
-        self, config: ProviderConfig, session: aiohttp.ClientSession, *, connect: float = CONNECT, total: float = TOTAL
+        self,
+        config: ProviderConfig,
+        session: aiohttp.ClientSession,
+        *,
+        connect: float = CONNECT,
+        total: float = TOTAL,
+        told: Told | None = None,
     ) -> None:
         self._name = config.name
         self._claim = config.groups.path
         self._url = f"{(config.graph or '').rstrip('/')}/v1.0/me/getMemberObjects"
         self._body = json.dumps({"securityEnabledOnly": config.graph_security})
-        self._outbound = Outbound(session, connect=connect, total=total)
+        self._outbound = Outbound(session, connect=connect, total=total, told=told)
 
     async def completed(self, claims: Mapping[str, Claim], access_token: str | None) -> Mapping[str, Claim]:
         """*claims* with the groups that Entra ID left out; unchanged if it left none out, or if Graph gives none."""
@@ -64,7 +70,7 @@ class Graph:
         if access_token is None:
             raise _NoGroupsError("there is no access token to ask with")
         headers = {"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"}
-        answer = await self._outbound.post(self._url, ANSWER_LIMIT, headers, self._body)
+        answer = await self._outbound.post(self._url, ANSWER_LIMIT, headers, self._body, endpoint="graph")
         if answer.status != 200:
             raise _NoGroupsError(_reason(answer))
         document = answer.json()

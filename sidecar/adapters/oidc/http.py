@@ -8,9 +8,10 @@ the request's headers.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from time import monotonic
+from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +27,10 @@ ANSWER_LIMIT = 1024 * 1024
 """Bytes of an answer of the token or userinfo endpoint."""
 
 LONGEST_DETAIL = 300
+
+Endpoint = Literal["discovery", "keys", "token", "push", "userinfo", "graph", "other"]
+Told = Callable[[Endpoint, str, float], None]
+"""Hears of every request: where to, what came of it (`ok`, `refused`, `cancelled` or a reason), and its seconds."""
 
 CONNECTIONS = 100
 """To one host of a provider at once. There is no bound over all, or a slow provider would hold up the others."""
@@ -98,7 +103,7 @@ class SilenceError(Exception):
 
 class Outbound:
     """The only way out to a provider. *connect* and *total* are seconds, per request; a host that stays silent is left
-    alone for a while by the *breaker*.
+    alone for a while by the *breaker*; *told* hears of every request.
 
     Raises:
         ValueError: The session keeps cookies or believes proxy variables; see `open_session`.
@@ -111,24 +116,43 @@ class Outbound:
         connect: float = 5.0,
         total: float = 10.0,
         breaker: Breaker | None = None,
+        told: Told | None = None,
     ) -> None:
         if session.trust_env or not isinstance(session.cookie_jar, aiohttp.DummyCookieJar):
             raise ValueError("the session must keep no cookies and ignore proxy variables")
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=total, connect=connect)
         self._breaker = breaker
+        self._told = told
 
-    async def get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> Answer:
-        """GET *url*; at most *limit* bytes.
+    async def get(
+        self, url: str, limit: int, headers: Mapping[str, str] | None = None, *, endpoint: Endpoint = "other"
+    ) -> Answer:
+        """GET *url*; at most *limit* bytes. *endpoint* is for the metrics.
 
         Raises:
             LoginError: `provider_unreachable`, `provider_misconfigured`.
         """
-        return await self._request("GET", url, limit, headers or {}, None)
+        return await self._timed(endpoint, self._request("GET", url, limit, headers or {}, None))
 
-    async def post(self, url: str, limit: int, headers: Mapping[str, str], body: str) -> Answer:
+    async def post(
+        self, url: str, limit: int, headers: Mapping[str, str], body: str, *, endpoint: Endpoint = "other"
+    ) -> Answer:
         """POST *body* to *url*; errors as with `get`."""
-        return await self._request("POST", url, limit, headers, body.encode())
+        return await self._timed(endpoint, self._request("POST", url, limit, headers, body.encode()))
+
+    async def _timed(self, endpoint: Endpoint, request: Coroutine[None, None, Answer]) -> Answer:
+        began, result = monotonic(), "cancelled"
+        try:
+            answer = await request
+            result = "ok" if answer.status < 400 else "refused"
+        except LoginError as error:
+            result = error.reason.value
+            raise
+        finally:
+            if self._told is not None:
+                self._told(endpoint, result, monotonic() - began)
+        return answer
 
     async def _request(
         self, method: str, url: str, limit: int, headers: Mapping[str, str], body: bytes | None

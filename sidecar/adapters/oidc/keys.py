@@ -93,13 +93,18 @@ class Keys:
         """For a token that no key of *than* fits: newer keys, or the same again."""
         return await self._remembered.get_newer(than, budget)
 
+    def known(self) -> tuple[int, float | None]:
+        """How many keys there are, and how many seconds ago they came; None before they ever did."""
+        value, age = self._remembered.at_hand()
+        return (len(value.keys), age) if value is not None else (0, None)
+
     async def close(self) -> None:
         """Stop a fetch that is under way."""
         await self._remembered.close()
 
     async def _fetch(self) -> KeySet:
         url = await self._location()
-        answer = await self._outbound.get(url, DOCUMENT_LIMIT)
+        answer = await self._outbound.get(url, DOCUMENT_LIMIT, endpoint="keys")
         if answer.status != 200:
             raise failure(Reason.PROVIDER_MISCONFIGURED, f"{url} answered {answer.status}")
         members = answer.json().get("keys")

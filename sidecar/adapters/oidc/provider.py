@@ -18,7 +18,7 @@ from sidecar.adapters.oidc.config import ProviderConfig, Push, UserInfo
 from sidecar.adapters.oidc.contexts import with_context
 from sidecar.adapters.oidc.discovery import Discovery
 from sidecar.adapters.oidc.graph import Graph
-from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, failure
+from sidecar.adapters.oidc.http import ANSWER_LIMIT, Outbound, Told, failure
 from sidecar.adapters.oidc.keys import Keys
 from sidecar.adapters.oidc.notices import Notices
 from sidecar.adapters.oidc.signatures import Signatures
@@ -54,18 +54,27 @@ class OidcProvider:
     """
 
     def __init__(
-        self, config: ProviderConfig, session: aiohttp.ClientSession, clock: Clock, budget: PushBudget | None = None
+        self,
+        config: ProviderConfig,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        budget: PushBudget | None = None,
+        told: Told | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
-        self._outbound = Outbound(session, breaker=Breaker(clock))
+        self._outbound = Outbound(session, breaker=Breaker(clock), told=told)
         self._client = CodeClient(config, self._outbound, clock, budget or PushBudget(clock))
         self._discovery = Discovery(config, self._outbound, clock)
-        self._graph = Graph(config, session) if config.graph is not None and config.wants_groups else None
+        self._graph = Graph(config, session, told=told) if config.graph is not None and config.wants_groups else None
         self._keys = Keys(config.name, self._outbound, self._jwks_uri, config.algorithms, clock)
         self._signatures = Signatures(self._keys, config.algorithms)
         self.notices = Notices(config, self._signatures, clock)
         self.access_tokens = AccessTokens(config, self._signatures, clock)
+
+    def keys(self) -> tuple[int, float | None]:
+        """How many keys it has for signatures, and how many seconds ago they came; None before they ever did."""
+        return self._keys.known()
 
     async def close(self) -> None:
         """Stop fetches that are under way. The session stays open."""
@@ -232,7 +241,8 @@ class OidcProvider:
 
     async def _userinfo(self, endpoint: str, access_token: str) -> Mapping[str, Claim]:
         """The claims that the userinfo endpoint has (OIDC Core 1.0, section 5.3)."""
-        answer = await self._outbound.get(endpoint, ANSWER_LIMIT, {"Authorization": f"Bearer {access_token}"})
+        bearer = {"Authorization": f"Bearer {access_token}"}
+        answer = await self._outbound.get(endpoint, ANSWER_LIMIT, bearer, endpoint="userinfo")
         if answer.status != 200:
             raise failure(Reason.USERINFO_INVALID, f"userinfo of {self._config.name} answered {answer.status}")
         try:

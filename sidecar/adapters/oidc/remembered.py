@@ -77,6 +77,10 @@ class Remembered(Generic[T]):
         await self._renewed()
         return self._value if self._value is not None else than
 
+    def at_hand(self) -> tuple[T | None, float]:
+        """The last good document, if any, and its age in seconds."""
+        return self._value, self._clock.monotonic() - self._fetched_at
+
     async def close(self) -> None:
         """Stop a fetch that is under way."""
         task, self._task = self._task, None

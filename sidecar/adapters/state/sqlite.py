@@ -19,7 +19,7 @@ from sidecar.adapters.state.ledger import SqliteLedger
 from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
 from sidecar.adapters.state.sessions import SqliteSessions
 from sidecar.adapters.state.spent import SqliteMarkers, SqliteSpentStates
-from sidecar.adapters.state.worker import Worker
+from sidecar.adapters.state.worker import Told, Worker
 from sidecar.flows.login import SpentStates
 from sidecar.flows.logout import Markers
 from sidecar.flows.sessions import SessionStore
@@ -36,14 +36,16 @@ class State:
 
 
 @asynccontextmanager
-async def open_state(directory: Path | None, sealer: Sealer) -> AsyncIterator[State]:
+async def open_state(directory: Path | None, sealer: Sealer, told: Told | None = None) -> AsyncIterator[State]:
     """The state in *directory* (`sessions.sqlite3`, `ledger.sqlite3`, `lock`), or in memory for None.
+
+    *told* hears of every piece of work.
 
     Raises:
         StateError: another process holds the directory, or a file in it is damaged, foreign or too new.
             The text says what to do. Nothing is ever replaced by something empty.
     """
-    async with Worker() as worker:
+    async with Worker(told=told) as worker:
         if directory is not None:
             path = directory
             await worker.run(lambda: worker.stack.enter_context(held(path)))

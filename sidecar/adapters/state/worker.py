@@ -18,6 +18,8 @@ from typing import Self, TypeVar
 from sidecar.flows.sessions import StateError
 
 T = TypeVar("T")
+Told = Callable[[str, float], None]
+"""Hears what became of a job (`ok`, `failed`, or `refused`: not begun), and its seconds, the wait for its turn too."""
 
 
 class Worker:
@@ -27,10 +29,11 @@ class Worker:
         stack: What the thread closes when it ends, for example connections. To be used inside of jobs only.
     """
 
-    def __init__(self, *, bound: int = 1024) -> None:
-        """*bound* is the number of jobs that may wait."""
+    def __init__(self, *, bound: int = 1024, told: Told | None = None) -> None:
+        """*bound* is the number of jobs that may wait; *told* hears of every job, in the event loop."""
         self.stack = ExitStack()
         self._bound = bound
+        self._told = told or _unheard
         self._waiting = 0
         self._closed = False
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -57,13 +60,15 @@ class Worker:
         Raises:
             StateError: the worker is closed, or too many jobs wait. Then *job* is not done.
         """
+        if self._closed or self._waiting >= self._bound:
+            self._told("refused", 0.0)
         if self._closed:
             raise StateError("the state store is closed")
         if self._waiting >= self._bound:
             raise StateError(f"the state store is too slow: {self._waiting} jobs wait")
         self._waiting += 1
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(partial(self._do, job, answer))
+        self._jobs.put(partial(self._do, job, answer, self._loop.time()))
         return await answer
 
     def _serve(self) -> None:
@@ -74,16 +79,17 @@ class Worker:
         finally:
             self._tell(self._end)
 
-    def _do(self, job: Callable[[], T], answer: asyncio.Future[T]) -> None:
+    def _do(self, job: Callable[[], T], answer: asyncio.Future[T], began: float) -> None:
         try:
             result = job()
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            self._tell(partial(self._settle, answer, partial(answer.set_exception, error)))
+            self._tell(partial(self._settle, answer, began, "failed", partial(answer.set_exception, error)))
         else:
-            self._tell(partial(self._settle, answer, partial(answer.set_result, result)))
+            self._tell(partial(self._settle, answer, began, "ok", partial(answer.set_result, result)))
 
-    def _settle(self, answer: asyncio.Future[T], settle: Callable[[], None]) -> None:
+    def _settle(self, answer: asyncio.Future[T], began: float, result: str, settle: Callable[[], None]) -> None:
         self._waiting -= 1
+        self._told(result, self._loop.time() - began)
         if not answer.done():
             settle()
 
@@ -96,3 +102,7 @@ class Worker:
         # The loop is closed when the process ends without closing the store: then nobody waits.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(news)
+
+
+def _unheard(_: str, __: float) -> None:
+    return
