@@ -160,6 +160,40 @@ async def test_too_many_removals_are_held_back_and_nobody_inactive_is_woken_with
     assert ([], [(503, PAGE)]) == (await tab.troubles(), tab.refused)
 
 
+async def test_who_finds_no_seat_is_told_and_gets_in_when_one_was_bought(scenes: Scenes) -> None:
+    scene = await scenes({"groups": {"map": GROUPS, "needed": [USERS]}})
+    scene.world.jira.faults.seats_exhausted = True
+    tab = await scene.arrive("Nina New")
+    assert ("no_seat_left", [(403, PAGE)]) == (await tab.code(), tab.refused)
+    assert (None, []) == (scene.world.jira.state.find("nina"), await tab.troubles())
+    scene.world.jira.faults.seats_exhausted = False
+    scene.clock.passed += 60
+    await tab.go(PAGE)
+    assert (PAGE, {USERS, MOON}) == (tab.path, scene.groups("nina"))
+    assert "(nina)" in await tab.page.inner_text("header")
+
+
+async def test_in_a_read_only_directory_the_change_is_the_administrator_s(scenes: Scenes) -> None:
+    scene = await scenes({"groups": {"map": GROUPS, "needed": [USERS]}})
+    state = scene.world.jira.state
+    state.users["stella"].groups.clear()
+    scene.claims("stella", groups=["okta-jira-users"])
+    scene.world.jira.faults.directory_read_only = True
+    tab = await scene.arrive("Stella Stale")
+    assert ("directory_read_only", [(403, PAGE)]) == (await tab.code(), tab.refused)
+    tried = scene.codes().count("account.failed")
+    scene.clock.passed += 60
+    await tab.go(PAGE)
+    # It is not tried again, nor told again.
+    assert ("directory_read_only", tried) == (await tab.code(), scene.codes().count("account.failed"))
+    assert ([], True) == (await tab.troubles(), tried > 0)
+    state.join("stella", USERS)
+    scene.clock.passed += 60
+    await tab.go(PAGE)
+    assert PAGE == tab.path
+    assert "(stella)" in await tab.page.inner_text("header")
+
+
 async def test_a_portal_that_only_observes_changes_nothing_and_can_be_tried(scenes: Scenes) -> None:
     scene = await scenes(mode="observe")
     tab = await scene.tab()
