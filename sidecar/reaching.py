@@ -10,6 +10,7 @@ from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.confluence import ConfluenceConnector
 from sidecar.adapters.accounts.crowd import CrowdConnector
 from sidecar.adapters.accounts.jira import JiraConnector
+from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.sqlite import State
@@ -45,8 +46,7 @@ async def build_connectors(
         token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
         crowd = settings.accounts.crowd
         if crowd is not None:
-            caller = await stack.enter_async_context(calls.open_session(tls=crowd_tls(crowd)))
-            found[name] = CrowdConnector(caller, crowd.url, crowd.application, partial(read_secret, crowd.password))
+            found[name] = await _user_server(crowd, stack)
             continue
         if token is None:
             continue
@@ -56,16 +56,20 @@ async def build_connectors(
         # Over a socket the address says only which host is meant.
         origin = way.url if way.socket is None else f"http://{application.host}"
         following = settings.accounts.next_token
-        kind = JiraConnector if settings.product == "jira" else ConfluenceConnector
-        found[name] = kind(
-            session,
-            origin + application.context,
-            partial(read_secret, token),
-            next_token=partial(read_secret, following) if following is not None else None,
-            told=partial(refused, name),
-            clock=clock,
-        )
+        base, first, told = origin + application.context, partial(read_secret, token), partial(refused, name)
+        second = partial(read_secret, following) if following is not None else None
+        if settings.product == "confluence":
+            found[name] = ConfluenceConnector(session, base, first, next_token=second, told=told, clock=clock)
+            continue
+        other = settings.accounts.switch
+        switch = await _user_server(other, stack) if other is not None else None
+        found[name] = JiraConnector(session, base, first, next_token=second, told=told, switch=switch, clock=clock)
     return found
+
+
+async def _user_server(settings: CrowdSettings, stack: AsyncExitStack) -> CrowdConnector:
+    caller = await stack.enter_async_context(calls.open_session(tls=crowd_tls(settings)))
+    return CrowdConnector(caller, settings.url, settings.application, partial(read_secret, settings.password))
 
 
 def ends_sessions(config: Config, connectors: Mapping[str, Connector]) -> Mapping[str, EndsSessions]:

@@ -27,6 +27,12 @@ def ways(*keys: str, url: str = "https://crowd.example.com/crowd/", token: bool 
     return TOKEN, "accounts: {" + ", ".join([*(["token: env://JIRA_PAT"] if token else []), crowd, *keys]) + "}"
 
 
+def switch(url: str = "https://jira.example.com/jira", *, token: bool = True, ca: str = "") -> Edit:
+    """A second way to make accounts active."""
+    before, after = ways(url=url, token=token, ca=ca)
+    return before, after.replace("crowd:", "switch:")
+
+
 @pytest.mark.parametrize(
     "edits",
     [
@@ -34,6 +40,7 @@ def ways(*keys: str, url: str = "https://crowd.example.com/crowd/", token: bool 
         (ways("groups: {always: [users]}"), WIKI),
         (ways(url="http://127.0.0.1:8095/crowd"),),
         (WIKI,),
+        (switch(),),
     ],
 )
 def test_one_way_is_enough(errors: Errors, edits: tuple[Edit, ...]) -> None:
@@ -48,6 +55,10 @@ def test_one_way_is_enough(errors: Errors, edits: tuple[Edit, ...]) -> None:
         ((ways(url="crowd.example.com"),), f"{AT}.crowd.url", "http"),
         ((ways(url="http://127.0.0.1:8095", ca=__file__),), f"{AT}.crowd.ca", "without https"),
         ((ways(ca="ca.pem"),), f"{AT}.crowd.ca", "no absolute path"),
+        ((switch(), WIKI), f"{AT}.switch", "second way of a Jira"),
+        ((switch(token=False),), f"{AT}.switch", "second way of a Jira"),
+        ((switch(url="http://jira.example.com"),), f"{AT}.switch.url", "plain http"),
+        ((switch(url="http://127.0.0.1:8095", ca=__file__),), f"{AT}.switch.ca", "without https"),
         ((ways("end_sessions: true"),), f"{AT}.end_sessions", "only Jira"),
         ((WIKI, (TOKEN, "accounts: {token: env://JIRA_PAT, end_sessions: true}")), f"{AT}.end_sessions", "only Jira"),
         (((TOKEN, "accounts: {end_sessions: true}"),), f"{AT}.end_sessions", "needs a token"),

@@ -140,6 +140,10 @@ class CrowdConnector:
             raise error
         return StepResult.ALREADY
 
+    async def set_active(self, username: str, *, active: bool) -> None:
+        """Make an account active or inactive for a Jira that does not. See `flows.accounts.SwitchesActive`."""
+        _ = await self.apply(Reactivate(username) if active else Deactivate(username))
+
     async def _change(self, username: str, doing: str, **wanted: object) -> StepResult:
         """Read the whole user and write the whole user, with *wanted* changed."""
         body = await self._user(username, doing)

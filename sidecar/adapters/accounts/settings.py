@@ -153,6 +153,11 @@ class AccountSettings(Settings):
         description="The user server where accounts are managed, instead of `token`: for users in Crowd, or in a Jira "
         "that serves others.",
     )
+    switch: CrowdSettings | None = Field(
+        default=None,
+        description="A user server that makes accounts active and inactive where Jira itself, asked with `token`, does "
+        "not: Crowd, or the same Jira as user server. It does nothing else.",
+    )
     next_token: Annotated[Secret | None, AtLeast(16)] = Field(
         default=None,
         description="The token that takes over as soon as the application refuses `token`: put the new one here before "

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.urls import host_port, is_plain_outside_loopback, origin
 from sidecar.config.effective import portals_of, targets_of
-from sidecar.config.faults import Finding, Severity
+from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
 from sidecar.config.model_application import ApplicationSettings
 from sidecar.config.shape import did_you_mean
@@ -91,24 +92,32 @@ def _ways(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             "stands beside token: accounts can be managed at one place only",
             "keep crowd where the users live on a user server, token where they live in the application itself",
         )
-    if accounts.crowd is not None and is_plain_outside_loopback(accounts.crowd.url) and not application.allow_http:
+    if accounts.switch is not None and (application.product != "jira" or accounts.token is None):
         yield Finding(
-            (*at, "accounts", "crowd", "url"),
-            "is plain http outside loopback: the application's password would cross the network in clear",
-            "write https://; for a closed network only: allow_http: true at the application",
+            (*at, "accounts", "switch"),
+            "helps nobody: it is the second way of a Jira that is asked with accounts.token",
+            "remove it",
         )
-    if accounts.crowd is not None and accounts.crowd.ca is not None and not accounts.crowd.url.startswith("https://"):
-        yield Finding(
-            (*at, "accounts", "crowd", "ca"),
-            "is never used without https",
-            "write https:// in url, or remove the line",
-        )
+    for key, server in (("crowd", accounts.crowd), ("switch", accounts.switch)):
+        if server is not None:
+            yield from _user_server((*at, "accounts", key), server, allow_http=application.allow_http)
     if accounts.end_sessions and accounts.managed and (application.product != "jira" or accounts.token is None):
         yield Finding(
             (*at, "accounts", "end_sessions"),
             "cannot be done: only Jira ends the sessions of an account, and only for accounts.token",
             "remove it",
         )
+
+
+def _user_server(at: Path, server: CrowdSettings, *, allow_http: bool) -> Iterator[Finding]:
+    if is_plain_outside_loopback(server.url) and not allow_http:
+        yield Finding(
+            (*at, "url"),
+            "is plain http outside loopback: the application's password would cross the network in clear",
+            "write https://; for a closed network only: allow_http: true at the application",
+        )
+    if server.ca is not None and not server.url.startswith("https://"):
+        yield Finding((*at, "ca"), "is never used without https", "write https:// in url, or remove the line")
 
 
 def _leavers(at: At, application: ApplicationSettings) -> Iterator[Finding]:

@@ -27,9 +27,10 @@ def files(config: Config) -> Iterator[Finding]:
     """Read the files of TLS and judge them; the key by itself is judged with the secrets."""
     for name, application in config.applications.items():
         at: Path = ("applications", name, "upstream")
-        settings, crowd = application.upstream, application.accounts.crowd
-        if crowd is not None and crowd.ca is not None:
-            yield from _authorities(("applications", name, "accounts", "crowd", "ca"), crowd.ca)
+        settings, accounts = application.upstream, application.accounts
+        for key, server in (("crowd", accounts.crowd), ("switch", accounts.switch)):
+            if server is not None and server.ca is not None:
+                yield from _authorities(("applications", name, "accounts", key, "ca"), server.ca)
         if not settings.secure:
             continue
         if settings.ca is not None:
