@@ -110,5 +110,5 @@ async def test_no_seat_is_said_by_confluence_alone(wiki: Wiki) -> None:
         # A user server knows no licences of applications.
         assert 200 == status
     else:
-        assert ("account_step_failed" in text, "ada" in wiki.state.people.users) == (True, False)
+        assert ("no_seat_left" in text, "ada" in wiki.state.people.users) == (True, False)
         assert "licence" in wiki.world.told("account.refused")[0]["facts"]["detail"]

@@ -151,7 +151,7 @@ class ConfluenceConnector:
                 return StepResult.DONE
             if answer.status == 402:
                 detail = "the licence of Confluence has no seat left for another account"
-                raise AccountError(Reason.ACCOUNT_STEP_FAILED, detail, retry=False)
+                raise AccountError(Reason.NO_SEAT_LEFT, detail, retry=False)
             error = unexpected(answer, "creating the account")
         except AccountError as failed:
             error = failed

@@ -36,7 +36,7 @@ async def test_a_full_licence_is_named() -> None:
     async with connected(state, ConfluenceConfig(seats=3)) as (_, connector):
         with pytest.raises(AccountError, match="licence") as caught:
             await connector.apply(CREATE)
-    assert (Reason.ACCOUNT_STEP_FAILED, False, None) == (
+    assert (Reason.NO_SEAT_LEFT, False, None) == (
         caught.value.reason, caught.value.retry, state.people.find("dora"),
     )  # fmt: skip
 
