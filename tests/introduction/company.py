@@ -42,7 +42,7 @@ applications:
       update: [display_name, email]
       groups:
         map: [{{from: "okta-(.+)", to: "jira-$1"}}]
-        default: [jira-everybody]
+        always: [jira-everybody]
         admin: [{{from: "okta-admins", to: "jira-administrators"}}]
 portals:
   agents: {{application: jira, default: true, provider: staff, mode: observe}}

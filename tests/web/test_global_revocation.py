@@ -50,6 +50,7 @@ async def test_whom_it_names_is_signed_out_everywhere(worlds: Worlds, by: str) -
         assert (204, b"") == (answer.status, answer.body)
         assert [False, False, True] == [await is_in(world, browser) for browser in (ada, again, nina)]
     (told,) = world.told("sessions.revoked")
+    assert told["facts"].pop("issued").endswith("Z")
     assert {"door": "global_revocation", "by": "email" if by == "email" else "sub", "ended": 2} == told["facts"]
 
 
