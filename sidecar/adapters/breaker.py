@@ -22,6 +22,10 @@ class Breaker:
         self._clock = clock
         self._silent: dict[str, tuple[int, float]] = {}
 
+    def doubts(self, host: str) -> bool:
+        """Whether the host was silent so often that it is left alone, or tried by one call at a time."""
+        return self._silent.get(host, (0, 0.0))[0] >= FAILURES
+
     def may_call(self, host: str) -> bool:
         """Whether to try. Who is let through when the pause is over tries for all: the next pause begins with it."""
         failures, since = self._silent.get(host, (0, 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -150,7 +151,22 @@ async def test_an_application_that_stays_silent_is_left_alone_for_a_moment() -> 
         assert FAILURES == len(product.seen)
         product.silent = False
         time.time += LEFT_ALONE
-        assert 200 == (await rest.ask("GET", "/x")).status
+        # A look asks several things at once: all of them get through.
+        answers = await asyncio.gather(*(rest.ask("GET", "/x") for _ in range(3)))
+        assert [200, 200, 200] == [answer.status for answer in answers]
+
+
+async def test_an_application_that_is_still_silent_is_tried_by_one_call_of_those_that_came() -> None:
+    product = Product("good-one")
+    async with asking(product, Pocket("good-one")) as (rest, time, _):
+        product.silent = True
+        for _ in range(FAILURES):
+            with pytest.raises(AccountError):
+                await rest.ask("POST", "/x", {})
+        time.time += LEFT_ALONE
+        found = await asyncio.gather(*(rest.ask("POST", "/x", {}) for _ in range(3)), return_exceptions=True)
+    assert [Reason.CONNECTOR_UNREACHABLE] * 3 == [error.reason for error in found if isinstance(error, AccountError)]
+    assert FAILURES + 1 == len(product.seen)
 
 
 @pytest.mark.parametrize("silent", [True, False])
