@@ -15,7 +15,10 @@ from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.adapters.state.sqlite import State
-from sidecar.building import (
+from sidecar.building.landings import build_headless
+from sidecar.building.leaving import build_leaving
+from sidecar.building.measuring import measure, new_metrics
+from sidecar.building.parts import (
     audit_log,
     build_applications,
     build_callers,
@@ -23,6 +26,8 @@ from sidecar.building import (
     build_providers,
     build_state,
 )
+from sidecar.building.reloading import InForce, Reloading
+from sidecar.building.tending import Tending, build_tending
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
@@ -35,11 +40,6 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
-from sidecar.landings import build_headless
-from sidecar.leaving import build_leaving
-from sidecar.measuring import measure, new_metrics
-from sidecar.reloading import InForce, Reloading
-from sidecar.tending import Tending, build_tending
 from sidecar.upstream.client import Client
 from sidecar.web.allowance import Allowance
 from sidecar.web.bounce import Bounce

@@ -13,21 +13,21 @@ import click
 
 from sidecar import __version__
 from sidecar.app import running
-from sidecar.cli_accounts import accounts
-from sidecar.cli_audit import audit
-from sidecar.cli_evidence import pseudonym, report
-from sidecar.cli_helm import helm_values
-from sidecar.cli_landing import landing
-from sidecar.cli_mending import accounts_rename, accounts_resume
-from sidecar.cli_migrate import migrate
-from sidecar.cli_people import accounts_plan, accounts_show, accounts_sync, accounts_undo, show_account
-from sidecar.commands import initialise_ledger
+from sidecar.building.reloading import follow
+from sidecar.commands.cli_accounts import accounts
+from sidecar.commands.cli_audit import audit
+from sidecar.commands.cli_evidence import pseudonym, report
+from sidecar.commands.cli_helm import helm_values
+from sidecar.commands.cli_landing import landing
+from sidecar.commands.cli_mending import accounts_rename, accounts_resume
+from sidecar.commands.cli_migrate import migrate
+from sidecar.commands.cli_people import accounts_plan, accounts_show, accounts_sync, accounts_undo, show_account
+from sidecar.commands.explaining import Asked, QuestionError, explained
+from sidecar.commands.ledger import initialise_ledger
+from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded
 from sidecar.config.schema import json_schema
 from sidecar.domain.reason import Reason
-from sidecar.explaining import Asked, QuestionError, explained
-from sidecar.reloading import follow
-from sidecar.terminal import FILE, application_of, loaded_from, run
 from sidecar.web.texts import TEXTS
 
 

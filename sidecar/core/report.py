@@ -1,6 +1,6 @@
 """How a site would stand if everybody signed in now: who meets which account, and what would be done. Pure.
 
-Called by `sidecar.migrating` with what the account flow foresees for each person.
+Called by `sidecar.commands.migrating` with what the account flow foresees for each person.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """All accounts of an application in bounded calls, for reports over everybody: never on the way of a request.
 
-`sidecar.migrating` reads a roll and lets the account flow look into it instead of asking for five thousand people one
-by one.
+`sidecar.commands.migrating` reads a roll and lets the account flow look into it instead of asking for five thousand
+people one by one.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext
 
-from sidecar.commands import initialise_ledger
+from sidecar.commands.ledger import initialise_ledger
 from sidecar.demo.cast import CUSTOMERS, STAFF, people
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
 from tests.e2e.journeys import CLIENT_SECRET, Ground, Tab, ground

@@ -20,7 +20,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Request
 
 from sidecar.app import Running
-from sidecar.commands import initialise_ledger
+from sidecar.commands.ledger import initialise_ledger
 from sidecar.core.logins import ATTEMPT_LIFE, LOOP_WINDOW
 from sidecar.demo.cast import STAFF, people
 from sidecar.demo.provider import Client, Fault, Provider, RunningProvider, serve_provider

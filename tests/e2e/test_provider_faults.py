@@ -18,7 +18,7 @@ import pytest_asyncio
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.oidc.http import Outbound
 from sidecar.adapters.oidc.remembered import RENEW_AFTER, RETRY_PAUSE, STALE_AFTER
-from sidecar.commands import initialise_ledger
+from sidecar.commands.ledger import initialise_ledger
 from sidecar.core.ages import GRACE
 from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.recheck import PAUSE

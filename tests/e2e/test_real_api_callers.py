@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import aiohttp
 import pytest
 
-from sidecar.commands import initialise_ledger
+from sidecar.commands.ledger import initialise_ledger
 from tests.e2e import rigs
 from tests.e2e.conftest import require
 from tests.e2e.journeys import CLIENT_SECRET, Ground, ground, walking

@@ -21,7 +21,7 @@ from yarl import URL
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.app import Running
-from sidecar.commands import initialise_ledger
+from sidecar.commands.ledger import initialise_ledger
 from sidecar.demo.cast import MARS, MOON, USERS
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from sidecar.app import Running
-from sidecar.commands import initialise_ledger
+from sidecar.commands.ledger import initialise_ledger
 from tests.e2e import rigs
 from tests.e2e.conftest import require
 from tests.e2e.journeys import CLIENT_SECRET, Walker, code_on, codes, ground, walking

@@ -18,16 +18,16 @@ import pytest
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.commands.everybody import everybody_in
+from sidecar.commands.looking import Sight, door_of, sight
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.core.candidates import Candidate, candidate
 from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
 from sidecar.domain.identity import UnixSeconds
-from sidecar.everybody import everybody_in
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.observing import Observer
 from sidecar.flows.telling import Trace
-from sidecar.looking import Sight, door_of, sight
 from tests.flows.fake_accounts import Counter as Steps
 from tests.flows.fake_accounts import Listener
 from tests.introduction.company import Colleague, Office, Shape, fill, shape, write_list

@@ -6,8 +6,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from sidecar.commands.mending import rename_account, resume_removals
 from sidecar.demo.provider.faults import Fault
-from sidecar.mending import rename_account, resume_removals
 from tests.web.conftest import Worlds
 from tests.web.rig import World
 from tests.web.test_time_over_http import Hands

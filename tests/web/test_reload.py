@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.reloading import Looks, follow
+from sidecar.building.reloading import follow
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import World
@@ -149,29 +149,6 @@ async def test_the_file_is_followed_and_a_half_written_one_is_waited_for(worlds:
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-
-
-@pytest.mark.parametrize(
-    ("seen", "taken"),
-    [
-        ([b"a", b"a"], []),
-        ([b"b", b"b"], [1]),
-        ([b"b", b"b", b"b"], [1]),
-        # still being written
-        ([b"b", b"c", b"d"], []),
-        ([b"b", b"c", b"c"], [2]),
-        # back to what is in force
-        ([b"b", b"a", b"a"], []),
-        ([b"b", b"b", b"a", b"a"], [1, 3]),
-        # away for a while
-        ([None, None, b"a", b"a"], []),
-        ([None, b"b", b"b"], [2]),
-        ([b"b", None, b"b", b"b"], [3]),
-    ],
-)
-def test_a_file_is_taken_when_it_was_the_same_at_two_looks(seen: list[bytes | None], taken: list[int]) -> None:
-    looks = Looks(b"a")
-    assert taken == [number for number, digest in enumerate(seen) if looks.is_to_be_taken(digest)]
 
 
 async def test_a_link_that_is_turned_is_another_file(worlds: Worlds) -> None:

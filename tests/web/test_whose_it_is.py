@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.commands import link_account, unlink_account
+from sidecar.commands.ledger import link_account, unlink_account
 from sidecar.domain.identity import Person
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World

@@ -9,13 +9,13 @@ from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.token_owners import TokenOwners
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.sqlite import State
+from sidecar.building.tending import Tending
 from sidecar.config.model import Config
 from sidecar.config.outside import upstream_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.owners import Owners
 from sidecar.flows.telling import Clock, SureAudit
-from sidecar.tending import Tending
 
 
 async def build_leaving(

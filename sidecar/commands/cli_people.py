@@ -10,18 +10,18 @@ from typing import Any, TypeVar
 
 import click
 
+from sidecar.commands.explaining import QuestionError, claims_in
+from sidecar.commands.looking import Door, LookError, Sight, door_of, sight
+from sidecar.commands.persons import Ahead, ahead_of, ahead_with, known, known_lines, plan_lines, synced, time_text
+from sidecar.commands.reporting import entry_text
+from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded
 from sidecar.core.usernames import fold
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
-from sidecar.explaining import QuestionError, claims_in
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.undoing import Outcome, Undoing
-from sidecar.looking import Door, LookError, Sight, door_of, sight
-from sidecar.persons import Ahead, ahead_of, ahead_with, known, known_lines, plan_lines, synced, time_text
-from sidecar.reporting import entry_text
-from sidecar.terminal import FILE, application_of, loaded_from, run
 
 F = TypeVar("F", bound=Callable[..., Any])
 

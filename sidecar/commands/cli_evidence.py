@@ -16,12 +16,12 @@ from sidecar.adapters.audit.show import records
 from sidecar.adapters.audit.verify import BrokenError, Line, Result, Verifier
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.secrets import SecretError
-from sidecar.building import pseudonym_of
-from sidecar.cli_audit import BROKEN, TIMES, UNSIGNED, lines_of, loaded_of, verifier_of
+from sidecar.building.parts import pseudonym_of
+from sidecar.commands.cli_audit import BROKEN, TIMES, UNSIGNED, lines_of, loaded_of, verifier_of
+from sidecar.commands.terminal import FILE
 from sidecar.config.outside import cookie_keys
 from sidecar.core.issuers import issuers_of
 from sidecar.domain.identity import Person
-from sidecar.terminal import FILE
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import click
 
 from sidecar.adapters.settings import pattern_fault
+from sidecar.commands.everybody import Row, everybody_in
+from sidecar.commands.looking import Door, LookError, door_of
+from sidecar.commands.migrating import Passed, adopt_groups, link_everybody, reported
+from sidecar.commands.relinking import ListError
+from sidecar.commands.reporting import SHOWN, report_json, report_lines
+from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded
-from sidecar.everybody import Row, everybody_in
 from sidecar.flows.accounts import AccountError, PinConflictError
-from sidecar.looking import Door, LookError, door_of
-from sidecar.migrating import Passed, adopt_groups, link_everybody, reported
-from sidecar.relinking import ListError
-from sidecar.reporting import SHOWN, report_json, report_lines
-from sidecar.terminal import FILE, application_of, loaded_from, run
 
 F = TypeVar("F", bound=Callable[..., Any])
 

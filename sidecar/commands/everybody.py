@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sidecar.commands.relinking import MOST, ListError
 from sidecar.domain.policy import ProviderPolicy
-from sidecar.relinking import MOST, ListError
 
 SEPARATOR = ";"
 """Between the names in the column `groups`."""

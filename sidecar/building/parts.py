@@ -27,6 +27,9 @@ from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.building.landings import Headless, forwarded_lines
+from sidecar.building.reloading import InForce
+from sidecar.building.tending import Tending
 from sidecar.config.model import Config
 from sidecar.config.outside import (
     audit_keys,
@@ -40,9 +43,6 @@ from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
 from sidecar.flows.telling import Clock
-from sidecar.landings import Headless, forwarded_lines
-from sidecar.reloading import InForce
-from sidecar.tending import Tending
 from sidecar.upstream.client import Client, connect_to, connect_unix
 from sidecar.upstream.startup import StatusPage
 from sidecar.web.visit import Serving

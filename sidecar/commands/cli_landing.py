@@ -11,6 +11,7 @@ import click
 from pydantic_core import PydanticCustomError
 
 from sidecar.adapters.secrets import Secret, SecretError
+from sidecar.commands.landing import compare, configure, shown, verify
 from sidecar.config.faults import ConfigError
 from sidecar.config.load import Loaded, load
 from sidecar.core.landing_setup import Difference
@@ -20,7 +21,6 @@ from sidecar.flows.landing import LandingError
 from sidecar.flows.sessions import StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.flows.telling import AuditError
-from sidecar.landing_commands import compare, configure, shown, verify
 
 _FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 _CONFIG = click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")

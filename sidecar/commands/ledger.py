@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.beside import beside, intended
+from sidecar.commands.beside import beside, intended
 from sidecar.config.load import Loaded
 from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from sidecar.commands import link_account, relink_accounts, unlink_account
+from sidecar.commands.ledger import link_account, relink_accounts, unlink_account
+from sidecar.commands.linking import accounts_in, link_accounts
+from sidecar.commands.relinking import ListError, persons_in
+from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded
 from sidecar.core.issuers import issuers_of
 from sidecar.domain.identity import Person
 from sidecar.flows.accounts import PinConflictError
-from sidecar.linking import accounts_in, link_accounts
-from sidecar.relinking import ListError, persons_in
-from sidecar.terminal import FILE, application_of, loaded_from, run
 
 
 @click.group()

@@ -18,9 +18,9 @@ from sidecar import __version__
 from sidecar.adapters.lag import watch_lag
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc.provider import OidcProvider
+from sidecar.building.reloading import InForce
 from sidecar.config.model import Config
 from sidecar.flows.telling import Clock
-from sidecar.reloading import InForce
 
 
 def new_metrics() -> Metrics:

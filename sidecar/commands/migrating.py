@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sidecar.beside import intended
+from sidecar.commands.beside import intended
+from sidecar.commands.everybody import Row
+from sidecar.commands.looking import Door, LookError, Sight, sight
 from sidecar.config.load import Loaded
 from sidecar.core.accounts import Plan, Refusal
 from sidecar.core.candidates import Candidate, candidate
@@ -19,12 +21,10 @@ from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.journal import Deed, Entry
 from sidecar.domain.ledger import OwnedGroup, Pin
 from sidecar.domain.reason import Reason
-from sidecar.everybody import Row
 from sidecar.flows.account_steps import entry_of
 from sidecar.flows.listing import Lists, Roll, RollConnector, read_roll
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import StateError
-from sidecar.looking import Door, LookError, Sight, sight
 
 _AT_ONCE = 50
 """People who are looked at at the same time."""

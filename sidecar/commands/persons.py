@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sidecar.commands.explaining import claims_in
+from sidecar.commands.looking import Door, LookError, Sight
 from sidecar.core.candidates import Candidate, candidate, candidate_of
 from sidecar.core.claims import freeze_claims, with_userinfo
 from sidecar.core.foresight import Basis, Told, told
@@ -18,10 +20,8 @@ from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import Portal
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
-from sidecar.explaining import claims_in
 from sidecar.flows.account_look import Foreseen
 from sidecar.flows.telling import Trace
-from sidecar.looking import Door, LookError, Sight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.beside import beside, intended
+from sidecar.building.reaching import build_connectors
+from sidecar.commands.beside import beside, intended
 from sidecar.config.load import Loaded
 from sidecar.core.breaker import Breaker
 from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
 from sidecar.domain.ledger import Pin
 from sidecar.flows.accounts import AccountError, Connector, PinConflictError
-from sidecar.reaching import build_connectors
 
 
 class MendingError(Exception):

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.beside import beside, intended
+from sidecar.commands.beside import beside, intended
+from sidecar.commands.relinking import MOST, ListError
 from sidecar.config.load import Loaded
 from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event, Fact
@@ -18,7 +19,6 @@ from sidecar.domain.ledger import Pin
 from sidecar.flows.account_steps import entry_of
 from sidecar.flows.accounts import PinConflictError
 from sidecar.flows.sessions import StateError
-from sidecar.relinking import MOST, ListError
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.snapshot import copied_state
 from sidecar.adapters.state.sqlite import State
-from sidecar.beside import beside
+from sidecar.building.reaching import build_connectors
+from sidecar.commands.beside import beside
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.domain.events import Event
@@ -25,7 +26,6 @@ from sidecar.flows.accounts import Connector
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
 from sidecar.flows.telling import AuditError, Clock, SureAudit
-from sidecar.reaching import build_connectors
 
 _BUDGET = 60.0
 """Seconds for one person: nobody waits at a browser."""

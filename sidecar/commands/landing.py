@@ -19,7 +19,9 @@ from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.sqlite import open_state
-from sidecar.building import audit_log, build_clients
+from sidecar.building.landings import build_party, floor_of
+from sidecar.building.parts import audit_log, build_clients
+from sidecar.building.reloading import InForce
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys, landing_client, landing_secret, landing_tls, upstream_tls
 from sidecar.core.landing_setup import Difference, Line, differences, lines, wanted
@@ -30,8 +32,6 @@ from sidecar.domain.session import Jar, Session
 from sidecar.flows.asking import Asking, Reply
 from sidecar.flows.dance import Dance
 from sidecar.flows.landing import LandingError
-from sidecar.landings import build_party, floor_of
-from sidecar.reloading import InForce
 from sidecar.web.landing_provider import LandingProvider
 from sidecar.web.server import Listener
 

@@ -10,14 +10,14 @@ from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
-from sidecar.building import audit_log
+from sidecar.building.parts import audit_log
+from sidecar.building.reloading import InForce
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Person
 from sidecar.flows.telling import Clock
-from sidecar.reloading import InForce
 
 
 def intended(step: str, application: str, person: Person | None = None, account: str = "") -> Event:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from sidecar.commands.mending import MendingError, rename_account, resume_removals
+from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded
 from sidecar.flows.accounts import PinConflictError
-from sidecar.mending import MendingError, rename_account, resume_removals
-from sidecar.terminal import FILE, application_of, loaded_from, run
 
 
 @click.command("rename")

@@ -8,10 +8,10 @@ import click
 import yaml
 
 from sidecar import __version__
+from sidecar.commands.terminal import FILE, loaded_from, show
 from sidecar.config.faults import Severity
 from sidecar.config.pod import CHARTS, Pod, beside, findings, secret_names, values
 from sidecar.config.source import read_source
-from sidecar.terminal import FILE, loaded_from, show
 
 
 @click.command("helm-values")

@@ -11,6 +11,7 @@ from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.sqlite import State
+from sidecar.building.reaching import build_connectors, build_foresight, build_reach, ends_sessions
 from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
@@ -23,7 +24,6 @@ from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
 from sidecar.flows.telling import Clock
 from sidecar.flows.token_watch import TokenWatch, tell_refused
-from sidecar.reaching import build_connectors, build_foresight, build_reach, ends_sessions
 from sidecar.upstream.client import Client
 
 

@@ -17,13 +17,13 @@ from click.testing import CliRunner, Result
 from sidecar.adapters.audit.report import Table
 from sidecar.adapters.audit.report_files import MOST_SHOWN, Cover, cell, page, sheet
 from sidecar.adapters.seal import Sealer
-from sidecar.building import pseudonym_of
+from sidecar.building.parts import pseudonym_of
 from sidecar.cli import main
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Person
 from sidecar.domain.reason import Reason
 from tests.adapters.audit.trails import KEY, Trail, stranger
-from tests.test_commands import CONFIG
+from tests.commands.test_ledger import CONFIG
 
 ISSUER = "https://id.example"
 DAY = 86_400

@@ -15,7 +15,7 @@ from sidecar.domain.events import Code
 from sidecar.domain.identity import Person
 from sidecar.flows.telling import AuditError
 from tests.adapters.audit.trails import KEY, Trail, event, stranger
-from tests.test_commands import CONFIG
+from tests.commands.test_ledger import CONFIG
 
 
 def run(*words: str | Path, stdin: bytes | None = None) -> Result:

@@ -14,13 +14,13 @@ from click.testing import Result
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.commands.mending import MendingError, rename_account
 from sidecar.config.load import load
 from sidecar.core.breaker import Breaker
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import OwnedGroup
-from sidecar.mending import MendingError, rename_account
 from tests.adapters.accounts.small_jira import SmallJira
-from tests.test_commands import Site, events
+from tests.commands.test_ledger import Site, events
 
 T = TypeVar("T")
 ADA = Person("https://id.example.com", "1")
