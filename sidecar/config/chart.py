@@ -94,6 +94,7 @@ def _network() -> Schema:
         "gatewayApi": _keys(enabled=FLAG, annotations=LABELS, parentRefs=OBJECTS, hostnames=HOSTS),
         "networkPolicy": _keys(**{"enabled": FLAG, "from": OBJECTS, "metricsFrom": OBJECTS, "egress": OBJECTS}),
         "serviceMonitor": _keys(enabled=FLAG, interval=TEXT, labels=LABELS),
+        "prometheusRule": _keys(enabled=FLAG, labels=LABELS),
     }
 
 

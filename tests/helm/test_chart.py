@@ -38,6 +38,7 @@ MATRIX: list[tuple[str, dict[str, Any], set[tuple[str, str]], set[tuple[str, str
     ("an ingress", {"ingress": {"enabled": True}}, {("Ingress", "gate-lychgate")}, set()),
     ("a route", {"gatewayApi": {"enabled": True, "parentRefs": PARENT}}, {("HTTPRoute", "gate-lychgate")}, set()),
     ("a monitor", {"serviceMonitor": {"enabled": True}}, {("ServiceMonitor", "gate-lychgate")}, set()),
+    ("alerts", {"prometheusRule": {"enabled": True}}, {("PrometheusRule", "gate-lychgate")}, set()),
     ("no policy", {"networkPolicy": {"enabled": False}}, set(), {("NetworkPolicy", "gate-lychgate")}),
     ("a claim of its own", {"persistence": {"existingClaim": "kept"}}, set(), {CLAIM}),
     ("no persistence", {"persistence": {"enabled": False}}, set(), {CLAIM}),

@@ -1,0 +1,209 @@
+"""The alerts, by Prometheus' own `promtool`: each fires where it should and is silent otherwise; each has its runbook."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.helm.rendering import objects
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "helm" / "lychgate" / "rules" / "lychgate.yaml"
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+METRICS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+PROMTOOL = shutil.which("promtool")
+
+ALERTS: dict[str, dict[str, Any]] = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is measured, minute by minute. *firing*: labels of the alert then, or None: it is silent."""
+
+    alert: str
+    series: dict[str, str]
+    firing: dict[str, str] | None
+    at: str = "60m"
+
+
+def requests(outcome: str, values: str) -> dict[str, str]:
+    name = f'lychgate_requests_total{{outcome="{outcome}"}}'
+    return {name: values}
+
+
+def refused(reason: str, values: str) -> dict[str, str]:
+    return {f'lychgate_refusals_total{{reason="{reason}"}}': values}
+
+
+def slow(name: str, labels: str = "", *, late: str, soon: str) -> dict[str, str]:
+    """A histogram: what came within a millisecond, and all."""
+    more = f",{labels}" if labels else ""
+    return {f'{name}_bucket{{le="0.001"{more}}}': soon, f'{name}_bucket{{le="1.0"{more}}}': late,
+            f'{name}_bucket{{le="+Inf"{more}}}': late}  # fmt: skip
+
+
+PLENTY = requests("forwarded", "0+6000x600")
+NONE: dict[str, str] = {}
+SIGN_INS = {'lychgate_sign_ins_total{result="started",silent="false",provider="okta"}': "0+100x120"}
+TOKEN = "lychgate_account_token_expiry_timestamp_seconds"
+EVENTS = "lychgate_events_total"
+DAY = 86_400
+
+CASES = [
+    Case("LychgateDown", NONE, {}),
+    Case("LychgateDown", {"lychgate_build_info": "1x120"}, None),
+    Case("LychgateFailsFast", PLENTY | refused("internal", "0+120x600"), {}),
+    Case("LychgateFailsFast", PLENTY | refused("internal", "0+60x600"), None),
+    # Whoever may not come in, and an application that is down, are no failures of ours.
+    Case("LychgateFailsFast", PLENTY | refused("not_in_group", "0+600x600"), None),
+    Case("LychgateFailsFast", PLENTY | refused("upstream_unreachable", "0+600x600"), None),
+    Case("LychgateFailsSlowly", PLENTY | refused("landing_failed", "0+60x600"), {}, "7h"),
+    Case("LychgateFailsSlowly", PLENTY | refused("landing_failed", "0+30x600"), None, "7h"),
+    Case("LychgateAddsTime", slow("lychgate_overhead_seconds", soon="0+90x120", late="0+100x120"), {}),
+    Case("LychgateAddsTime", slow("lychgate_overhead_seconds", soon="0+100x120", late="0+100x120"), None),
+    Case("LychgateLoopLags", slow("lychgate_event_loop_lag_seconds", 'instance="a"', soon="0+90x120", late="0+120x120"),
+         {"instance": "a"}),
+    Case("LychgateLoopLags", slow("lychgate_event_loop_lag_seconds", 'instance="a"', soon="0+9x120", late="0+9x120"),
+         None),
+    Case("LychgateStateFails", {'lychgate_state_seconds_count{result="failed"}': "0+1x120"}, {"result": "failed"}),
+    Case("LychgateStateFails", {'lychgate_state_seconds_count{result="ok"}': "0+100x120"}, None),
+    Case("LychgateUpstreamFull", refused("upstream_busy", "0+9x120"), {}),
+    Case("LychgateUpstreamFull", refused("upstream_timeout", "0+9x120"), None),
+    Case("LychgateConfigRefused", {'lychgate_config_refused{instance="a"}': "1x120"}, {"instance": "a"}),
+    Case("LychgateConfigRefused", {'lychgate_config_refused{instance="a"}': "0x120"}, None),
+    Case("LychgateConfigsDiffer", {f'lychgate_config_info{{hash="{one}"}}': "1x120" for one in "ab"}, {}),
+    Case("LychgateConfigsDiffer", {f'lychgate_config_info{{hash="a",instance="{one}"}}': "1x120" for one in "ab"},
+         None),
+    Case("LychgateSignInsFail", SIGN_INS | {
+        'lychgate_sign_ins_total{result="code_refused",silent="false",provider="okta"}': "0+20x120"},
+        {"provider": "okta"}),
+    # People who turn back, or are not let in, say nothing of the provider.
+    Case("LychgateSignInsFail", SIGN_INS | {
+        'lychgate_sign_ins_total{result="not_in_group",silent="false",provider="okta"}': "0+90x120"}, None),
+    Case("LychgateSignInLoops", refused("login_loop", "0+1x120"), {}),
+    Case("LychgateSignInLoops", refused("login_loop", "0x50 1x70"), None),
+    Case("LychgateRefreshesFail", {'lychgate_refreshes_total{provider="okta",result="ok"}': "0+50x120",
+         'lychgate_refreshes_total{provider="okta",result="provider_unreachable"}': "0+50x120"}, {"provider": "okta"}),
+    Case("LychgateRefreshesFail", {'lychgate_refreshes_total{provider="okta",result="ok"}': "0+50x120",
+         'lychgate_refreshes_total{provider="okta",result="provider_refused"}': "0+5x120"}, None),
+    Case("LychgateProviderUnreachable", {'lychgate_provider_requests_total{provider="okta",endpoint="keys",'
+         'result="provider_unreachable"}': "0+1x120"}, {"provider": "okta", "endpoint": "keys"}),
+    Case("LychgateProviderUnreachable", {'lychgate_provider_requests_total{provider="okta",endpoint="token",'
+         'result="refused"}': "0+9x120"}, None),
+    Case("LychgateAccountTokenRefused", {'lychgate_account_tokens_refused{application="jira"}': "1x120"},
+         {"application": "jira"}),
+    Case("LychgateAccountTokenRefused", {'lychgate_account_tokens_refused{application="jira"}': "0x120"}, None),
+    Case("LychgateAccountTokenEnds", {f'{TOKEN}{{application="jira"}}': f"{29 * DAY}x120"}, {"application": "jira"}),
+    Case("LychgateAccountTokenEnds", {f'{TOKEN}{{application="jira"}}': f"{31 * DAY}x120"}, None),
+    Case("LychgateCertificateEnds", {'lychgate_certificate_expiry_timestamp_seconds{application="jira"}':
+         f"{6 * DAY}x120"}, {"application": "jira"}),
+    Case("LychgateCertificateEnds", {'lychgate_certificate_expiry_timestamp_seconds{application="jira"}':
+         f"{8 * DAY}x120"}, None),
+    Case("LychgateRemovalsFrozen", {'lychgate_removals_frozen{application="jira"}': "1x120"}, {"application": "jira"}),
+    Case("LychgateRemovalsFrozen", {'lychgate_removals_frozen{application="jira"}': "0x120"}, None),
+    Case("LychgateNoSeatLeft", {'lychgate_account_steps_total{application="jira",result="no_seat_left"}': "0x30 1x90"},
+         {"application": "jira"}),
+    Case("LychgateNoSeatLeft", {'lychgate_account_steps_total{application="jira",result="done"}': "0+1x120"}, None),
+    Case("LychgateLedgerUnusable", {'lychgate_ledger_usable{application="jira"}': "0x120"}, {"application": "jira"}),
+    Case("LychgateLedgerUnusable", {'lychgate_ledger_usable{application="jira"}': "1x120"}, None),
+    Case("LychgateProbed", refused("bad_path", "0+120x120"), {"reason": "bad_path"}),
+    Case("LychgateProbed", refused("bad_path", "0+6x120"), None),
+    Case("LychgateIdentityHeaders", {'lychgate_stripped_requests_total{portal="staff"}': "0+120x120"},
+         {"portal": "staff"}),
+    Case("LychgateIdentityHeaders", {'lychgate_stripped_requests_total{portal="staff"}': "0+1x120"}, None),
+    Case("LychgateDeniesMore", requests("forwarded", "0+100x2400") | requests("denied", "0+1x1500 1500+100x900"), {},
+         "1600m"),
+    Case("LychgateDeniesMore", requests("forwarded", "0+100x2400") | requests("denied", "0+30x2400"), None, "1600m"),
+    Case("LychgateLandsSomebodyElse", {f'{EVENTS}{{application="jira",code="landing.mismatch"}}': "0x50 1x70"},
+         {"application": "jira"}),
+    Case("LychgateLandsSomebodyElse", {f'{EVENTS}{{application="jira",code="login.success"}}': "0+9x120"}, None),
+    Case("LychgateAuditFails", {'lychgate_audit_failing{sink="file"}': "1x120"}, {"sink": "file"}),
+    Case("LychgateAuditFails", {'lychgate_audit_failing{sink="file"}': "0x120"}, None),
+    Case("LychgateAuditLoses", {'lychgate_audit_lost{sink="file"}': "0x50 7x70"}, {"sink": "file"}),
+    Case("LychgateAuditLoses", {'lychgate_audit_lost{sink="file"}': "7x120"}, None),
+]  # fmt: skip
+
+
+def written(case: Case) -> dict[str, Any]:
+    """The case in promtool's words."""
+    rule = ALERTS[case.alert]
+    expected = []
+    if case.firing is not None:
+        labels = {**rule["labels"], **case.firing}
+        shown = {name: _filled(text, labels) for name, text in rule["annotations"].items()}
+        expected = [{"exp_labels": labels, "exp_annotations": shown}]
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+        "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": expected}],
+    }
+
+
+def _filled(text: str, labels: dict[str, str]) -> str:
+    return re.sub(r"{{ \$labels\.(\w+) }}", lambda name: labels.get(name[1], ""), text)
+
+
+def promtool(*words: str) -> str:
+    if PROMTOOL is None:
+        pytest.skip("promtool is not there; Debian has it in the package prometheus")
+    done = subprocess.run([PROMTOOL, *words], capture_output=True, text=True, check=False, timeout=120)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_rules() -> None:
+    assert "" == promtool("check", "rules", str(RULES))
+
+
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case.alert}-{'fires' if case.firing is not None else 'silent'}"
+)
+def test_an_alert_fires_where_it_should_and_nowhere_else(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "test.yaml"
+    path.write_text(
+        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [written(case)]}), "utf-8"
+    )
+    assert "" == promtool("test", "rules", str(path))
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    fires = {case.alert for case in CASES if case.firing is not None}
+    silent = {case.alert for case in CASES if case.firing is None}
+    assert (set(ALERTS), set(ALERTS)) == (fires, silent)
+
+
+def test_every_alert_has_its_section_in_the_runbook_and_no_section_is_without_one() -> None:
+    assert list(ALERTS) == re.findall(r"^## (Lychgate\w+)$", RUNBOOK, re.MULTILINE)
+    for section in RUNBOOK.split("\n## ")[1:]:
+        assert [] == [words for words in ("What people notice:", "Look at:", "Do:") if words not in section]
+
+
+def test_every_metric_of_the_rules_is_one_of_ours() -> None:
+    named = set(re.findall(r"\blychgate_\w+", RULES.read_text("utf-8")))
+    known = set(re.findall(r"^\| `(lychgate_\w+)`", METRICS, re.MULTILINE))
+    histograms = {f"{name}_{end}" for name in known for end in ("bucket", "count", "sum")}
+    assert set() == named - known - histograms
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
+def test_an_alert_says_how_bad_it_is_and_what_it_means(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in {"critical", "warning"}
+    assert {"summary", "description"} == set(alert["annotations"])
+
+
+def test_the_chart_brings_the_same_rules() -> None:
+    found = objects({"prometheusRule": {"enabled": True, "labels": {"release": "monitoring"}}})
+    rule = found["PrometheusRule", "gate-lychgate"]
+    assert yaml.safe_load(RULES.read_text("utf-8")) == rule["spec"]
+    assert "monitoring" == rule["metadata"]["labels"]["release"]
