@@ -1,4 +1,4 @@
-"""The alerts, by Prometheus' own `promtool`: each fires where it should and is silent otherwise; each has its runbook."""
+"""The alerts, by Prometheus' own `promtool`: each fires where it should and only there, and has its runbook."""
 
 from __future__ import annotations
 
