@@ -126,7 +126,7 @@ class RefusingLanding:
 async def test_an_application_that_takes_nobody_in(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     world = await worlds()
     cookie = await world.sign_in("ada")
-    monkeypatch.setattr("sidecar.building.header_landing", lambda *_: RefusingLanding())
+    monkeypatch.setattr("sidecar.building.parts.header_landing", lambda *_: RefusingLanding())
     await world.restart()
     await _is_refused(world, 502, "landing_failed", cookie)
 
