@@ -103,17 +103,18 @@ def _upstream(path: tuple[str, ...], url: str, config: Config, chart: Chart) -> 
         yield Finding(path, "is not on loopback", cure)
         return
     port = parts.port or 80
-    if port in {_port(config.listen.public), _port(config.listen.operations)}:
+    if port in {_port(config.listen.public), _port(config.listen.operations), _port(config.listen.landing)}:
         yield Finding(path, f"names port {port}, on which the gate itself listens", cure)
     elif port in chart.taken:
         yield Finding(path, f"names port {port}, which is {chart.taken[port]}", cure)
 
 
 def _listening(config: Config, chart: Chart) -> Iterator[Finding]:
-    for field in ("public", "operations"):
+    for field in ("public", "operations", "landing"):
         path, address = ("listen", field), getattr(config.listen, field)
         host, port = address.rpartition(":")[0].strip("[]"), _port(address)
-        if _is_loopback(host):
+        # The product is next door, and nobody else need redeem codes.
+        if field != "landing" and _is_loopback(host):
             yield Finding(path, "is loopback: nothing outside the pod would reach it", f"write 0.0.0.0:{port}")
         if port in chart.taken:
             yield Finding(path, f"names port {port}, which is {chart.taken[port]}", "choose another port")
@@ -290,7 +291,8 @@ def _config_maps(config: Config) -> tuple[str, ...]:
 def _files(config: Config) -> tuple[str, ...]:
     """The files that the configuration names beside its secrets."""
     ways = [application.upstream for application in config.applications.values()]
-    return tuple(file for way in ways for file in (way.ca, way.client_certificate) if file is not None)
+    files = [file for way in ways for file in (way.ca, way.client_certificate)]
+    return tuple(file for file in (*files, config.listen.landing_certificate) if file is not None)
 
 
 def _mounted(file: str, below: PurePosixPath) -> str | None:
@@ -309,7 +311,8 @@ def _port(address: str) -> int:
 
 
 def _free(config: Config, chart: Chart) -> int:
-    taken = {_port(config.listen.public), _port(config.listen.operations), *chart.taken}
+    listen = config.listen
+    taken = {_port(listen.public), _port(listen.operations), _port(listen.landing), *chart.taken}
     return next(port for port in range(_port(config.listen.public) + 1, 65_536) if port not in taken)
 
 

@@ -31,6 +31,8 @@ FAULTS: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
     ("the gate on loopback", {"listen": {"public": "127.0.0.1:8080"}}, ("listen", "public"), "0.0.0.0:8080"),
     ("the probes on loopback", {"listen": {"operations": "[::1]:9090"}}, ("listen", "operations"), "0.0.0.0:9090"),
     ("the gate on Ehcache's port", {"listen": {"public": "0.0.0.0:40001"}}, ("listen", "public"), "another port"),
+    ("codes on Ehcache's port", {"listen": {"landing": "127.0.0.1:40011"}}, ("listen", "landing"), "another port"),
+    ("Tomcat where codes are redeemed", {"listen": {"landing": "127.0.0.1:8081"}}, WAY, ":8082"),
     ("a port for root", {"listen": {"public": "0.0.0.0:80"}}, ("listen", "public"), "1024"),
     ("no state", {"state": "memory"}, ("state",), "file:///"),
     ("a secret in the environment", {"cookie_keys": ["env://KEY"]}, ("cookie_keys", 0), "/run/secrets/"),
