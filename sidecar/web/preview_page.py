@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from sidecar.core.accounts import Refusal
 from sidecar.core.ages import claims_age, is_stepped_up
 from sidecar.core.conditions import meets
 from sidecar.core.departures import hint_of
@@ -85,12 +86,16 @@ class PreviewPage:
             except AccountError as error:
                 look = Look(fault=error.reason, detail=error.detail)
             else:
-                seen = found.seen
+                seen, way = found.seen, found.way
+                # An account that is not theirs is nothing that they may read.
+                hidden = seen is None or (
+                    isinstance(way, Refusal) and (seen.pin is None or way.reason is Reason.PIN_CONFLICT)
+                )
                 look = Look(
                     way=found.way,
                     managed=seen is not None,
-                    account=seen.account if seen is not None else None,
-                    deactivation=seen.deactivation if seen is not None else None,
+                    account=None if seen is None or hidden else seen.account,
+                    deactivation=None if seen is None or hidden else seen.deactivation,
                 )
         told = chapters(identity, standing, application, portal, look)
         page = self._replies.pages.preview(
