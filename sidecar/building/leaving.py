@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
-from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.token_owners import TokenOwners
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.sqlite import State
+from sidecar.building.reaching import rest_of
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config
-from sidecar.config.outside import upstream_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.owners import Owners
@@ -52,13 +51,9 @@ async def _ways(config: Config, policy: Policy, stack: AsyncExitStack) -> Mappin
     """For the applications that want it."""
     found: dict[str, TokenOwners] = {}
     for name, settings in config.applications.items():
-        way, application = settings.upstream, policy.applications[name]
+        application = policy.applications[name]
         if not application.api.owners:
             continue
-        session = await stack.enter_async_context(
-            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
-        )
-        # Over a socket the address says only which host is meant.
-        origin = way.url if way.socket is None else f"http://{application.host}"
-        found[name] = TokenOwners(session, origin + application.context, settings.product)
+        session, base = await stack.enter_async_context(rest_of(config, application))
+        found[name] = TokenOwners(session, base, settings.product)
     return found

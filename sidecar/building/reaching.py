@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+
+import aiohttp
 
 from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.confluence import ConfluenceConnector
@@ -16,7 +18,7 @@ from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.sqlite import State
 from sidecar.config.model import Config
 from sidecar.config.outside import crowd_tls, upstream_tls
-from sidecar.domain.policy import Policy
+from sidecar.domain.policy import Application, Policy
 from sidecar.flows.accounts import Connector
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.product_sessions import EndsSessions
@@ -24,6 +26,17 @@ from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Client
+
+
+@asynccontextmanager
+async def rest_of(config: Config, application: Application) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """A session for calls to an application's REST interface, and the address that they begin with."""
+    way = config.applications[application.name].upstream
+    # Over a socket the address says only which host is meant.
+    origin = way.url if way.socket is None else f"http://{application.host}"
+    tls = upstream_tls(way)
+    async with calls.open_session(tls=tls, server_name=way.server_name, socket=way.socket) as session:
+        yield session, origin + application.context
 
 
 def _nobody(application: str, place: int, none_left: bool) -> None:
@@ -43,20 +56,15 @@ async def build_connectors(
     """
     found: dict[str, Connector] = {}
     for name, settings in config.applications.items():
-        token, way, application = settings.accounts.token, settings.upstream, policy.applications[name]
-        crowd = settings.accounts.crowd
+        token, crowd = settings.accounts.token, settings.accounts.crowd
         if crowd is not None:
             found[name] = await _user_server(crowd, stack)
             continue
         if token is None:
             continue
-        session = await stack.enter_async_context(
-            calls.open_session(tls=upstream_tls(way), server_name=way.server_name, socket=way.socket)
-        )
-        # Over a socket the address says only which host is meant.
-        origin = way.url if way.socket is None else f"http://{application.host}"
+        session, base = await stack.enter_async_context(rest_of(config, policy.applications[name]))
         following = settings.accounts.next_token
-        base, first, told = origin + application.context, partial(read_secret, token), partial(refused, name)
+        first, told = partial(read_secret, token), partial(refused, name)
         second = partial(read_secret, following) if following is not None else None
         if settings.product == "confluence":
             found[name] = ConfluenceConnector(session, base, first, next_token=second, told=told, clock=clock)

@@ -10,20 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sidecar import __version__
-from sidecar.adapters.accounts import calls
-from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.landing.authconfig import AuthConfig
-from sidecar.adapters.metrics import Metrics
-from sidecar.adapters.seal import Sealer
 from sidecar.adapters.secrets import Secret, read_secret
-from sidecar.adapters.state.sqlite import open_state
 from sidecar.building.landings import build_party, floor_of
-from sidecar.building.parts import audit_log, build_clients
-from sidecar.building.reloading import InForce
+from sidecar.building.parts import build_clients
+from sidecar.building.reaching import rest_of
+from sidecar.commands.beside import beside, intended
 from sidecar.config.load import Loaded
-from sidecar.config.outside import cookie_keys, landing_client, landing_secret, landing_tls, upstream_tls
+from sidecar.config.outside import cookie_keys, landing_client, landing_secret, landing_tls
 from sidecar.core.landing_setup import Difference, Line, differences, lines, wanted
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -67,13 +62,12 @@ async def configure(loaded: Loaded, application: Application, token: Secret) -> 
     """
     client, customers = landing_client(application, loaded.config), _has_customers(application)
     body = wanted(client, customers=customers)
-    about = partial(Event, application=application.name)
-    async with _beside(loaded) as log, _authconfig(loaded, application, token) as product:
+    async with beside(loaded, SystemClock()) as (_, log), _authconfig(loaded, application, token) as product:
         known = await product.find(client.issuer)
-        intended = {"cause": "command", "step": "configure landing"}
-        await log.sure(about(code=Code.CHANGE_INTENDED, outcome="intended", facts=intended))
+        await log.sure(intended("configure landing", application.name))
         await product.write(known, body, landing_secret(application, loaded.config))
-        log.tell(about(code=Code.LANDING_CONFIGURED, facts={"cause": "command", "fields": tuple(sorted(body))}))
+        facts: dict[str, str | tuple[str, ...]] = {"cause": "command", "fields": tuple(sorted(body))}
+        log.tell(Event(code=Code.LANDING_CONFIGURED, application=application.name, facts=facts))
         found = await product.find(client.issuer)
         return differences(found or {}, client, customers=customers)
 
@@ -89,7 +83,7 @@ async def verify(loaded: Loaded, application: Application, username: str, tell: 
     """
     config, clock, chance = loaded.config, SystemClock(), SystemChance()
     about = partial(Event, application=application.name, username=username)
-    async with _beside(loaded) as log, AsyncExitStack() as stack:
+    async with beside(loaded, clock) as (_, log), AsyncExitStack() as stack:
         clients = build_clients(config, loaded.policy, stack)
         party = await build_party(application, config, cookie_keys(config), clock, chance)
         listener = Listener(LandingProvider({application.name: party}, clock))
@@ -144,19 +138,5 @@ def _has_customers(application: Application) -> bool:
 
 @asynccontextmanager
 async def _authconfig(loaded: Loaded, application: Application, token: Secret) -> AsyncIterator[AuthConfig]:
-    way = loaded.config.applications[application.name].upstream
-    # Over a socket the address says only which host is meant.
-    origin = way.url if way.socket is None else f"http://{application.host}"
-    tls = upstream_tls(way)
-    async with calls.open_session(tls=tls, server_name=way.server_name, socket=way.socket) as session:
-        yield AuthConfig(session, origin + application.context, partial(read_secret, token))
-
-
-@asynccontextmanager
-async def _beside(loaded: Loaded) -> AsyncIterator[AuditLog]:
-    """The audit trail for a command while the gate does not run."""
-    sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
-    async with AsyncExitStack() as stack:
-        # The state first: while the gate runs, nothing is begun.
-        _ = await stack.enter_async_context(open_state(loaded.config.state.directory, sealer))
-        yield audit_log(InForce(loaded), None, SystemClock(), Metrics(__version__), sealer, stack)
+    async with rest_of(loaded.config, application) as (session, base):
+        yield AuthConfig(session, base, partial(read_secret, token))
