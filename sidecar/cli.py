@@ -22,7 +22,8 @@ from sidecar.commands.cli_landing import landing
 from sidecar.commands.cli_mending import accounts_rename, accounts_resume
 from sidecar.commands.cli_migrate import migrate
 from sidecar.commands.cli_people import accounts_plan, accounts_show, accounts_sync, accounts_undo, show_account
-from sidecar.commands.explaining import Asked, QuestionError, explained
+from sidecar.commands.doors import QuestionError
+from sidecar.commands.explaining import Asked, explained
 from sidecar.commands.ledger import initialise_ledger
 from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded

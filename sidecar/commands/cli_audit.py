@@ -17,11 +17,10 @@ from sidecar.adapters.audit.segments import sealed_beside
 from sidecar.adapters.audit.show import Record, Wanted, records, sessions_in, told
 from sidecar.adapters.audit.verify import BrokenError, Line, Result, Verifier
 from sidecar.adapters.secrets import SecretError
-from sidecar.config.faults import ConfigError
-from sidecar.config.load import Loaded, load
+from sidecar.commands.terminal import FILE, loaded_from
+from sidecar.config.load import Loaded
 from sidecar.config.outside import audit_keys
 
-_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
 BROKEN, UNSIGNED = 1, 3
 """Statuses of `verify`, beside 0."""
@@ -34,9 +33,9 @@ def audit() -> None:
 
 @audit.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-c", "--config", type=_FILE, help="Take key, files and second place from this configuration.")
-@click.option("-k", "--key", "key_file", type=_FILE, help="File with the public keys that `lychgate audit key` prints.")
-@click.option("--checkpoints", type=_FILE, help="The second place of the checkpoints.")
+@click.option("-c", "--config", type=FILE, help="Take key, files and second place from this configuration.")
+@click.option("-k", "--key", "key_file", type=FILE, help="File with the public keys that `lychgate audit key` prints.")
+@click.option("--checkpoints", type=FILE, help="The second place of the checkpoints.")
 @click.option("--part", is_flag=True, help="The files are a part of a trail and may begin in its middle.")
 @click.option("--many", is_flag=True, help="Collected standard output: many chains, and lines of others between.")
 def verify(
@@ -85,7 +84,7 @@ def verifier_of(
 
 @audit.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-c", "--config", type=_FILE, help="Take the files from this configuration.")
+@click.option("-c", "--config", type=FILE, help="Take the files from this configuration.")
 @click.option("--person", default="", help="`sub` of a person, or `iss`, a blank and `sub`.")
 @click.option("--username", default="", help="Name of an account.")
 @click.option("--portal", default="", help="Name of a portal.")
@@ -117,7 +116,7 @@ def show(
 
 
 @audit.command()
-@click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+@click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
 def key(config: Path) -> None:
     """Print the public keys of the checkpoints (PEM): give them to whoever verifies the trail, by another way."""
     for public in _audit_keys(loaded_of(config)):
@@ -179,12 +178,8 @@ def _audit_keys(loaded: Loaded) -> tuple[CheckpointKey, ...]:
 
 
 def loaded_of(path: Path) -> Loaded:
-    try:
-        return load(path, secrets=False)
-    except ConfigError as error:
-        for fault in error.faults:
-            click.echo(fault.render(), err=True)
-        raise SystemExit(1) from None
+    """Without the secrets of the gate, which are not needed, and without warnings: they are not about the trail."""
+    return loaded_from(path, secrets=False, warn=False)
 
 
 def _utc(time: datetime | None) -> datetime | None:

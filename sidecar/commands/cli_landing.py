@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from sidecar.adapters.secrets import Secret, SecretError
 from sidecar.commands.landing import compare, configure, shown, verify
-from sidecar.config.faults import ConfigError
-from sidecar.config.load import Loaded, load
+from sidecar.commands.terminal import FILE, application_of, loaded_from
+from sidecar.config.load import Loaded
 from sidecar.core.landing_setup import Difference
 from sidecar.domain.policy import Application
 from sidecar.flows.accounts import AccountError
@@ -22,8 +22,7 @@ from sidecar.flows.sessions import StateError
 from sidecar.flows.streaming import UpstreamError
 from sidecar.flows.telling import AuditError
 
-_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
-_CONFIG = click.option("-c", "--config", type=_FILE, required=True, help="The configuration file.")
+_CONFIG = click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
 _APPLICATION = click.option("--application", help="Name of the application; needed where several are landed so.")
 T = TypeVar("T")
 _DARK_FEATURE = "atlassian.authentication.sso.skip.https.requirement"
@@ -114,16 +113,9 @@ def _hints(loaded: Loaded, application: Application) -> Iterable[str]:
 
 
 def _chosen(path: Path, name: str | None, *, secrets: bool = True) -> tuple[Loaded, Application]:
-    try:
-        loaded = load(path, secrets=secrets)
-    except ConfigError as error:
-        for fault in error.faults:
-            click.echo(fault.render(), err=True)
-        raise SystemExit(1) from None
+    loaded = loaded_from(path, secrets=secrets, warn=False)
     unseen = [one for one, settings in loaded.config.applications.items() if not settings.landing.by_header]
-    if name is not None and name not in loaded.policy.applications:
-        raise click.ClickException(f"the configuration has no application {name}")
-    if name is not None and name not in unseen:
+    if name is not None and application_of(loaded, name).name not in unseen:
         raise click.ClickException(f"{name} is landed by a header: there is nothing to set up at its sign-on")
     if name is None and len(unseen) != 1:
         what = ", ".join(unseen) if unseen else "none has landing.type oidc"

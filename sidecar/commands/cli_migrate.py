@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import click
 
 from sidecar.adapters.settings import pattern_fault
+from sidecar.commands.doors import Door
 from sidecar.commands.everybody import Row, everybody_in
-from sidecar.commands.looking import Door, LookError, door_of
 from sidecar.commands.migrating import Passed, adopt_groups, link_everybody, reported
 from sidecar.commands.relinking import ListError
 from sidecar.commands.reporting import SHOWN, report_json, report_lines
-from sidecar.commands.terminal import FILE, application_of, loaded_from, run
+from sidecar.commands.terminal import FILE, door_named, loaded_from, run
 from sidecar.config.load import Loaded
-from sidecar.flows.accounts import AccountError, PinConflictError
+from sidecar.flows.accounts import PinConflictError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,7 +60,8 @@ def migrate_report(
     as_json: bool,
 ) -> None:
     """Say how the site would stand if everybody signed in now. Nothing is changed; the gate may run."""
-    loaded, door = _door(config, application, portal, provider)
+    loaded = loaded_from(config)
+    door = door_named(loaded, application, portal, provider)
     rows = _rows(idp, loaded, door) if idp is not None else ()
     run(_report(loaded, door, rows, _names(read_only), everybody=everybody, as_json=as_json))
 
@@ -74,7 +75,8 @@ def migrate_link(
 ) -> None:
     """Tie to everybody on a list the ordinary account of their name. Lines that do not fit are left alone and told:
     status 3."""
-    loaded, door = _door(config, application, portal, provider)
+    loaded = loaded_from(config)
+    door = door_named(loaded, application, portal, provider)
     run(_link(loaded, door, _rows(idp, loaded, door), apply=apply))
 
 
@@ -88,7 +90,8 @@ def migrate_adopt_groups(
 ) -> None:
     """Make memberships that are there Lychgate's own: only of linked people, and only in groups that their claims give
     them too. From then on they are left when the claims no longer give them."""
-    loaded, door = _door(config, application, portal, provider)
+    loaded = loaded_from(config)
+    door = door_named(loaded, application, portal, provider)
     wrong = pattern_fault(pattern)
     if wrong is not None:
         raise click.ClickException(f"--pattern {wrong[0]}; {wrong[1]}")
@@ -98,10 +101,7 @@ def migrate_adopt_groups(
 async def _report(
     loaded: Loaded, door: Door, rows: tuple[Row, ...], read_only: frozenset[str], *, everybody: bool, as_json: bool
 ) -> None:
-    try:
-        report = await reported(loaded, door, rows, read_only)
-    except (LookError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
+    report = await reported(loaded, door, rows, read_only)
     name = door.application.name
     if as_json:
         click.echo(json.dumps(report_json(name, report), ensure_ascii=False, indent=2))
@@ -113,8 +113,6 @@ async def _report(
 async def _link(loaded: Loaded, door: Door, rows: tuple[Row, ...], *, apply: bool) -> None:
     try:
         done = await link_everybody(loaded, door, rows, apply=apply)
-    except (LookError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
     except PinConflictError as error:
         raise click.ClickException(f"nothing was linked: {error}") from None
     if not apply:
@@ -128,10 +126,7 @@ async def _link(loaded: Loaded, door: Door, rows: tuple[Row, ...], *, apply: boo
 
 
 async def _adopt(loaded: Loaded, door: Door, rows: tuple[Row, ...], pattern: str, *, apply: bool) -> None:
-    try:
-        done = await adopt_groups(loaded, door, rows, pattern, apply=apply)
-    except (LookError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
+    done = await adopt_groups(loaded, door, rows, pattern, apply=apply)
     if not apply:
         for one in done.owned:
             click.echo(f"{one.username}: {one.group}")
@@ -147,14 +142,6 @@ def _tell(passed: tuple[Passed, ...]) -> None:
         click.echo(f"left alone: line {one.line}, subject {one.subject or '?'}: {one.why}", err=True)
     if len(passed) > SHOWN:
         click.echo(f"left alone: {len(passed) - SHOWN} more; `lychgate migrate report --all` shows them", err=True)
-
-
-def _door(config: Path, application: str, portal: str | None, provider: str | None) -> tuple[Loaded, Door]:
-    loaded = loaded_from(config)
-    try:
-        return loaded, door_of(application_of(loaded, application), portal, provider)
-    except LookError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _rows(idp: Path, loaded: Loaded, door: Door) -> tuple[Row, ...]:

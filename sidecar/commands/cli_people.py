@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 import click
 
-from sidecar.commands.explaining import QuestionError, claims_in
-from sidecar.commands.looking import Door, LookError, Sight, door_of, sight
+from sidecar.commands.doors import Door, door_of
+from sidecar.commands.explaining import claims_in
+from sidecar.commands.looking import Sight, sight
 from sidecar.commands.persons import Ahead, ahead_of, ahead_with, known, known_lines, plan_lines, synced, time_text
 from sidecar.commands.reporting import entry_text
-from sidecar.commands.terminal import FILE, application_of, loaded_from, run
+from sidecar.commands.terminal import FILE, application_of, door_named, loaded_from, run
 from sidecar.config.load import Loaded
 from sidecar.core.usernames import fold
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
-from sidecar.flows.accounts import AccountError
 from sidecar.flows.undoing import Outcome, Undoing
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,7 +67,7 @@ def accounts_plan(
     """Show what would be done for PERSON now, and why. Nothing is changed; the gate may run. Status 1: they would be
     kept out."""
     loaded = loaded_from(config)
-    door = _door(application_of(loaded, application), portal, provider)
+    door = door_named(loaded, application, portal, provider)
     run(_plan(loaded, door, person, claims, apply=False))
 
 
@@ -87,7 +87,7 @@ def accounts_sync(
 ) -> None:
     """Make PERSON's account ready as their next sign-in would."""
     loaded = loaded_from(config)
-    door = _door(application_of(loaded, application), portal, provider)
+    door = door_named(loaded, application, portal, provider)
     run(_plan(loaded, door, person, claims, apply=apply))
 
 
@@ -105,25 +105,18 @@ def accounts_undo(config: Path, application: str, since: datetime, username: str
 
 
 async def _show(loaded: Loaded, application: Application, person: str) -> None:
-    try:
-        async with sight(loaded, application, apply=False) as at:
-            for line in known_lines(await known(at, person)):
-                click.echo(line)
-    except (LookError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
+    async with sight(loaded, application, apply=False) as at:
+        for line in known_lines(await known(at, person)):
+            click.echo(line)
 
 
 async def _plan(loaded: Loaded, door: Door, person: str, claims: Path | None, *, apply: bool) -> None:
-    out = False
-    try:
-        async with sight(loaded, door.application, apply=apply) as at:
-            ahead = await ahead_of(at, await known(at, person), door, claims)
-            out = _show_plan(at, ahead)
-            if apply:
-                click.echo(f"{door.application.name}: {await synced(at, ahead)} is ready")
-                out = False
-    except (LookError, QuestionError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
+    async with sight(loaded, door.application, apply=apply) as at:
+        ahead = await ahead_of(at, await known(at, person), door, claims)
+        out = _show_plan(at, ahead)
+        if apply:
+            click.echo(f"{door.application.name}: {await synced(at, ahead)} is ready")
+            out = False
     if out:
         raise SystemExit(1)
 
@@ -132,16 +125,13 @@ async def show_account(
     loaded: Loaded, application: Application, claims: Path, portal: str | None, provider: str | None
 ) -> None:
     """The account of whoever has the claims of a file, and what would be done to it."""
-    door, out = _door(application, portal, provider), False
-    try:
-        async with sight(loaded, application, apply=False) as at:
-            ahead = await ahead_with(at, door, *claims_in(claims))
-            account = ahead.foreseen.seen.account if ahead.foreseen.seen is not None else None
-            state = "none" if account is None else f"{account.username}, {'active' if account.active else 'inactive'}"
-            click.echo(f"{'account there:':<28} {state}")
-            out = _show_plan(at, ahead)
-    except (LookError, QuestionError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
+    door = door_of(application, portal, provider)
+    async with sight(loaded, application, apply=False) as at:
+        ahead = await ahead_with(at, door, *claims_in(claims))
+        account = ahead.foreseen.seen.account if ahead.foreseen.seen is not None else None
+        state = "none" if account is None else f"{account.username}, {'active' if account.active else 'inactive'}"
+        click.echo(f"{'account there:':<28} {state}")
+        out = _show_plan(at, ahead)
     if out:
         raise SystemExit(1)
 
@@ -161,13 +151,10 @@ def _show_plan(at: Sight, ahead: Ahead) -> bool:
 async def _undo(
     loaded: Loaded, application: Application, since: UnixSeconds, username: str | None, *, apply: bool
 ) -> None:
-    try:
-        async with sight(loaded, application, apply=apply) as at:
-            undoing = Undoing(application.name, at.connector, at.state.ledger, at.audit, at.clock)
-            only = fold(username) if username is not None else None
-            outcomes = await undoing.run(since, apply=apply, only=only)
-    except (LookError, AccountError) as error:
-        raise click.ClickException(str(error)) from None
+    async with sight(loaded, application, apply=apply) as at:
+        undoing = Undoing(application.name, at.connector, at.state.ledger, at.audit, at.clock)
+        only = fold(username) if username is not None else None
+        outcomes = await undoing.run(since, apply=apply, only=only)
     for outcome in outcomes:
         click.echo(_outcome_text(outcome, apply=apply))
     back = sum(outcome.way is not None and not outcome.failed for outcome in outcomes)
@@ -183,10 +170,3 @@ def _outcome_text(outcome: Outcome, *, apply: bool) -> str:
     done = "taken back" if apply else "to be taken back"
     said = "failed: " + outcome.why if outcome.failed else f"stays: {outcome.why}" if outcome.way is None else done
     return f"{time_text(entry.at)} {entry.username}: {entry_text(entry)}: {said}"
-
-
-def _door(application: Application, portal: str | None, provider: str | None) -> Door:
-    try:
-        return door_of(application, portal, provider)
-    except LookError as error:
-        raise click.ClickException(str(error)) from None

@@ -9,12 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sidecar.adapters.clock import SystemClock
+from sidecar.commands.doors import QuestionError, door_of
 from sidecar.core.explain import Line, Question, explain
-from sidecar.domain.policy import Application, Policy, Portal
-
-
-class QuestionError(Exception):
-    """The question makes no sense. The text says what would."""
+from sidecar.domain.policy import Application, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,29 +30,18 @@ def explained(policy: Policy, application: Application, claims: Path, asked: Ask
     Raises:
         QuestionError: there is no such portal or provider, the file is no JSON object, or the address is elsewhere.
     """
-    portal = _portal(application, asked.portal)
-    provider = asked.provider or portal.providers[0]
-    if provider not in portal.providers:
-        raise QuestionError(f"portal {portal.name} does not use {provider}; it uses {', '.join(portal.providers)}")
+    door = door_of(application, asked.portal, asked.provider)
     id_token, userinfo = claims_in(claims)
     question = Question(
         application=application,
-        portal=portal,
-        provider=provider,
+        portal=door.portal,
+        provider=door.provider,
         claims=id_token,
         userinfo=userinfo,
         method=asked.method.upper(),
         target=_target(application, asked.url),
     )
     return explain(question, policy, SystemClock().now())
-
-
-def _portal(application: Application, name: str | None) -> Portal:
-    portal = application.default_portal if name is None else application.portal(name)
-    if portal is None:
-        names = ", ".join(sorted(known.name for known in application.portals))
-        raise QuestionError(f"{application.name} has no portal {name}; there is {names}")
-    return portal
 
 
 def claims_in(path: Path) -> tuple[Mapping[str, object], Mapping[str, object]]:

@@ -18,10 +18,11 @@ from sidecar.adapters.state.snapshot import copied_state
 from sidecar.adapters.state.sqlite import State
 from sidecar.building.reaching import build_connectors
 from sidecar.commands.beside import beside
+from sidecar.commands.doors import QuestionError
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.domain.events import Event
-from sidecar.domain.policy import Application, Portal
+from sidecar.domain.policy import Application
 from sidecar.flows.accounts import Connector
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
@@ -29,35 +30,6 @@ from sidecar.flows.telling import AuditError, Clock, SureAudit
 
 _BUDGET = 60.0
 """Seconds for one person: nobody waits at a browser."""
-
-
-class LookError(Exception):
-    """The command cannot be answered. The text says what would help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where people come in, as a command means it."""
-
-    application: Application
-    portal: Portal
-    provider: str
-
-
-def door_of(application: Application, portal: str | None, provider: str | None) -> Door:
-    """The portal and the provider of that name; without names the default portal and its first provider.
-
-    Raises:
-        LookError: there is none.
-    """
-    found = application.default_portal if portal is None else application.portal(portal)
-    if found is None:
-        names = ", ".join(sorted(known.name for known in application.portals))
-        raise LookError(f"{application.name} has no portal {portal}; there is {names}")
-    name = provider or found.providers[0]
-    if name not in found.providers:
-        raise LookError(f"portal {found.name} does not use {name}; it uses {', '.join(found.providers)}")
-    return Door(application, found, name)
 
 
 class Deaf:
@@ -98,7 +70,7 @@ async def sight(loaded: Loaded, application: Application, *, apply: bool) -> Asy
     """Look, or with *apply* change.
 
     Raises:
-        LookError: the accounts of the application are not managed.
+        QuestionError: the accounts of the application are not managed.
         StateError: with *apply*: the gate is running.
     """
     clock = SystemClock()
@@ -106,7 +78,7 @@ async def sight(loaded: Loaded, application: Application, *, apply: bool) -> Asy
         connectors = await build_connectors(loaded.config, loaded.policy, stack)
         connector = connectors.get(application.name)
         if connector is None:
-            raise LookError(f"the accounts of {application.name} are not managed: it has no accounts.token")
+            raise QuestionError(f"the accounts of {application.name} are not managed: it has no accounts.token")
         if apply:
             state, log = await stack.enter_async_context(beside(loaded, clock))
             yield Sight(loaded, application, state, connector, log, clock)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from sidecar.commands.beside import intended
+from sidecar.commands.doors import Door, QuestionError
 from sidecar.commands.everybody import Row
-from sidecar.commands.looking import Door, LookError, Sight, sight
+from sidecar.commands.looking import Sight, sight
 from sidecar.config.load import Loaded
 from sidecar.core.accounts import Plan, Refusal
 from sidecar.core.candidates import Candidate, candidate
@@ -60,7 +61,7 @@ async def reported(loaded: Loaded, door: Door, rows: Sequence[Row], read_only: f
     """How the site would stand if everybody in *rows* signed in now. Nothing is changed.
 
     Raises:
-        LookError: the application's accounts cannot be listed.
+        QuestionError: the application's accounts cannot be listed.
         AccountError, StateError: the application or the state did not answer.
     """
     async with sight(loaded, door.application, apply=False) as at:
@@ -72,7 +73,7 @@ async def link_everybody(loaded: Loaded, door: Door, rows: Sequence[Row], *, app
     passed over and told.
 
     Raises:
-        LookError, AccountError, AuditError, StateError: nothing was changed.
+        QuestionError, AccountError, AuditError, StateError: nothing was changed.
     """
     async with sight(loaded, door.application, apply=apply) as at:
         if not await at.state.ledger.usable(door.application.name):
@@ -109,7 +110,7 @@ async def adopt_groups(loaded: Loaded, door: Door, rows: Sequence[Row], pattern:
     them too, where *pattern* matches the whole name of the application's group.
 
     Raises:
-        LookError, AccountError, AuditError, StateError: nothing was changed.
+        QuestionError, AccountError, AuditError, StateError: nothing was changed.
     """
     async with sight(loaded, door.application, apply=apply) as at:
         if not await at.state.ledger.usable(door.application.name):
@@ -161,7 +162,7 @@ async def _adoptable(at: Sight, door: Door, one: Finding, pattern: str) -> list[
 
 async def _report(at: Sight, door: Door, rows: Sequence[Row], read_only: frozenset[str] = frozenset()) -> Report:
     if not isinstance(at.connector, Lists):
-        raise LookError(f"the accounts of {door.application.name} cannot be listed")
+        raise QuestionError(f"the accounts of {door.application.name} cannot be listed")
     application, now = door.application, at.clock.now()
     whos = [
         (row.line, candidate(row.claims, application, door.portal, door.provider, at.loaded.policy, now))
@@ -192,7 +193,7 @@ async def _foreseen(accounts: Accounts, at: Sight, who: Candidate) -> tuple[Plan
 async def _roll(at: Sight, door: Door, whos: Sequence[Candidate]) -> Roll:
     """The accounts, with their memberships in every group that a plan could ask for."""
     if not isinstance(at.connector, Lists):
-        raise LookError(f"the accounts of {door.application.name} cannot be listed")
+        raise QuestionError(f"the accounts of {door.application.name} cannot be listed")
     policy, product = door.portal.groups, door.application.product
     named = set(await at.state.ledger.owned_groups(door.application.name))
     named |= product.protected_groups | policy.protected | policy.admin

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sidecar.commands.doors import Door, QuestionError
 from sidecar.commands.explaining import claims_in
-from sidecar.commands.looking import Door, LookError, Sight
+from sidecar.commands.looking import Sight
 from sidecar.core.candidates import Candidate, candidate, candidate_of
 from sidecar.core.claims import freeze_claims, with_userinfo
 from sidecar.core.foresight import Basis, Told, told
@@ -84,7 +85,7 @@ async def ahead_of(at: Sight, one: Known, door: Door, claims: Path | None) -> Ah
     """What would be done for somebody: with the claims of a file, or with those of their youngest session.
 
     Raises:
-        LookError: there are no claims, or they are somebody else's.
+        QuestionError: there are no claims, or they are somebody else's.
         AccountError: the application did not answer.
     """
     if claims is not None:
@@ -92,15 +93,15 @@ async def ahead_of(at: Sight, one: Known, door: Door, claims: Path | None) -> Ah
     elif one.session is not None:
         portal = at.application.portal(one.session.portal)
         if portal is None:
-            raise LookError(f"their session is at {one.session.portal}, which is no portal any more; give --claims")
+            raise QuestionError(f"their session is at {one.session.portal}, which is no portal any more; give --claims")
         now, policy = at.clock.now(), at.loaded.policy
         ahead = await _ahead(at, candidate_of(one.session.identity, at.application, portal, policy, now), portal)
     else:
-        raise LookError("their claims are not known: nobody has a session; give --claims FILE")
+        raise QuestionError("their claims are not known: nobody has a session; give --claims FILE")
     identity, order = ahead.who.identity, ahead.who.order
     others = one.person is not None and identity is not None and identity.person != one.person
     if others or (one.username and order is not None and fold(order.username) != one.username):
-        raise LookError("the claims are somebody else's")
+        raise QuestionError("the claims are somebody else's")
     return ahead
 
 
@@ -108,7 +109,7 @@ async def ahead_with(at: Sight, door: Door, id_token: Mapping[str, object], user
     """What would be done for somebody with these claims.
 
     Raises:
-        LookError: the claims name nobody who has a username.
+        QuestionError: the claims name nobody who has a username.
         AccountError: the application did not answer.
     """
     provider, claims = at.loaded.policy.providers[door.provider], dict(id_token)
@@ -116,7 +117,7 @@ async def ahead_with(at: Sight, door: Door, id_token: Mapping[str, object], user
         try:
             claims = dict(with_userinfo(freeze_claims(id_token), freeze_claims(userinfo), provider.groups))
         except TokenFault as fault:
-            raise LookError(f"the claims are unusable: {fault.detail}") from None
+            raise QuestionError(f"the claims are unusable: {fault.detail}") from None
     who = candidate(claims, at.application, door.portal, door.provider, at.loaded.policy, at.clock.now())
     return await _ahead(at, who, door.portal)
 
@@ -142,11 +143,11 @@ async def synced(at: Sight, ahead: Ahead) -> str:
     """Make the account ready as a sign-in would; its username.
 
     Raises:
-        LookError: they would not get so far.
+        QuestionError: they would not get so far.
         AccountError: it is not ready.
     """
     if ahead.who.identity is None or ahead.who.order is None or ahead.who.refused is not Reason.OK:
-        raise LookError(f"portal {ahead.portal.name} keeps them out ({ahead.who.refused.value}): nothing was done")
+        raise QuestionError(f"portal {ahead.portal.name} keeps them out ({ahead.who.refused.value}): nothing was done")
     accounts = at.accounts()
     try:
         return await accounts.ensure(ahead.who.order, ahead.who.identity, Trace())
@@ -188,7 +189,7 @@ def time_text(at: int) -> str:
 
 async def _ahead(at: Sight, who: Candidate, portal: Portal) -> Ahead:
     if who.identity is None or who.order is None:
-        raise LookError(f"there is no username: {who.refused.value}")
+        raise QuestionError(f"there is no username: {who.refused.value}")
     return Ahead(who, portal, await at.accounts().foresee(who.order, who.identity))
 
 

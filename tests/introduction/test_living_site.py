@@ -18,8 +18,9 @@ import pytest
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.commands.doors import door_of
 from sidecar.commands.everybody import everybody_in
-from sidecar.commands.looking import Sight, door_of, sight
+from sidecar.commands.looking import Sight, sight
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.core.candidates import Candidate, candidate
