@@ -150,6 +150,20 @@ async def pins_way(order: AccountOrder, person: Person, rules: Rules, ledger: Re
     return usable_way(pin_way(order, pin, pin_on_name, rules.accounts, authoritative=rules.authoritative), usable)
 
 
+async def foresee(
+    order: AccountOrder, person: Person, rules: Rules, reach: Reach, ledger: ReadsLedger, seats: Seats
+) -> Foreseen:
+    """What a sign-in of *person* would do now. Nothing is changed.
+
+    Raises:
+        AccountError, StateError: as the connector and the ledger do.
+    """
+    if reach.connector is None or not rules.accounts.enabled:
+        return Foreseen(await pins_way(order, person, rules, ledger))
+    seen = await look(order, person, reach, ledger, seats)
+    return Foreseen(seen.renamed or usable_way(way_for(order, seen, rules), seen.usable), seen)
+
+
 async def _at_the_application(
     order: AccountOrder, reach: Reach, seats: Seats
 ) -> tuple[Account | None, tuple[Licence, ...] | None]:

@@ -15,11 +15,10 @@ from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
-from sidecar.flows.account_look import Foreseen, ReadsLedger, look, pins_way, rules_of, usable_way, way_for
+from sidecar.flows.account_look import Foreseen, ReadsLedger, foresee, rules_of
 from sidecar.flows.accounts import AccountError, Connector
-from sidecar.flows.reach import Reach
+from sidecar.flows.reach import Reach, within
 from sidecar.flows.seats import Seats
-from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
 
 PARALLEL = 8
@@ -55,8 +54,7 @@ class Foresight:
         self, policy: Callable[[], Policy], reach: Mapping[str, Reach], ledger: ReadsLedger, clock: Clock
     ) -> None:
         self._policy = policy
-        self._reach = {name: _reading(way) for name, way in reach.items()}
-        self._seats = {name: Seats(way.registry, clock) for name, way in reach.items()}
+        self._ways = {name: (_reading(way), Seats(way.registry, clock)) for name, way in reach.items()}
         self._ledger = ledger
         self._clock = clock
         self._gate = asyncio.Semaphore(PARALLEL)
@@ -78,21 +76,10 @@ class Foresight:
         Raises:
             AccountError: the look failed.
         """
-        reach = self._reach.get(order.application, Reach(None))
-        try:
-            async with asyncio.timeout(reach.budget), self._gate:
-                return await self._look(order, identity, reach)
-        except TimeoutError:
-            raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"no answer after {reach.budget:g} seconds") from None
-        except StateError as error:
-            raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
-
-    async def _look(self, order: AccountOrder, identity: Identity, reach: Reach) -> Foreseen:
-        rules = rules_of(self._policy(), order, identity)
-        if reach.connector is None or not rules.accounts.enabled:
-            return Foreseen(await pins_way(order, identity.person, rules, self._ledger))
-        seen = await look(order, identity.person, reach, self._ledger, self._seats[order.application])
-        return Foreseen(seen.renamed or usable_way(way_for(order, seen, rules), seen.usable), seen)
+        reach, seats = self._ways.get(order.application, (Reach(None), Seats(None, self._clock)))
+        async with within(reach.budget), self._gate:
+            rules = rules_of(self._policy(), order, identity)
+            return await foresee(order, identity.person, rules, reach, self._ledger, seats)
 
 
 def _reading(reach: Reach) -> Reach:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, MutableMapping
 
 from cachetools import TTLCache
@@ -15,8 +14,7 @@ from sidecar.domain.ledger import Pin
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Ledger
-from sidecar.flows.reach import Reach
-from sidecar.flows.sessions import StateError
+from sidecar.flows.reach import Reach, within
 from sidecar.flows.telling import Clock
 
 REMEMBERED = 60
@@ -45,13 +43,8 @@ class KnownAccounts:
         known = self._found.get(key)
         if known is None:
             reach = self._reach.get(order.application, Reach(None))
-            try:
-                async with asyncio.timeout(reach.budget):
-                    known = await self._look(order, identity.person, reach)
-            except TimeoutError:
-                raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"no answer after {reach.budget:g} seconds") from None
-            except StateError as error:
-                raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
+            async with within(reach.budget):
+                known = await self._look(order, identity.person, reach)
             self._found[key] = known
         return known
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -24,13 +24,13 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
-from sidecar.flows.account_look import Foreseen, Rules, Seen, look, pins_way, rules_of, usable_way, way_for
+from sidecar.flows.account_look import Foreseen, Rules, Seen, foresee, look, pins_way, rules_of, usable_way, way_for
 from sidecar.flows.account_plan import NotShownError, carry_out
 from sidecar.flows.account_steps import Carrying, add_pin
 from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedError, Ledger
 from sidecar.flows.group_ages import GroupAges
 from sidecar.flows.late import Late
-from sidecar.flows.reach import BoundHook, OnFailure, Reach
+from sidecar.flows.reach import BoundHook, OnFailure, Reach, within
 from sidecar.flows.read_only import ReadOnly
 from sidecar.flows.removals import RemovalBreakers
 from sidecar.flows.seats import Seats
@@ -68,6 +68,7 @@ class Memory:
 
 
 _USUAL = Memory()
+_MISSED = "not ready"
 
 
 class Accounts:
@@ -145,12 +146,9 @@ class Accounts:
         """
         rules = rules_of(self._policy(), order, identity)
         reach = self._reach.get(order.application, Reach(None))
-        async with _outside(reach.budget):
-            if reach.connector is None or not rules.accounts.enabled:
-                return Foreseen(await pins_way(order, identity.person, rules, self._ledger))
-            seen = await look(order, identity.person, reach, self._ledger, self._seats_of(order.application, reach))
-        way = seen.renamed or usable_way(way_for(order, seen, rules), seen.usable)
-        return Foreseen(way, seen)
+        seats = self._seats_of(order.application, reach)
+        async with within(reach.budget, _MISSED):
+            return await foresee(order, identity.person, rules, reach, self._ledger, seats)
 
     async def close(self) -> None:
         """Stop all work and wait until it has stopped. Those who wait get an `AccountError`."""
@@ -192,7 +190,7 @@ class Accounts:
         teller = Teller(self._audit, order, identity, request)
         reach = self._reach.get(order.application, Reach(None))
         try:
-            async with _outside(reach.budget), self.turn(order.application, order.username):
+            async with within(reach.budget, _MISSED), self.turn(order.application, order.username):
                 await self._ages.check(order, identity, policy)
                 username, complete = await self._make_ready(order, policy, identity, teller, reach)
                 complete = await self._run_hooks(reach.hooks, teller) and complete
@@ -314,18 +312,6 @@ def _or_refuse(found: Plan | Refusal) -> Plan:
     if isinstance(found, Refusal):
         raise AccountError(found.reason, found.detail, retry=False)
     return found
-
-
-@contextlib.asynccontextmanager
-async def _outside(budget: float) -> AsyncIterator[None]:
-    """Gives the failures of the outside their reason, and an end."""
-    try:
-        async with asyncio.timeout(budget):
-            yield
-    except TimeoutError:
-        raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"not ready after {budget:g} seconds") from None
-    except StateError as error:
-        raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
 
 
 def _remember(memory: OrderedDict[_K, _V], key: _K, value: _V, entries: int) -> None:

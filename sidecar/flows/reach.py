@@ -1,15 +1,19 @@
 """How the accounts of one application are reached: its connector, its hooks, and the time they may take.
 
-Made by the composition root; used by `flows.provisioning` and `flows.known`.
+Made by the composition root; used by `flows.provisioning`, `flows.known` and `flows.foreseeing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sidecar.flows.accounts import Connector, Hook, Registry
+from sidecar.domain.reason import Reason
+from sidecar.flows.accounts import AccountError, Connector, Hook, Registry
+from sidecar.flows.sessions import StateError
 
 
 class OnFailure(StrEnum):
@@ -40,3 +44,19 @@ class Reach:
     hooks: Sequence[BoundHook] = ()
     budget: float = 15.0
     registry: Registry | None = None
+
+
+@asynccontextmanager
+async def within(budget: float, missed: str = "no answer") -> AsyncIterator[None]:
+    """Gives the failures of the outside their reason, and an end after *budget* seconds.
+
+    Raises:
+        AccountError: `connector_unreachable`, with what was *missed*, or `state_unavailable`.
+    """
+    try:
+        async with asyncio.timeout(budget):
+            yield
+    except TimeoutError:
+        raise AccountError(Reason.CONNECTOR_UNREACHABLE, f"{missed} after {budget:g} seconds") from None
+    except StateError as error:
+        raise AccountError(Reason.STATE_UNAVAILABLE, "the ledger did not answer") from error
