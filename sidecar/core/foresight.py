@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sidecar.core.accounts import Plan, Refusal
-from sidecar.core.groups import Fate, gifts
+from sidecar.core.groups import givers
 from sidecar.core.usernames import fold, folded
 from sidecar.domain.account import Account, AccountOrder, Create, Join, Leave, Reactivate, Step, Update
 from sidecar.domain.identity import Identity
@@ -44,12 +44,7 @@ class Basis:
     @property
     def sources(self) -> Mapping[str, tuple[str, ...]]:
         """Folded group to the provider's groups that give it."""
-        found: dict[str, list[str]] = {}
-        protected = self.application.product.protected_groups
-        for gift in gifts(self.identity.groups or (), self.portal.groups, protected):
-            if gift.source and gift.fate is Fate.GIVEN:
-                found.setdefault(fold(gift.target), []).append(gift.source)
-        return {target: tuple(groups) for target, groups in found.items()}
+        return givers(self.identity.groups or (), self.portal.groups, self.application.product.protected_groups)
 
 
 def told(way: Plan | Refusal, basis: Basis) -> Iterator[Told]:

@@ -1,15 +1,16 @@
 """Which of the application's groups follow from the provider's, line by line (D5).
 
-Called by `core.orders` for what is ordered, by `core.accounts` for what a line can name, and by `core.explain` for the
-reasons. Keeps the rules that a protected group comes from a line under `admin` only, and that what a provider sends
-becomes part of a name only where it consists of letters, digits and a few harmless signs.
+Called by `core.orders` for what is ordered, by `core.accounts` for what a line can name, and by `core.explain`,
+`core.preview` and `core.foresight` for the reasons. Keeps the rules that a protected group comes from a line under
+`admin` only, and that what a provider sends becomes part of a name only where it consists of letters, digits and a few
+harmless signs.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -69,6 +70,15 @@ def gifts(known: Iterable[str], policy: GroupPolicy, built_in: frozenset[str]) -
 def given(known: Iterable[str], policy: GroupPolicy, built_in: frozenset[str]) -> tuple[str, ...]:
     """The groups that the lines give, sorted."""
     return tuple(sorted({gift.target for gift in gifts(known, policy, built_in) if gift.fate is Fate.GIVEN}))
+
+
+def givers(known: Iterable[str], policy: GroupPolicy, built_in: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+    """The given groups, folded, to those of the provider that give them; what `always` gives has no giver."""
+    found: dict[str, list[str]] = {}
+    for gift in gifts(known, policy, built_in):
+        if gift.source and gift.fate is Fate.GIVEN:
+            found.setdefault(fold(gift.target), []).append(gift.source)
+    return {target: tuple(sources) for target, sources in found.items()}
 
 
 def plain(names: Iterable[str], policy: GroupPolicy) -> dict[str, str]:

@@ -6,12 +6,12 @@ Called for the test page. Pure, and nothing is decided here: it tells what `core
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from sidecar.core.accounts import Plan, Refusal
-from sidecar.core.groups import Fate, gifts
+from sidecar.core.groups import Fate, Gift, gifts, givers
 from sidecar.core.usernames import fold
 from sidecar.domain.account import (
     Account,
@@ -70,7 +70,7 @@ def chapters(
     identity: Identity, standing: Standing, application: Application, portal: Portal, look: Look | None
 ) -> tuple[Chapter, ...]:
     """All of it, in the order in which a sign-in takes its steps. *look*: None without a username."""
-    given = _givers(identity, application, portal)
+    given = givers(identity.groups or (), portal.groups, application.product.protected_groups)
     found = [
         Chapter("What the sign-in service says", tuple(_claims(identity))),
         Chapter("Your user name", (_username(identity, standing, portal),)),
@@ -124,44 +124,20 @@ def _groups(identity: Identity, application: Application, portal: Portal) -> Ite
         why = "the claim is missing, cut short or malformed; unknown groups change nothing"
         yield Told("groups", "unknown", why, Reason.GROUPS_UNKNOWN)
         return
-    answers = tuple(_answers(identity.groups, application, portal))
+    all_gifts = gifts(identity.groups, portal.groups, application.product.protected_groups)
+    found = tuple(gift for gift in all_gifts if gift.source)
     for group in identity.groups:
-        mine = [answer for answer in answers if answer.group == group]
-        given = [answer.target for answer in mine if not answer.kept_back]
-        why = "; ".join(answer.kept_back for answer in mine if answer.kept_back)
-        found = f"gives {', '.join(given)}" if given else "ignored"
-        yield Told(group, found, why if mine else "no line of the configuration names it")
+        mine = [gift for gift in found if gift.source == group]
+        given = [gift.target for gift in mine if gift.fate is Fate.GIVEN]
+        gives = f"gives {', '.join(given)}" if given else "ignored"
+        why = "; ".join(map(_kept_back, (gift for gift in mine if gift.fate is not Fate.GIVEN)))
+        yield Told(group, gives, why if mine else "no line of the configuration names it")
 
 
-_KEPT_BACK = {
-    Fate.GIVEN: "",
-    Fate.PROTECTED: "{target}: protected, so only an exact line under admin gives it",
-    Fate.UNSOUND: "what {line} makes of it is no name of a group",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a line makes of one of the provider's groups. *kept_back*: why it is not given, or ""."""
-
-    group: str
-    target: str
-    kept_back: str = ""
-
-
-def _answers(known: Iterable[str], application: Application, portal: Portal) -> Iterator[_Answer]:
-    for gift in gifts(known, portal.groups, application.product.protected_groups):
-        if gift.source:
-            yield _Answer(gift.source, gift.target, _KEPT_BACK[gift.fate].format(target=gift.target, line=gift.line))
-
-
-def _givers(identity: Identity, application: Application, portal: Portal) -> Mapping[str, tuple[str, ...]]:
-    """The application's groups, folded, to those of the provider that give them."""
-    found: dict[str, list[str]] = {}
-    for answer in _answers(identity.groups or (), application, portal):
-        if not answer.kept_back:
-            found.setdefault(fold(answer.target), []).append(answer.group)
-    return {target: tuple(groups) for target, groups in found.items()}
+def _kept_back(gift: Gift) -> str:
+    if gift.fate is Fate.PROTECTED:
+        return f"{gift.target}: protected, so only an exact line under admin gives it"
+    return f"what {gift.line} makes of it is no name of a group"
 
 
 def _wanted(order: AccountOrder, given: Mapping[str, tuple[str, ...]]) -> Iterator[Told]:
