@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.core.cookies import cookies_up
 from sidecar.domain.session import Jar
+from sidecar.flows.heard import Heard
 from sidecar.flows.streaming import AnswerHead, Outgoing, Upstream, UpstreamError
 
 LARGEST = 64 * 1024
@@ -40,7 +41,7 @@ class Asking:
             b"Accept: text/html,application/json;q=0.9",
             *([b"Cookie: " + cookies] if cookies is not None else []),
         ]
-        heard = _Heard()
+        heard = Heard(LARGEST)
         await self.upstream.exchange(Outgoing(method="GET", head=b"\r\n".join(lines) + b"\r\n\r\n"), heard)
         if heard.head is None or heard.torn:
             raise UpstreamError("body", "an answer to a question of our own broke off")
@@ -53,50 +54,3 @@ class Reply:
 
     head: AnswerHead
     body: bytes
-
-
-class _Nowhere:
-    """A `flows.streaming.Sink` that leads nowhere."""
-
-    writing_paused = False
-
-    def write(self, data: bytes) -> None:
-        """Drop it."""
-
-    async def drain(self) -> None:
-        """Nobody is behind."""
-
-    def abort(self) -> None:
-        """Nobody is there."""
-
-
-class _Heard:
-    """A `flows.streaming.Answer` that is kept."""
-
-    def __init__(self) -> None:
-        self.sink = _Nowhere()
-        self.head: AnswerHead | None = None
-        self.content = b""
-        self.torn = False
-
-    def interim(self, head: AnswerHead) -> None:
-        """Says nothing."""
-
-    def begin(self, head: AnswerHead) -> bool:
-        """Take whatever comes."""
-        self.head = head
-        return True
-
-    def body(self, data: bytes) -> None:
-        """Keep what is not too much."""
-        self.content += data[: LARGEST - len(self.content)]
-
-    def end(self) -> None:
-        """It is whole."""
-
-    def broke(self) -> None:
-        """It is not."""
-        self.torn = True
-
-    def flush(self) -> None:
-        """Nothing waits."""

@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from sidecar.core.answers import answer_lines
+from sidecar.flows.heard import Heard
 from sidecar.flows.streaming import Answer, AnswerHead, Outcome, Outgoing, Over, UpstreamError
 from sidecar.upstream.connection import READ_SIZE, Connection
 from sidecar.upstream.limits import Limits
 from sidecar.upstream.pool import IdlePool
 from sidecar.upstream.slots import Slots
-from sidecar.upstream.startup import LONGEST, Read, Startup, StatusPage, said
+from sidecar.upstream.startup import LARGEST, LONGEST, Startup, StatusPage, said
 from sidecar.upstream.tunnel import RawTunnel
 
 
@@ -248,7 +249,7 @@ class Client:
                 page = await self._look_at_status()
         except (UpstreamError, TimeoutError):
             return None
-        return page.status, said(page.content)
+        return page.head.status if page.head is not None else 0, said(page.content)
 
     async def close(self) -> None:
         """Close idle connections and refuse new exchanges; the open ones go on to their end."""
@@ -321,9 +322,9 @@ class Client:
     async def _ask_status(self) -> bytes:
         return (await self._look_at_status()).content
 
-    async def _look_at_status(self) -> Read:
+    async def _look_at_status(self) -> Heard:
         """Over a connection of its own, and whatever the number of requests: those may be what it cannot serve."""
-        page = Read()
+        page = Heard(LARGEST)
         if self._status is not None:
             await self._run(await self._open(), self._status.question(), page)
         return page

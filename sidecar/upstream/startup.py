@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sidecar.flows.streaming import AnswerHead, Outgoing, UpstreamError
+from sidecar.flows.streaming import Outgoing, UpstreamError
 
 EVERY = 3.0
 """Seconds between two questions, at least."""
@@ -105,48 +105,3 @@ def said(body: bytes) -> str:
         return UNKNOWN
     word = content.get("state") if isinstance(content, dict) else None
     return word if isinstance(word, str) and _WORD.fullmatch(word) else UNKNOWN
-
-
-class Nowhere:
-    """A `flows.streaming.Sink` that leads nowhere."""
-
-    writing_paused = False
-
-    def write(self, data: bytes) -> None:
-        """Drop it."""
-
-    async def drain(self) -> None:
-        """Nobody is behind."""
-
-    def abort(self) -> None:
-        """Nobody is there."""
-
-
-class Read:
-    """A `flows.streaming.Answer` that keeps the beginning of the body."""
-
-    def __init__(self) -> None:
-        self.sink = Nowhere()
-        self.status = 0
-        self.content = b""
-
-    def interim(self, head: AnswerHead) -> None:
-        """Says nothing."""
-
-    def begin(self, head: AnswerHead) -> bool:
-        """The page comes with 200 or 503, by version and state; it is known by its content."""
-        self.status = head.status
-        return True
-
-    def body(self, data: bytes) -> None:
-        """Keep what is not too much."""
-        self.content += data[: LARGEST - len(self.content)]
-
-    def end(self) -> None:
-        """Nothing is left to do."""
-
-    def broke(self) -> None:
-        """What came is looked at all the same."""
-
-    def flush(self) -> None:
-        """Nothing waits."""
