@@ -33,6 +33,7 @@ from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
+from sidecar.flows.owned import stopped
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.revocations import Revocations
@@ -183,7 +184,7 @@ async def _listen(
     """Open the ports; the state is swept and readiness told as long as they are open."""
     health = Health()
     sweeper = asyncio.create_task(_sweep(minutely, health))
-    stack.push_async_callback(_cancelled, sweeper)
+    stack.push_async_callback(stopped, sweeper)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     states = UpstreamStatus({name: client.state for name, client in clients.items()})
     stack.push_async_callback(states.close)
@@ -271,8 +272,3 @@ async def worked(minutely: Iterable[Work]) -> bool:
             # A fault of ours in one of them keeps none of the others from its next minute.
             LOG.exception("what is done every minute failed")
     return answered
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -20,6 +20,7 @@ from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.building.reloading import InForce
 from sidecar.config.model import Config
+from sidecar.flows.owned import stopped
 from sidecar.flows.telling import Clock
 
 
@@ -55,7 +56,7 @@ def measure(
         lambda: dict(_expiries(in_force.config)),
     )
     watching = asyncio.create_task(watch_lag(metrics.lag))
-    stack.push_async_callback(_cancelled, watching)
+    stack.push_async_callback(stopped, watching)
 
 
 def _counts(providers: Mapping[str, OidcProvider]) -> Mapping[str, float]:
@@ -83,8 +84,3 @@ def _first_end(path: str) -> float | None:
         # Whoever uses it says so, and what is not there has no end.
         return None
     return min(one.not_valid_after_utc.timestamp() for one in found)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

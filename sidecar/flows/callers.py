@@ -29,6 +29,7 @@ from sidecar.domain.session import Jar, Session
 from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
+from sidecar.flows.owned import stopped
 from sidecar.flows.telling import Clock
 
 MOST = 5000
@@ -124,10 +125,7 @@ class Callers:
 
     async def close(self) -> None:
         """Stop what is under way."""
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*self._tasks.values())
 
     async def _caller(self, asked: _Asked, token: str, terms: JwtPolicy, policy: Policy) -> Caller:
         known = self._known.get(asked)

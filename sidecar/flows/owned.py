@@ -12,6 +12,13 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+async def stopped(*tasks: asyncio.Task[Any]) -> None:
+    """Stop them, and wait until they have stopped; what comes of them is nobody's any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class OwnedTasks:
     """Tasks of one flow. `len` says how many are under way."""
 

@@ -22,6 +22,7 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Ledger
 from sidecar.flows.leavers import is_back
 from sidecar.flows.logout import Markers
+from sidecar.flows.owned import stopped
 from sidecar.flows.sessions import SessionStore
 from sidecar.flows.telling import Clock
 
@@ -134,10 +135,7 @@ class Owners:
 
     async def close(self) -> None:
         """Stop asking."""
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*self._tasks.values())
 
     def _done(self, key: _Key, task: asyncio.Task[Verdict]) -> None:
         self._tasks.pop(key, None)

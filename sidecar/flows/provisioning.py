@@ -30,6 +30,7 @@ from sidecar.flows.account_steps import Carrying, add_pin
 from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedError, Ledger
 from sidecar.flows.group_ages import GroupAges
 from sidecar.flows.late import Late
+from sidecar.flows.owned import stopped
 from sidecar.flows.reach import BoundHook, OnFailure, Reach, within
 from sidecar.flows.read_only import ReadOnly
 from sidecar.flows.removals import RemovalBreakers
@@ -152,10 +153,7 @@ class Accounts:
 
     async def close(self) -> None:
         """Stop all work and wait until it has stopped. Those who wait get an `AccountError`."""
-        tasks = tuple(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*self._tasks.values())
 
     async def _wait(self, key: _Key, policy: Policy, identity: Identity, request: Trace) -> str:
         failed = self._failed.get(key)

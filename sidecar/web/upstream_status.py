@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from sidecar.flows.owned import stopped
+
 PATH = "/upstream-status"
 KEPT = 1.0
 """Seconds for which an answer counts."""
@@ -52,10 +54,7 @@ class UpstreamStatus:
 
     async def close(self) -> None:
         """Ask no more."""
-        tasks = [task for _, task in self._answers.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*(task for _, task in self._answers.values()))
 
 
 def _told(status: int, word: str) -> web.Response:

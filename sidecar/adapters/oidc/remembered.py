@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Literal, TypeVar
 
 from sidecar.flows.login import LoginError
+from sidecar.flows.owned import stopped
 from sidecar.flows.telling import Clock
 
 RENEW_AFTER = 3_600
@@ -85,8 +86,7 @@ class Remembered(Generic[T]):
         """Stop a fetch that is under way."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await stopped(task)
 
     def _last_good(self) -> T:
         if self._value is not None:
