@@ -15,13 +15,12 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import assert_never
-from urllib.parse import quote
 
 import aiohttp
 
 from sidecar.adapters.accounts.calls import Answer
 from sidecar.adapters.accounts.credentials import Shown, bearer
-from sidecar.adapters.accounts.rest import Rest, json_object, path_of, unexpected
+from sidecar.adapters.accounts.rest import Rest, json_object, path_of, segment, unexpected
 from sidecar.domain.account import (
     Account,
     Create,
@@ -168,7 +167,7 @@ class ConfluenceConnector:
         return StepResult.ALREADY
 
     async def _switch(self, username: str, way: str, doing: str) -> StepResult:
-        answer = await self._rest.ask("PUT", f"/admin/user/{_segment(username)}/{way}")
+        answer = await self._rest.ask("PUT", f"/admin/user/{segment(username)}/{way}")
         if answer.status != 204:
             raise unexpected(answer, doing)
         return StepResult.DONE
@@ -178,7 +177,7 @@ class ConfluenceConnector:
             raise _no_updates()
         fields = {"fullName": step.display_name, "email": step.email}
         body = {name: value for name, value in fields.items() if value is not None}
-        answer = await self._rest.ask("PUT", f"/admin/user/{_segment(step.username)}", body, may_lack=True)
+        answer = await self._rest.ask("PUT", f"/admin/user/{segment(step.username)}", body, may_lack=True)
         if _is_lacking(answer):
             if self._updates:
                 LOG.warning("%s", _no_updates().detail)
@@ -252,7 +251,7 @@ class ConfluenceConnector:
     async def _check_permission(self, name: str) -> None:
         """Warn, once per token, where its account is no administrator. Only a warning: the steps themselves tell."""
         try:
-            answer = await self._rest.ask("GET", f"/permissions/user/{_segment(name)}", may_lack=True)
+            answer = await self._rest.ask("GET", f"/permissions/user/{segment(name)}", may_lack=True)
         except AccountError:
             return
         if answer.status == 403:
@@ -300,16 +299,8 @@ def _is_lacking(answer: Answer) -> bool:
     return answer.status in (404, 405)
 
 
-def _segment(name: str) -> str:
-    """A name as one segment of a path."""
-    if not name.strip("."):
-        # It would lead to another path than the one that is meant.
-        raise AccountError(Reason.ACCOUNT_STEP_FAILED, "a name of dots has no address", retry=False)
-    return quote(name, safe="")
-
-
 def _membership(username: str, group: str) -> str:
-    return f"/user/{_segment(username)}/group/{_segment(group)}"
+    return f"/user/{segment(username)}/group/{segment(group)}"
 
 
 def _no_updates() -> AccountError:

@@ -10,14 +10,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, assert_never
-from urllib.parse import quote
 
 import aiohttp
 
 from sidecar.adapters.accounts.credentials import Shown, bearer
 from sidecar.adapters.accounts.jira_listing import API, JiraListing
 from sidecar.adapters.accounts.pace import Sleep
-from sidecar.adapters.accounts.rest import Rest, json_list, json_object, messages, path_of, unexpected
+from sidecar.adapters.accounts.rest import Rest, json_list, json_object, messages, path_of, segment, unexpected
 from sidecar.adapters.clock import SystemClock
 from sidecar.domain.account import (
     Account,
@@ -150,10 +149,7 @@ class JiraConnector:
 
     async def end_sessions(self, username: str) -> None:
         """End all of Jira's own sessions of an account, in every browser. See `flows.product_sessions.EndsSessions`."""
-        if not username.strip("."):
-            # It would lead to another path than the one that is meant.
-            raise AccountError(Reason.ACCOUNT_STEP_FAILED, "a username of dots has no address", retry=False)
-        answer = await self._rest.ask("DELETE", f"{API}/user/session/{quote(username, safe='')}")
+        answer = await self._rest.ask("DELETE", f"{API}/user/session/{segment(username, 'username')}")
         # 404 of the REST interface itself: Jira knows no such account, so it has no sessions either.
         if answer.status not in (200, 204, 404):
             raise unexpected(answer, "ending the sessions of an account")

@@ -156,15 +156,32 @@ def path_of(path: str, **query: str) -> str:
     return path + "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
 
 
-def _is_refused(answer: Answer) -> bool:
-    """Whether the product does not take the credential.
+def segment(name: str, what: str = "name") -> str:
+    """A name as one segment of a path.
+
+    Raises:
+        AccountError: it cannot be one; *what* says of what it is the name.
+    """
+    if not name.strip("."):
+        # It would lead to another path than the one that is meant.
+        raise AccountError(Reason.ACCOUNT_STEP_FAILED, f"a {what} of dots has no address", retry=False)
+    return quote(name, safe="")
+
+
+def is_served_as_nobody(answer: Answer) -> bool:
+    """Whether the token is dead.
 
     Seraph serves a request with a dead token as anonymous, with status 200 where anonymous access is allowed; only
     this header tells.
     """
     said = {word.strip() for value in answer.headers.getall("X-Seraph-LoginReason", []) for word in value.split(",")}
+    return bool(said & _DEAD_TOKEN)
+
+
+def _is_refused(answer: Answer) -> bool:
+    """Whether the product does not take the credential."""
     captcha = "CAPTCHA" in answer.headers.get("X-Authentication-Denied-Reason", "")
-    return bool(said & _DEAD_TOKEN) or captcha or answer.status == 401
+    return is_served_as_nobody(answer) or captcha or answer.status == 401
 
 
 def _check(answer: Answer, *, may_lack: bool) -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import aiohttp
 
-from sidecar.adapters.accounts.calls import Answer, call
-from sidecar.adapters.accounts.rest import json_object
+from sidecar.adapters.accounts.calls import call
+from sidecar.adapters.accounts.rest import is_served_as_nobody, json_object
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.owners import Owner
 
 PATHS = {"jira": "/rest/api/2/myself", "confluence": "/rest/api/user/current"}
 _NAMES = {"jira": ("name", "key"), "confluence": ("username", "userKey")}
-_DEAD = frozenset({"AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED"})
 LARGEST = 256 * 1024
 
 
@@ -40,7 +39,7 @@ class TokenOwners:
             failed=Reason.CONNECTOR_UNREACHABLE,
             largest=LARGEST,
         )
-        if answer.status == 401 or _is_dead(answer):
+        if answer.status == 401 or is_served_as_nobody(answer):
             return None
         if answer.status != 200:
             detail = f"asking whose a token is was answered by {answer.status}"
@@ -52,12 +51,3 @@ class TokenOwners:
         if not isinstance(name, str) or not name:
             raise AccountError(Reason.CONNECTOR_REFUSED, "the application does not say whose a token is")
         return Owner(name, key if isinstance(key, str) else None)
-
-
-def _is_dead(answer: Answer) -> bool:
-    """Seraph serves a request with a dead token as anonymous; only this header tells."""
-    return any(
-        word.strip() in _DEAD
-        for value in answer.headers.getall("X-Seraph-LoginReason", [])
-        for word in value.split(",")
-    )
