@@ -17,6 +17,7 @@ from sidecar.config.outside import cookie_keys
 from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Person
+from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
 
 
@@ -41,3 +42,13 @@ async def beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, Aud
         # The state first: while the gate runs, nothing is begun.
         state = await stack.enter_async_context(open_state(loaded.config.state.directory, sealer))
         yield state, audit_log(InForce(loaded), None, clock, Metrics(__version__), sealer, stack)
+
+
+async def must_be_initialised(state: State, application: str) -> None:
+    """Nothing is tied to anybody in a ledger that may be the wrong one.
+
+    Raises:
+        StateError: it was never declared to be the right one.
+    """
+    if not await state.ledger.usable(application):
+        raise StateError("the ledger was not initialised; run `lychgate ledger init` first")

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.commands.beside import beside, intended
+from sidecar.commands.beside import beside, intended, must_be_initialised
 from sidecar.config.load import Loaded
 from sidecar.core.usernames import fold
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Pin
 from sidecar.flows.accounts import PinConflictError
-from sidecar.flows.sessions import StateError
 
 
 async def initialise_ledger(loaded: Loaded) -> Mapping[str, bool]:
@@ -48,8 +47,7 @@ async def link_account(loaded: Loaded, application: str, username: str, person: 
     name = fold(username)
     pin = Pin(application=application, username=name, spelling=username, person=person, created=False, at=clock.now())
     async with beside(loaded, clock) as (state, log):
-        if not await state.ledger.usable(application):
-            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await must_be_initialised(state, application)
         await log.sure(intended("link", application, person, username))
         await state.ledger.pin(pin)
         facts = {"cause": "command", "account": username}
@@ -90,8 +88,7 @@ async def relink_accounts(
     """
     clock = SystemClock()
     async with beside(loaded, clock) as (state, log):
-        if not await state.ledger.usable(application):
-            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await must_be_initialised(state, application)
         found = [pin for old in persons if (pin := await state.ledger.pin_of(application, old)) is not None]
         for pin in found:
             holder = await state.ledger.pin_of(application, persons[pin.person])

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from sidecar.adapters.clock import SystemClock
-from sidecar.commands.beside import beside, intended
+from sidecar.commands.beside import beside, intended, must_be_initialised
 from sidecar.commands.relinking import MOST, ListError
 from sidecar.config.load import Loaded
 from sidecar.core.usernames import fold
@@ -18,7 +18,6 @@ from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Pin
 from sidecar.flows.account_steps import entry_of
 from sidecar.flows.accounts import PinConflictError
-from sidecar.flows.sessions import StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,7 @@ async def link_accounts(loaded: Loaded, application: str, people: Mapping[Person
     """
     clock = SystemClock()
     async with beside(loaded, clock) as (state, log):
-        if not await state.ledger.usable(application):
-            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await must_be_initialised(state, application)
         pins = [
             Pin(
                 application=application,

@@ -31,7 +31,7 @@ async def rename_account(loaded: Loaded, application: str, before: str, after: s
     Raises:
         MendingError: nobody is tied to the old name, or the application has not renamed that account.
         PinConflictError: the new name is another person's.
-        StateError: the gate is running, or the ledger was not initialised.
+        StateError: the gate is running.
         AuditError: the audit trail must have it and does not take it.
     """
     async with beside(loaded, SystemClock()) as (state, log):

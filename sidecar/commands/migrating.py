@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sidecar.commands.beside import intended
+from sidecar.commands.beside import intended, must_be_initialised
 from sidecar.commands.doors import Door, QuestionError
 from sidecar.commands.everybody import Row
 from sidecar.commands.looking import Sight, sight
@@ -25,7 +25,6 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.account_steps import entry_of
 from sidecar.flows.listing import Lists, Roll, RollConnector, read_roll
 from sidecar.flows.provisioning import Accounts
-from sidecar.flows.sessions import StateError
 
 _AT_ONCE = 50
 """People who are looked at at the same time."""
@@ -76,8 +75,7 @@ async def link_everybody(loaded: Loaded, door: Door, rows: Sequence[Row], *, app
         QuestionError, AccountError, AuditError, StateError: nothing was changed.
     """
     async with sight(loaded, door.application, apply=apply) as at:
-        if not await at.state.ledger.usable(door.application.name):
-            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await must_be_initialised(at.state, door.application.name)
         report = await _report(at, door, rows)
         held = {pin.key: pin for pin in await at.state.ledger.pins(door.application.name) if pin.key is not None}
         pins: list[Pin] = []
@@ -113,8 +111,7 @@ async def adopt_groups(loaded: Loaded, door: Door, rows: Sequence[Row], pattern:
         QuestionError, AccountError, AuditError, StateError: nothing was changed.
     """
     async with sight(loaded, door.application, apply=apply) as at:
-        if not await at.state.ledger.usable(door.application.name):
-            raise StateError("the ledger was not initialised; run `lychgate ledger init` first")
+        await must_be_initialised(at.state, door.application.name)
         report = await _report(at, door, rows)
         owned: list[OwnedGroup] = []
         passed: list[Passed] = []

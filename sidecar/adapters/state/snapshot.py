@@ -15,11 +15,8 @@ from urllib.parse import quote
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.database import Database, adopt, connect, told
 from sidecar.adapters.state.files import ENDING
-from sidecar.adapters.state.ledger import SqliteLedger
 from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
-from sidecar.adapters.state.sessions import SqliteSessions
-from sidecar.adapters.state.spent import SqliteMarkers, SqliteSpentStates
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.sqlite import State, state_in
 from sidecar.adapters.state.worker import Worker
 
 
@@ -35,13 +32,8 @@ async def copied_state(directory: Path | None, sealer: Sealer) -> AsyncIterator[
         async def database(schema: Schema) -> Database:
             return Database(worker, await worker.run(lambda: _copied(worker, directory, schema)), schema.name)
 
-        ledger, sessions = await database(LEDGER), await database(SESSIONS)
-        yield State(
-            sessions=SqliteSessions(sessions, sealer),
-            spent=SqliteSpentStates(sessions),
-            markers=SqliteMarkers(sessions),
-            ledger=SqliteLedger(ledger),
-        )
+        ledger = await database(LEDGER)
+        yield state_in(ledger, await database(SESSIONS), sealer)
 
 
 def _copied(worker: Worker, directory: Path | None, schema: Schema) -> sqlite3.Connection:

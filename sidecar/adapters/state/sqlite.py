@@ -35,6 +35,16 @@ class State:
     ledger: SqliteLedger
 
 
+def state_in(ledger: Database, sessions: Database, sealer: Sealer) -> State:
+    """What these two databases keep."""
+    return State(
+        sessions=SqliteSessions(sessions, sealer),
+        spent=SqliteSpentStates(sessions),
+        markers=SqliteMarkers(sessions),
+        ledger=SqliteLedger(ledger),
+    )
+
+
 @asynccontextmanager
 async def open_state(directory: Path | None, sealer: Sealer, told: Told | None = None) -> AsyncIterator[State]:
     """The state in *directory* (`sessions.sqlite3`, `ledger.sqlite3`, `lock`), or in memory for None.
@@ -54,13 +64,7 @@ async def open_state(directory: Path | None, sealer: Sealer, told: Told | None =
             return Database(worker, await worker.run(lambda: _connected(worker, directory, schema)), schema.name)
 
         ledger = await database(LEDGER)
-        sessions = await database(SESSIONS)
-        yield State(
-            sessions=SqliteSessions(sessions, sealer),
-            spent=SqliteSpentStates(sessions),
-            markers=SqliteMarkers(sessions),
-            ledger=SqliteLedger(ledger),
-        )
+        yield state_in(ledger, await database(SESSIONS), sealer)
 
 
 def _connected(worker: Worker, directory: Path | None, schema: Schema) -> sqlite3.Connection:
