@@ -14,7 +14,7 @@ import pytest
 
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
 from sidecar.demo.crowd import CrowdConfig, serve_crowd
-from sidecar.demo.standin import Running
+from sidecar.demo.jira.listening import Listening
 from tests.web.conftest import Worlds
 from tests.web.rig import SHARED, World
 
@@ -28,7 +28,7 @@ class Wiki:
 
     state: ConfluenceState
     world: World
-    managed: Running
+    managed: Listening
 
     async def enter(self, person: str) -> tuple[int, str]:
         """Sign in at the front page: the status, and the text."""
@@ -67,7 +67,7 @@ def _token(folder: Path) -> Mapping[str, Any]:
     return {"token": f"file://{folder}/wiki-token"}
 
 
-def _crowd(folder: Path, server: Running) -> Mapping[str, Any]:
+def _crowd(folder: Path, server: Listening) -> Mapping[str, Any]:
     return {
         "crowd": {"url": server.url, "application": "lychgate", "password": f"file://{folder}/crowd-password"},
     }

@@ -13,8 +13,9 @@ from aiohttp import web
 from sidecar.demo.confluence import content_rest, people_rest
 from sidecar.demo.confluence.answers import RefusedError, Visit, demand_user
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
+from sidecar.demo.jira.listening import Listening
 from sidecar.demo.jira.state import User
-from sidecar.demo.standin import Ask, Running, json_answer, limited, serve
+from sidecar.demo.standin import Ask, json_answer, limited, serve
 
 _Page = Callable[[Visit], Awaitable[web.Response]]
 
@@ -128,7 +129,7 @@ async def _wrong_method(_visit: Visit) -> web.Response:
 @asynccontextmanager
 async def serve_confluence(
     state: ConfluenceState, config: ConfluenceConfig | None = None, port: int = 0
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[Listening]:
     """Serve that state on the loopback; port 0 takes a free one."""
     config = config or ConfluenceConfig()
     confluence = _Confluence(state, config)

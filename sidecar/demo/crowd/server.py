@@ -12,8 +12,9 @@ from uuid import uuid4
 from aiohttp import web
 
 from sidecar.demo.crowd.usermanagement import UserManagement
+from sidecar.demo.jira.listening import Listening
 from sidecar.demo.people import Directory, People
-from sidecar.demo.standin import Ask, Running, json_answer, limited, serve
+from sidecar.demo.standin import Ask, json_answer, limited, serve
 
 _ROOT = "/rest/usermanagement/1"
 
@@ -74,7 +75,7 @@ class _Crowd:
 
 
 @asynccontextmanager
-async def serve_crowd(people: People, config: CrowdConfig, port: int = 0) -> AsyncIterator[Running]:
+async def serve_crowd(people: People, config: CrowdConfig, port: int = 0) -> AsyncIterator[Listening]:
     """Serve those people; port 0 takes a free one."""
     async with serve(_Crowd(people, config).answer, config.context_path, port) as running:
         yield running

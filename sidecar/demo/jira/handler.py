@@ -5,21 +5,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
 from sidecar.demo.jira.answers import RefusedError, json_answer, plain, refusal
-from sidecar.demo.jira.faults import Failure
+from sidecar.demo.jira.listening import recorded, troubled, whole_body
 from sidecar.demo.jira.paths import BadTargetError, Target, read_target
 from sidecar.demo.jira.recognise import recognise
 from sidecar.demo.jira.recording import Call
 from sidecar.demo.jira.table import find_page, is_static, streams_its_body
 from sidecar.demo.jira.visit import Site, Visit
 
-_BODY_LIMIT = 2 * 1024 * 1024  # bytes of a form or JSON body; Tomcat's maxPostSize
 _FORM = "application/x-www-form-urlencoded"
 _FORM_TYPES = (_FORM, "multipart/form-data", "text/plain")
 _MUTATING = ("POST", "PUT", "DELETE", "PATCH")
@@ -34,7 +32,7 @@ class Handler:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request and write it down."""
-        call = _record(request)
+        call = recorded(request)
         self._site.calls.seen.append(call)
         try:
             answer = await self._answer(request, call)
@@ -56,14 +54,13 @@ class Handler:
         if target.path == "":
             query = f"?{target.query}" if target.query else ""
             return web.Response(status=302, headers={"Location": f"{config.context_path}/{query}"})
-        await asyncio.sleep(self._site.faults.delay_of(target.path))
-        failure = self._site.faults.next_failure(target.path)
-        if failure is not None:
-            return _fail(request, failure)
+        trouble = await troubled(request, target.path, self._site.faults)
+        if trouble is not None:
+            return trouble
         return await self._serve(request, call, target)
 
     async def _serve(self, request: web.BaseRequest, call: Call, target: Target) -> web.StreamResponse:
-        body = b"" if streams_its_body(request, target) else await _whole_body(request)
+        body = b"" if streams_its_body(request, target) else await whole_body(request)
         if body is None:
             return plain("The request body is too large.", 413)
         visit = Visit(self._site, request, call, target, _params(request, target, body), _cookies(request), body)
@@ -83,35 +80,6 @@ class Handler:
             return await find_page(visit)(visit)
         except RefusedError as error:
             return refusal(error)
-
-
-async def _whole_body(request: web.BaseRequest) -> bytes | None:
-    """The body; None beyond the limit."""
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > _BODY_LIMIT:
-            return None
-    return bytes(body)
-
-
-def _record(request: web.BaseRequest) -> Call:
-    headers = [
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-        for name, value in request.raw_headers
-    ]
-    return Call(request.method, request.raw_path, headers)
-
-
-def _fail(request: web.BaseRequest, failure: Failure) -> web.Response:
-    if failure.status is None:
-        if request.transport is not None:
-            request.transport.abort()
-        raise asyncio.CancelledError
-    answer = plain(failure.body, failure.status)
-    for name, value in failure.headers:
-        answer.headers[name] = value
-    return answer
 
 
 def _params(request: web.BaseRequest, target: Target, body: bytes) -> Mapping[str, str]:

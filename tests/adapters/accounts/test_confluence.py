@@ -12,7 +12,7 @@ import pytest
 from sidecar.adapters.accounts.calls import open_session
 from sidecar.adapters.accounts.confluence import ConfluenceConnector
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
-from sidecar.demo.standin import Running
+from sidecar.demo.jira.listening import Listening
 from sidecar.domain.account import Create, Join, StepResult, Update
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
@@ -25,7 +25,7 @@ JSON = (("Content-Type", "application/json"),)
 @asynccontextmanager
 async def connected(
     state: ConfluenceState, config: ConfluenceConfig | None = None, owner: str = "admin"
-) -> AsyncIterator[tuple[Running, ConfluenceConnector]]:
+) -> AsyncIterator[tuple[Listening, ConfluenceConnector]]:
     state.add_token(owner, TOKEN)
     async with serve_confluence(state, config) as server, open_session(seconds=5) as session:
         yield server, ConfluenceConnector(session, server.url, lambda: TOKEN)

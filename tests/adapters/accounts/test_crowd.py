@@ -11,8 +11,8 @@ import pytest
 from sidecar.adapters.accounts.calls import open_session
 from sidecar.adapters.accounts.crowd import CrowdConnector
 from sidecar.demo.crowd import CrowdConfig, crowd_people, serve_crowd
+from sidecar.demo.jira.listening import Listening
 from sidecar.demo.people import Directory
-from sidecar.demo.standin import Running
 from sidecar.domain.account import Create, Deactivate, Join, Leave, MakeGroup, Reactivate, StepResult, Update
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
@@ -22,7 +22,7 @@ JSON = (("Content-Type", "application/json"),)
 
 
 @asynccontextmanager
-async def connected(people: Directory, **config: object) -> AsyncIterator[tuple[Running, CrowdConnector]]:
+async def connected(people: Directory, **config: object) -> AsyncIterator[tuple[Listening, CrowdConnector]]:
     told = CrowdConfig(applications={"lychgate": PASSWORD}, **config)  # type: ignore[arg-type]
     async with serve_crowd(people, told) as server, open_session(seconds=5) as session:
         yield server, CrowdConnector(session, server.url, "lychgate", lambda: PASSWORD + "\n")
@@ -34,7 +34,7 @@ def some() -> Directory:
     return people
 
 
-async def names(server: Running) -> dict[str, object]:
+async def names(server: Listening) -> dict[str, object]:
     """Alice as Crowd shows her, asked by another application."""
     async with open_session(seconds=5) as session:
         found = CrowdConnector(session, server.url, "lychgate", lambda: PASSWORD)

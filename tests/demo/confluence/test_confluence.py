@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
-from sidecar.demo.standin import Running
+from sidecar.demo.jira.listening import Listening
 from tests.demo.asking import ask
 
 ADMIN, ALICE = "token-of-admin", "token-of-alice"
@@ -24,7 +24,7 @@ def made() -> ConfluenceState:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Running]:
+async def server() -> AsyncIterator[Listening]:
     async with serve_confluence(made(), ConfluenceConfig(seats=4, secret="proof")) as running:
         yield running
 
@@ -83,7 +83,7 @@ TABLE: Table = [
 
 @pytest.mark.parametrize(("token", "method", "target", "body", "status"), TABLE)
 async def test_each_request_has_its_status(
-    server: Running, token: str | None, method: str, target: str, body: object, status: int
+    server: Listening, token: str | None, method: str, target: str, body: object, status: int
 ) -> None:
     found, content, _ = await ask(server.url, method, target, bearer(token), body)
     assert status == found
@@ -92,7 +92,7 @@ async def test_each_request_has_its_status(
         assert {"authorized", "valid", "errors", "successful"} == set(content["data"])
 
 
-async def test_a_person_has_no_address_and_a_status_only_if_asked_for(server: Running) -> None:
+async def test_a_person_has_no_address_and_a_status_only_if_asked_for(server: Listening) -> None:
     _, plain, _ = await ask(server.url, "GET", "/rest/api/user?username=CAROL", bearer(ALICE))
     _, whole, _ = await ask(server.url, "GET", "/rest/api/user?username=carol&expand=status", bearer(ALICE))
     assert isinstance(plain, dict)
@@ -131,7 +131,7 @@ async def test_a_version_has_what_it_has(version: str, statuses: tuple[int, int]
     assert statuses == (update, granted)
 
 
-async def test_no_seat_is_402(server: Running) -> None:
+async def test_no_seat_is_402(server: Listening) -> None:
     statuses = [
         (await ask(server.url, "POST", "/rest/api/admin/user", bearer(ADMIN), {**NEW, "userName": name}))[0]
         for name in ("dora", "emil")
@@ -140,7 +140,7 @@ async def test_no_seat_is_402(server: Running) -> None:
 
 
 @pytest.mark.parametrize(("proof", "name"), [("proof", "alice"), ("wrong", "anonymous"), ("", "anonymous")])
-async def test_the_header_counts_with_its_proof_only(server: Running, proof: str, name: str) -> None:
+async def test_the_header_counts_with_its_proof_only(server: Listening, proof: str, name: str) -> None:
     sent = {"X-Wiki-Person": "alice", **({"X-Wiki-Key": proof} if proof else {})}
     _, _, headers = await ask(server.url, "GET", "/display/DEV", sent)
     assert name == headers["X-AUSERNAME"]
