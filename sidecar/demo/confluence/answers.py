@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
-from sidecar.demo.jira.state import User
+from sidecar.demo.people import User
 from sidecar.demo.standin import Ask
 
 

@@ -18,8 +18,7 @@ from sidecar.demo.confluence.answers import (
     text_of,
 )
 from sidecar.demo.confluence.state import ADMINISTRATORS, USERS
-from sidecar.demo.jira.state import User
-from sidecar.demo.people import members
+from sidecar.demo.people import User
 from sidecar.demo.standin import json_answer
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -145,7 +144,7 @@ async def group_members(visit: Visit) -> web.Response:
     """GET `/rest/api/group/{groupName}/member`."""
     demand_admin(visit)
     name = _known_group(visit, visit.ask.below("/rest/api/group")[0])
-    return json_answer(paged(visit, [person(visit, one) for one in members(visit.state.people, name)]))
+    return json_answer(paged(visit, [person(visit, one) for one in visit.state.people.members(name)]))
 
 
 async def make_group(visit: Visit) -> web.Response:

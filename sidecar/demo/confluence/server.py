@@ -14,7 +14,7 @@ from sidecar.demo.confluence import content_rest, people_rest
 from sidecar.demo.confluence.answers import RefusedError, Visit, demand_user
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
 from sidecar.demo.jira.listening import Listening
-from sidecar.demo.jira.state import User
+from sidecar.demo.people import User
 from sidecar.demo.standin import Ask, json_answer, limited, serve
 
 _Page = Callable[[Visit], Awaitable[web.Response]]

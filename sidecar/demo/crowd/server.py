@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sidecar.demo.crowd.usermanagement import UserManagement
 from sidecar.demo.jira.listening import Listening
-from sidecar.demo.people import Directory, People
+from sidecar.demo.people import Directory
 from sidecar.demo.standin import Ask, json_answer, limited, serve
 
 _ROOT = "/rest/usermanagement/1"
@@ -43,7 +43,7 @@ def crowd_people() -> Directory:
 class _Crowd:
     """Answers every request of one stand-in Crowd."""
 
-    def __init__(self, people: People, config: CrowdConfig) -> None:
+    def __init__(self, people: Directory, config: CrowdConfig) -> None:
         self._config = config
         self._rest = UserManagement(people, config.nesting)
 
@@ -75,7 +75,7 @@ class _Crowd:
 
 
 @asynccontextmanager
-async def serve_crowd(people: People, config: CrowdConfig, port: int = 0) -> AsyncIterator[Listening]:
+async def serve_crowd(people: Directory, config: CrowdConfig, port: int = 0) -> AsyncIterator[Listening]:
     """Serve those people; port 0 takes a free one."""
     async with serve(_Crowd(people, config).answer, config.context_path, port) as running:
         yield running

@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from sidecar.demo.jira.state import User
-from sidecar.demo.people import People, members
+from sidecar.demo.people import Directory, User
 from sidecar.demo.standin import Ask, json_answer
 
 _JSON = "application/json"
@@ -28,7 +27,7 @@ class RefusedError(Exception):
 class UserManagement:
     """Users, groups and memberships."""
 
-    def __init__(self, people: People, nesting: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, people: Directory, nesting: Mapping[str, tuple[str, ...]]) -> None:
         self._people = people
         self._nesting = nesting
         self._names: dict[str, tuple[str, str]] = {}
@@ -168,7 +167,7 @@ class UserManagement:
         return web.Response(status=204)
 
     def _members(self, ask: Ask) -> web.Response:
-        inside = [user.username for user in members(self._people, self._asked_group(ask))]
+        inside = [user.username for user in self._people.members(self._asked_group(ask))]
         start = ask.number("start-index", 0)
         shown = inside[start : start + ask.number("max-results", 1000)]
         return json_answer({"expand": "user", "users": [{"name": name} for name in shown]})

@@ -17,8 +17,8 @@ from sidecar.demo.jira.state import (
     Issue,
     JiraState,
     Session,
-    User,
 )
+from sidecar.demo.people import User
 
 __all__ = [
     "ApplicationRole",

@@ -11,8 +11,8 @@ import base64
 from aiohttp import web
 
 from sidecar.demo.jira.answers import plain
-from sidecar.demo.jira.state import User
 from sidecar.demo.jira.visit import REMEMBER_ME, SESSION, Visit
+from sidecar.demo.people import User
 
 _CAPTCHA_AFTER = 3  # wrong passwords; Jira's default
 DENIED = "AUTHENTICATION_DENIED"

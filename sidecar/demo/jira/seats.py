@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sidecar.demo.jira.answers import RefusedError
-from sidecar.demo.jira.state import ApplicationRole, User
+from sidecar.demo.jira.state import ApplicationRole
 from sidecar.demo.jira.visit import Visit
+from sidecar.demo.people import User
 
 
 def remaining(visit: Visit, role: ApplicationRole) -> int | None:

@@ -6,34 +6,15 @@ It keeps Jira's rule that usernames and group names are lower case.
 
 from __future__ import annotations
 
-import hmac
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
+
+from sidecar.demo.people import Directory, User
 
 ADMINISTRATORS = "jira-administrators"
 SOFTWARE_USERS = "jira-software-users"
 AGENTS = "jira-servicedesk-users"
-
-
-@dataclass(slots=True)
-class User:
-    """An account. `key` never changes, `username` may; `read_only` means a directory Jira cannot write."""
-
-    username: str
-    key: str
-    display_name: str
-    email: str
-    active: bool = True
-    groups: set[str] = field(default_factory=set)
-    read_only: bool = False
-    password: str | None = None
-    failed_logins: int = 0
-
-    def has_password(self, offered: str) -> bool:
-        """Whether the offered password is this account's; an account without one has none that fits."""
-        known = self.password
-        return known is not None and hmac.compare_digest(known.encode(), offered.encode())
 
 
 @dataclass(slots=True)
@@ -90,13 +71,13 @@ class Session:
     sso: bool = False
 
 
-class JiraState:
+class JiraState(Directory):
     """Everything that one stand-in Jira knows."""
 
     def __init__(self) -> None:
         """An empty Jira: the built-in groups and roles, nobody in them."""
-        self.users: dict[str, User] = {}
-        self.groups: set[str] = {ADMINISTRATORS, SOFTWARE_USERS, AGENTS}
+        numbers = count(10100)
+        super().__init__((ADMINISTRATORS, SOFTWARE_USERS, AGENTS), key=lambda: f"JIRAUSER{next(numbers)}")
         self.roles: dict[str, ApplicationRole] = {
             "jira-software": ApplicationRole(
                 "jira-software", "Jira Software", (ADMINISTRATORS, SOFTWARE_USERS), (SOFTWARE_USERS,), 25
@@ -114,7 +95,6 @@ class JiraState:
         """When a token ends, as Jira writes points in time; a token that is not here never does."""
         self.remembered: dict[str, str] = {}
         self.sessions: dict[str, Session] = {}
-        self._next_user = 10100
         self._next_attachment = 10000
 
     @classmethod
@@ -132,38 +112,6 @@ class JiraState:
         state.add_issue("KEY-4", "Lantern by the bench", "Done", "alice")
         state.attach("KEY-1", "gate.txt", "text/plain", b"Lift, then push.\n", "alice")
         return state
-
-    def add_user(
-        self,
-        username: str,
-        display_name: str = "",
-        email: str = "",
-        *,
-        groups: Iterable[str] = (),
-        active: bool = True,
-        password: str | None = None,
-        read_only: bool = False,
-    ) -> User:
-        """Make an account and the groups it names; the username is stored in lower case."""
-        name = username.lower()
-        user = User(
-            username=name,
-            key=f"JIRAUSER{self._next_user}",
-            display_name=display_name or username,
-            email=email or f"{name}@example.com",
-            active=active,
-            password=password,
-            read_only=read_only,
-        )
-        self._next_user += 1
-        self.users[name] = user
-        for group in groups:
-            self.join(name, group)
-        return user
-
-    def find(self, username: str) -> User | None:
-        """The account of that name in any case, active or not."""
-        return self.users.get(username.lower())
 
     def find_key(self, key: str) -> User | None:
         """The account with that key, active or not."""
@@ -184,16 +132,6 @@ class JiraState:
         del self.users[user.username]
         self.tokens = {t: owner for t, owner in self.tokens.items() if owner != user.username}
         self.end_sessions(user.username)
-
-    def join(self, username: str, group: str) -> None:
-        """Put a user into a group, which is made when it is new."""
-        self.groups.add(group.lower())
-        self.users[username.lower()].groups.add(group.lower())
-
-    def members(self, group: str) -> list[User]:
-        """Members of a group, sorted by username, inactive ones too."""
-        inside = (user for user in self.users.values() if group.lower() in user.groups)
-        return sorted(inside, key=lambda user: user.username)
 
     def remove_group(self, group: str) -> None:
         """Delete a group and every membership of it."""

@@ -21,8 +21,8 @@ from sidecar.demo.jira.answers import (
     wrong_method,
 )
 from sidecar.demo.jira.seats import demand_seat
-from sidecar.demo.jira.state import User
 from sidecar.demo.jira.visit import Visit
+from sidecar.demo.people import User
 
 _SEARCH_CAP = 100  # hits in total, from Jira 10 on
 _FIELDS = ("name", "password", "emailAddress", "displayName", "active")

@@ -16,7 +16,8 @@ from sidecar.demo.jira.proof import Prover
 from sidecar.demo.jira.recording import Call, Calls
 from sidecar.demo.jira.settings import JiraConfig
 from sidecar.demo.jira.sso_memory import SsoMemory
-from sidecar.demo.jira.state import JiraState, Session, User
+from sidecar.demo.jira.state import JiraState, Session
+from sidecar.demo.people import User
 
 REMEMBER_ME = "seraph.rememberme.cookie"
 SESSION = "JSESSIONID"

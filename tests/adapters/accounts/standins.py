@@ -20,7 +20,7 @@ from sidecar.demo.crowd import CrowdConfig, crowd_people, serve_crowd
 from sidecar.demo.jira import JiraConfig, JiraState, serve_jira
 from sidecar.demo.jira.faults import Faults
 from sidecar.demo.jira.recording import Call
-from sidecar.demo.people import People
+from sidecar.demo.people import Directory
 from sidecar.flows.accounts import Connector
 
 SECRET = "the-secret-of-the-connector"
@@ -68,7 +68,7 @@ class StandIn:
 
     name: str
     server: Server
-    people: People
+    people: Directory
     build: Build
     own: bool = True
     tells: bool = True
