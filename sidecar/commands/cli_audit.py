@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -22,6 +23,7 @@ from sidecar.config.load import Loaded
 from sidecar.config.outside import audit_keys
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
+F = TypeVar("F", bound=Callable[..., Any])
 BROKEN, UNSIGNED = 1, 3
 """Statuses of `verify`, beside 0."""
 
@@ -31,13 +33,26 @@ def audit() -> None:
     """What the audit trail says, and whether it is whole."""
 
 
+def of_a_trail(command: F) -> F:
+    """The options of a command that verifies a trail."""
+    for option in (
+        click.option(
+            "--many", is_flag=True, help="Collected standard output: many chains, and lines of others between."
+        ),
+        click.option("--part", is_flag=True, help="The files are a part of a trail and may begin in its middle."),
+        click.option("--checkpoints", type=FILE, help="The second place of the checkpoints."),
+        click.option(
+            "-k", "--key", "key_file", type=FILE, help="File with the public keys that `lychgate audit key` prints."
+        ),
+        click.option("-c", "--config", type=FILE, help="Take key, files and second place from this configuration."),
+    ):
+        command = option(command)
+    return command
+
+
 @audit.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-c", "--config", type=FILE, help="Take key, files and second place from this configuration.")
-@click.option("-k", "--key", "key_file", type=FILE, help="File with the public keys that `lychgate audit key` prints.")
-@click.option("--checkpoints", type=FILE, help="The second place of the checkpoints.")
-@click.option("--part", is_flag=True, help="The files are a part of a trail and may begin in its middle.")
-@click.option("--many", is_flag=True, help="Collected standard output: many chains, and lines of others between.")
+@of_a_trail
 def verify(
     files: tuple[Path, ...],
     config: Path | None,

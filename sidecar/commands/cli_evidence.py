@@ -17,7 +17,7 @@ from sidecar.adapters.audit.verify import BrokenError, Line, Result, Verifier
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.secrets import SecretError
 from sidecar.building.parts import pseudonym_of
-from sidecar.commands.cli_audit import BROKEN, TIMES, UNSIGNED, lines_of, loaded_of, verifier_of
+from sidecar.commands.cli_audit import BROKEN, TIMES, UNSIGNED, lines_of, loaded_of, of_a_trail, verifier_of
 from sidecar.commands.terminal import FILE
 from sidecar.config.outside import cookie_keys
 from sidecar.core.issuers import issuers_of
@@ -28,11 +28,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("trail", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-c", "--config", type=FILE, help="Take key, files and second place from this configuration.")
-@click.option("-k", "--key", "key_file", type=FILE, help="File with the public keys that `lychgate audit key` prints.")
-@click.option("--checkpoints", type=FILE, help="The second place of the checkpoints.")
-@click.option("--part", is_flag=True, help="The files are a part of a trail and may begin in its middle.")
-@click.option("--many", is_flag=True, help="Collected standard output: many chains, and lines of others between.")
+@of_a_trail
 @click.option("--since", type=click.DateTime(TIMES), required=True, help="From this time on (UTC).")
 @click.option("--until", type=click.DateTime(TIMES), required=True, help="Before this time (UTC).")
 @click.option("--dormant", type=click.IntRange(1, 3650), default=90, help="Days after which an account is dormant.")
