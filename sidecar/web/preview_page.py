@@ -20,6 +20,7 @@ from sidecar.domain.decision import Deny, Kind, StartLogin
 from sidecar.domain.policy import Application, Mode, Portal, Rule
 from sidecar.domain.reason import Reason
 from sidecar.domain.standing import Standing
+from sidecar.flows.account_look import Foreseen
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.sessions import Entry
@@ -82,21 +83,9 @@ class PreviewPage:
         identity, look = entry.session.identity, None
         if standing.order is not None:
             try:
-                found = await self._foresight.foresee(standing.order, identity)
+                look = _look(await self._foresight.foresee(standing.order, identity))
             except AccountError as error:
                 look = Look(fault=error.reason, detail=error.detail)
-            else:
-                seen, way = found.seen, found.way
-                # An account that is not theirs is nothing that they may read.
-                hidden = seen is None or (
-                    isinstance(way, Refusal) and (seen.pin is None or way.reason is Reason.PIN_CONFLICT)
-                )
-                look = Look(
-                    way=found.way,
-                    managed=seen is not None,
-                    account=None if seen is None or hidden else seen.account,
-                    deactivation=None if seen is None or hidden else seen.deactivation,
-                )
         told = chapters(identity, standing, application, portal, look)
         page = self._replies.pages.preview(
             product=application.product.title, portal=portal.name, chapters=told, request_id=visit.record.request
@@ -105,6 +94,21 @@ class PreviewPage:
 
     def _refuse(self, visit: Visit, deny: Deny) -> web.Response:
         return denied(self._replies, visit, deny)
+
+
+def _look(found: Foreseen) -> Look:
+    """What the person may see of it."""
+    seen, way = found.seen, found.way
+    if seen is None:
+        return Look(way=way, managed=False)
+    if (
+        isinstance(way, Refusal)
+        and seen.account is not None
+        and (seen.pin is None or way.reason is Reason.PIN_CONFLICT)
+    ):
+        # An account that is not theirs is nothing that they may read.
+        return Look(way=way, fault=way.reason, detail=way.detail)
+    return Look(way=way, account=seen.account, deactivation=seen.deactivation)
 
 
 def _portal(application: Application, entry: Entry | None, query: str) -> Portal | None:

@@ -110,6 +110,22 @@ async def test_an_inactive_account_says_whose_work_that_is(worlds: Worlds, who: 
     assert (before, False) == (written(world), user.active)
 
 
+async def test_an_account_that_is_somebody_else_s_is_not_shown(worlds: Worlds) -> None:
+    world = await worlds(**OPEN)
+    await world.sign_in("ada")
+    ada = world.jira.state.find("ada")
+    assert ada is not None
+    ada.email = "of.ada@example.com"
+    world.jira.state.join("ada", "jira-of-ada")
+    world.staff.provider.change_claims("nina", preferred_username="ada")
+    _, text = await look(world, "nina")
+    (line,) = plan(text)
+    assert ("refused", "pin_conflict") == (line[0], line[3])
+    (shown,) = [entry for entry in lines(text) if entry[0] == "account"]
+    assert ("unknown", "pin_conflict") == (shown[1], shown[3])
+    assert not re.search("of.ada|there is no account", text)
+
+
 async def test_a_protected_group_says_why_it_is_ignored(worlds: Worlds) -> None:
     lines_of = {"map": [{"from": "okta-jira-admin(.+)", "to": "jira-admini$1trators"}]}
     world = await worlds(agents=OPEN["agents"], accounts={"groups": lines_of})
