@@ -6,7 +6,7 @@ Called when a standing is computed. Keeps the rule that unknown groups stay unkn
 from __future__ import annotations
 
 from sidecar.core.groups import given, reads_groups
-from sidecar.core.usernames import email_is_verified, folded
+from sidecar.core.usernames import email_is_verified, fold, folded
 from sidecar.domain.account import AccountOrder
 from sidecar.domain.identity import Groups, Identity
 from sidecar.domain.policy import Application, GroupPolicy, Portal
@@ -38,7 +38,7 @@ def order_for(
         display_name=_display_name(identity) if policy.create or "display_name" in policy.update else None,
         email=_email(identity, trusted=trusted) if policy.create or "email" in policy.update else None,
         groups=groups,
-        needed=tuple(name for name in groups or () if name in folded(portal.groups.needed)),
+        needed=tuple(name for name in groups or () if fold(name) in folded(portal.groups.needed)),
     )
 
 

@@ -101,6 +101,11 @@ def test_which_groups_are_ordered(known: Groups, policy: GroupPolicy, expected: 
     assert expected == ordered(known, policy).groups
 
 
+def test_a_needed_group_is_known_however_it_is_spelled() -> None:
+    policy = GroupPolicy(always=("jira-Straße",), needed=frozenset({"JIRA-STRASSE"}))
+    assert ("jira-straße",) == ordered((), policy).needed
+
+
 def test_needed_groups_are_those_of_the_ordered_ones() -> None:
     policy = replace(MAPPED, needed=frozenset({"Jira-Users", "jira-others"}))
     assert ("jira-users",) == ordered(("okta-jira-users",), policy).needed
