@@ -137,7 +137,10 @@ def test_nothing_in_a_record_becomes_a_formula_or_markup(trail: Trail) -> None:
         assert [] == [one for one in cells if one.startswith(("=", "+", "-", "@", "\t"))]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20A", "\u3000=1"],
+)
 def test_a_cell_that_begins_like_a_formula_is_quoted(text: str) -> None:
     assert cell(text).startswith("'")
     assert "a=1" == cell("a=1")

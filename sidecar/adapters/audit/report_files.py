@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -69,7 +70,9 @@ def sheet(table: Table) -> str:
 def cell(value: str) -> str:
     """A value that no spreadsheet takes for a formula: an apostrophe before what could begin one."""
     text = plain(value)
-    return f"'{text}" if value.lstrip(" ").startswith(_FORMULA) else text
+    # Some programs read full-width signs, and blanks of other widths, as the plain ones.
+    seen = unicodedata.normalize("NFKC", value).lstrip(" ")
+    return f"'{text}" if seen.startswith(_FORMULA) else text
 
 
 def page(cover: Cover, tables: Iterable[Table]) -> str:
