@@ -104,10 +104,11 @@ async def look(order: AccountOrder, person: Person, reach: Reach, ledger: ReadsL
         ledger.deactivation(application, name),
         ledger.usable(application),
     )
-    renamed = None
+    moved = None
     if account is None and pin is not None and pin.username == name:
-        renamed = await _renamed(pin, reach.registry)
-    return Seen(account, licences, pin, pin_on_name, owned, deactivation, usable, renamed)
+        found = await elsewhere(pin, reach.registry)
+        moved = renamed(pin, found) if found is not None else None
+    return Seen(account, licences, pin, pin_on_name, owned, deactivation, usable, moved)
 
 
 def way_for(order: AccountOrder, seen: Seen, rules: Rules) -> Plan | Refusal:
@@ -173,14 +174,14 @@ async def _at_the_application(
     return await asyncio.gather(reach.connector.read(order.username), seats.licences())
 
 
-async def _renamed(pin: Pin, registry: Registry | None) -> Refusal | None:
-    """Why a pinned account that is not there under its name is not made anew; None if it is really gone."""
-    if pin.key is None or registry is None:
-        return None
-    found = await registry.by_key(pin.key)
-    if found is None:
-        return None
-    if fold(found.username) == fold(pin.key):
+async def elsewhere(pin: Pin, registry: Registry | None) -> Account | None:
+    """A pinned account that is not there under its name, wherever it is; None if it is gone or nobody can tell."""
+    return None if pin.key is None or registry is None else await registry.by_key(pin.key)
+
+
+def renamed(pin: Pin, found: Account) -> Refusal:
+    """Why nothing is done about the pinned account, which was *found* under another name."""
+    if pin.key is not None and fold(found.username) == fold(pin.key):
         detail = f"the linked account {pin.spelling} was anonymised; lychgate accounts unlink makes room for a new one"
         return Refusal(Reason.ACCOUNT_ABSENT, detail)
     detail = f"the linked account {pin.spelling} is called {found.username} now; see lychgate accounts rename"

@@ -125,6 +125,10 @@ class Ledger(Journal, Protocol):
         """The pin on a (case-folded) username."""
         ...
 
+    async def pin_with(self, application: str, key: str) -> Pin | None:
+        """The pin of the account with that immutable key, whatever the account is called now."""
+        ...
+
     async def pin(self, pin: Pin) -> None:
         """Add a pin; the same pin again does no harm.
 

@@ -25,6 +25,7 @@ from sidecar.domain.policy import Application, Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import Revocation
 from sidecar.flows.account_events import AccountMeter, Teller
+from sidecar.flows.account_look import elsewhere, renamed
 from sidecar.flows.account_steps import Carrying
 from sidecar.flows.accounts import AccountError, Ledger
 from sidecar.flows.logout import Markers
@@ -172,6 +173,8 @@ class Leavers:
             return
         policy = one.application.accounts
         account = await connector.read(pin.spelling)
+        if account is None:
+            await _must_be_nowhere(pin, reach)
         step = farewell(account, pin, policy, all_guarded(one.application))
         if isinstance(step, Refusal):
             raise AccountError(step.reason, step.detail, retry=False)
@@ -212,6 +215,18 @@ class Leavers:
         )
         identity = Identity(person=person, provider=provider, claims={}, groups=None)
         return Teller(self._audit, order, identity, one.trace)
+
+
+async def _must_be_nowhere(pin: Pin, reach: Reach) -> None:
+    """Whoever was renamed at the application is still there, and the ledger must hear of it first.
+
+    Raises:
+        AccountError: the account is active under another name; or as `Registry.by_key` does.
+    """
+    found = await elsewhere(pin, reach.registry)
+    if found is not None and found.active:
+        moved = renamed(pin, found)
+        raise AccountError(moved.reason, moved.detail, retry=False)
 
 
 async def is_back(store: SessionStore, application: str, person: Person, since: UnixSeconds) -> bool:

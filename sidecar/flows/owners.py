@@ -181,14 +181,16 @@ class Owners:
         return owner
 
     async def _verdict(self, application: str, owner: Owner) -> Verdict:
-        name = fold(owner.username)
-        pin = await self._ledger.pin_on(application, name)
+        pin = await self._ledger.pin_on(application, fold(owner.username))
+        if owner.key is not None and (pin is None or pin.key not in {None, owner.key}):
+            # The account may have been renamed since it was linked.
+            pin = await self._ledger.pin_with(application, owner.key)
         if pin is None or pin.key not in {None, owner.key}:
             # An account of nobody's: a robot's, or one that Lychgate has never linked.
             return Verdict(username=owner.username)
         person = pin.person
         gone = await self._is_gone(application, person)
-        if gone or await self._ledger.deactivation(application, name) is not None:
+        if gone or await self._ledger.deactivation(application, pin.username) is not None:
             return Verdict(Reason.OWNER_GONE, owner.username, person)
         return Verdict(username=owner.username)
 

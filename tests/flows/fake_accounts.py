@@ -162,6 +162,10 @@ class MemoryLedger(WatchMemory, MemoryJournal):
         self._check()
         return next((pin for pin in self.pins if (pin.application, pin.username) == (application, username)), None)
 
+    async def pin_with(self, application: str, key: str) -> Pin | None:
+        self._check()
+        return next((pin for pin in self.pins if (pin.application, pin.key) == (application, key)), None)
+
     async def pin(self, pin: Pin) -> None:
         for held in self.pins:
             same_account = held.username == pin.username or (pin.key is not None and held.key == pin.key)

@@ -18,12 +18,14 @@ from sidecar.domain.session import Session
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.product_sessions import ProductSessions
+from sidecar.flows.reach import Reach
 from sidecar.flows.revocations import Revocations
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Trace
 from tests.flows.browsers import Gate
 from tests.flows.fake_accounts import ACCOUNTS, AGENTS, GROUPS, TRACE, Directory, World, account, agent, make_policy
 from tests.flows.fakes import MemoryMarkers, MemorySessionStore
+from tests.flows.test_hard_directories import Register
 from tests.upstream.scripted import until
 
 GONE = replace(ACCOUNTS, deactivate=True, gone_by=frozenset({"global_revocation"}))
@@ -164,6 +166,26 @@ async def test_a_protected_account_stays_and_an_administrator_hears_of_it() -> N
     await here.leave()
     assert (True, {}, [Reason.ACCOUNT_PROTECTED]) == (here.active, here.ledger.deactivations, here.given_up)
     assert ("farewell", "account_protected") in here.meter.steps
+
+
+@pytest.mark.parametrize(
+    ("name", "active", "expected"),
+    [
+        ("alice.archer", True, [Reason.ACCOUNT_RENAMED]),
+        ("k-1", True, [Reason.ACCOUNT_ABSENT]),
+        ("alice.archer", False, []),
+        ("", True, []),
+    ],
+)
+async def test_a_leaver_who_was_renamed_is_told_and_never_taken_for_gone(
+    name: str, active: bool, expected: list[Reason]
+) -> None:
+    here = office("jira-users")
+    renamed = here.directory.accounts.pop("alice")
+    keys = {"k-1": replace(renamed, username=name, active=active)} if name else {}
+    here.leavers._reach = {"jira": Reach(here.directory, registry=Register(keys=keys))}
+    await here.leave()
+    assert (expected, []) == (here.given_up, here.touched())
 
 
 async def test_an_account_that_an_administrator_disabled_is_not_noted_as_ours() -> None:

@@ -131,6 +131,24 @@ async def test_the_token_of_an_account_that_we_deactivated_is_refused() -> None:
     assert Reason.OK is await desk.judge()
 
 
+async def test_the_token_of_a_renamed_account_is_still_its_person_s() -> None:
+    desk = Desk()
+    desk.product.owners[TOKEN] = Owner("alice.archer", "k-1")
+    assert Reason.OK is await desk.judge()
+    desk.gone()
+    verdict = await desk.owners.judge("jira", TOKEN)
+    assert (Reason.OWNER_GONE, "alice.archer", ALICE) == (verdict.reason, verdict.username, verdict.person)
+
+
+async def test_a_renamed_account_that_we_deactivated_is_known_by_its_old_name() -> None:
+    desk = Desk()
+    desk.product.owners[TOKEN] = Owner("alice.archer", "k-1")
+    await desk.ledger.note_deactivation(
+        Deactivation(application="jira", username="alice", cause="revoked", at=UnixSeconds(1))
+    )
+    assert Reason.OWNER_GONE is await desk.judge()
+
+
 async def test_accounts_of_nobody_s_pass() -> None:
     desk = Desk()
     desk.product.owners = {"Bearer a": Owner("robot"), "Bearer b": Owner("alice", "k-2")}

@@ -62,6 +62,10 @@ class SqliteLedger(SqliteWatch):
         """The pin on a (case-folded) username."""
         return await self._database.do(lambda connection: _pin_on(connection, application, username))
 
+    async def pin_with(self, application: str, key: str) -> Pin | None:
+        """The pin of the account with that immutable key, whatever the account is called now."""
+        return await self._database.do(lambda connection: _pin_with(connection, application, key))
+
     async def pin(self, pin: Pin) -> None:
         """Add a pin; the same username for the same person again changes nothing.
 

@@ -43,6 +43,16 @@ async def test_a_pin_is_found_both_ways(state: State) -> None:
     assert await state.ledger.pin_of("jira", Person(ANNA.subject, ANNA.issuer)) is None
 
 
+async def test_a_pin_is_found_by_the_key_of_its_account(state: State) -> None:
+    for application in ("jira", "wiki"):
+        await state.ledger.init(application, at(0))
+        await state.ledger.pin(replace(ANNAS, application=application))
+    await state.ledger.learn_key("jira", "anna", "K1")
+    assert await state.ledger.pin_with("jira", "K1") == replace(ANNAS, key="K1")
+    assert await state.ledger.pin_with("wiki", "K1") is None
+    assert await state.ledger.pin_with("jira", "K2") is None
+
+
 async def test_the_same_pin_again_does_no_harm(state: State) -> None:
     await state.ledger.init("jira", at(0))
     await state.ledger.pin(ANNAS)
