@@ -117,8 +117,8 @@ class Gateway:
     async def _may_go_on(self, visit: Visit) -> bool:
         entry, place = visit.entry, visit.place
         if visit.record.outcome != "forwarded" or entry is None or place is None or visit.standing is None:
-            # It was not forwarded as a person: the portal is not in force.
-            return True
+            # It was not forwarded as a person: the portal was not in force, and that may have changed since.
+            return place is None or place.portal.mode is Mode.ENFORCE or not self._is_in_force(visit)
         while entry.ended and entry.successor is not None:
             entry = entry.successor
         visit.entry = entry
@@ -138,6 +138,11 @@ class Gateway:
         visitor = Visitor(entry.session, standing, claims=self._recheck.age(entry))
         decision = judge(visit.facts, found, visitor, reading.policy, visit.now)
         return isinstance(decision, Forward) and decision.username == visit.standing.username
+
+    def _is_in_force(self, visit: Visit) -> bool:
+        """Whether the portal of the path is in force now; a path that belongs to nobody counts so."""
+        found = self._readings.now().locator.locate(visit.facts)
+        return not isinstance(found, Place) or found.portal.mode is Mode.ENFORCE
 
     async def _serve(self, visit: Visit, locator: Locator) -> web.StreamResponse:
         if visit.head.size > MAX_HEAD:

@@ -14,7 +14,8 @@ from sidecar.building.reloading import follow
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import World
-from tests.web.test_meanwhile import CLOSE, TEXT, _frame, _open, _read
+from tests.web.test_websocket import CLOSE, MACHINES, TEXT, _fields, _frame, _open, _read
+from tests.web.test_websocket import PATH as LIVE
 
 PATH = "/browse/KEY-1"
 
@@ -69,6 +70,28 @@ async def test_open_websockets_are_judged_anew_at_once(worlds: Worlds) -> None:
             assert (TEXT, b"still here") == await _read(wire)
             assert await world.gate.reloading.reload(rewrite(world, closes), "signal")
             assert (CLOSE, b"\x03\xf0") == await _read(wire)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ("off", "enforce", (CLOSE, b"\x03\xf0")),
+        ("observe", "enforce", (CLOSE, b"\x03\xf0")),
+        ("off", "observe", (TEXT, b"still here")),
+    ],
+)
+async def test_a_websocket_does_not_outlive_the_day_its_portal_is_put_in_force(
+    worlds: Worlds, before: str, after: str, left: tuple[int, bytes]
+) -> None:
+    world = await worlds(agents={"mode": before})
+    async with world.wire() as wire:
+        wire.request("GET", LIVE, *_fields(world, None, Authorization=f"Bearer {MACHINES}"))
+        assert 101 == (await wire.head()).status
+        assert TEXT == (await _read(wire))[0]
+        change = rewrite(world, lambda file: file["portals"]["agents"].update(mode=after))
+        assert await world.gate.reloading.reload(change, "signal")
+        wire.send(_frame(TEXT, b"still here"))
+        assert left == await _read(wire)
 
 
 @pytest.mark.parametrize(("accepts", "left"), [([], (CLOSE, b"\x03\xf0")), (["agents"], (TEXT, b"still here"))])
