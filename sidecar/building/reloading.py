@@ -96,6 +96,11 @@ class Reloading:
             errors = (fault.render() for fault in error.faults if fault.severity is Severity.ERROR)
             self._refuse("refused", cause, tuple(errors))
             return False
+        except Exception:
+            # A gate that serves does not end because a new file met a fault of ours.
+            LOG.exception("a configuration could not be read")
+            self._refuse("refused", cause, ("a fault of Lychgate; the log has more",))
+            return False
         if settled := needing_restart(self._in_force.loaded, after):
             self._refuse("restart_needed", cause, tuple(f"{key}: counts from the next start only" for key in settled))
             return False

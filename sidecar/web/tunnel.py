@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from sidecar.flows.sessions import Closers
 from sidecar.flows.streaming import Answer, AnswerHead, Sink, Tunnel
 from sidecar.web.visit import Visit
 
+LOG = logging.getLogger(__name__)
 GOING_AWAY = b"\x88\x02\x03\xe9"
 POLICY_VIOLATION = b"\x88\x02\x03\xf0"
 """Close frames of a server, unmasked, without a text (RFC 6455, sections 5.5.1 and 7.4.1)."""
@@ -174,7 +176,13 @@ class Tunnels:
     async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
         """Close what *may_go_on* refuses: a group taken away ends what is open too (rules 48 and 59)."""
         for close, visit in tuple(self._open.items()):
-            if not await may_go_on(visit) and close in self._open:
+            try:
+                goes_on = await may_go_on(visit)
+            except Exception:
+                # A fault of ours ends the one that met it, and keeps none of the others from being judged.
+                LOG.exception("an open WebSocket could not be judged")
+                goes_on = False
+            if not goes_on and close in self._open:
                 close(POLICY_VIOLATION)
 
     def close_all(self) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import pytest
 
 from sidecar.building.reloading import follow
+from sidecar.web.visit import Visit
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import World
@@ -26,6 +27,13 @@ def rewrite(world: World, change: Callable[[dict[str, Any]], object]) -> Path:
     change(file)
     path.write_text(json.dumps(file), "utf-8")
     return path
+
+
+class Broken:
+    """A path that nobody foresaw."""
+
+    def __fspath__(self) -> NoReturn:
+        raise RuntimeError("a fault")
 
 
 def closes(file: dict[str, Any]) -> None:
@@ -126,6 +134,38 @@ async def test_a_faulty_file_leaves_the_old_one_in_force_and_is_said(worlds: Wor
     assert any("portals.agents.mod" in fault for fault in told["facts"]["faults"])
     assert metric(world, 'lychgate_config_reloads_total{result="refused"} 1.0')
     assert metric(world, "lychgate_config_refused 1.0")
+
+
+async def test_a_fault_of_ours_in_a_new_file_is_a_refusal_too(worlds: Worlds, caplog: pytest.LogCaptureFixture) -> None:
+    world = await worlds()
+    assert not await world.gate.reloading.reload(cast("Path", Broken()), "file")
+    (told,) = world.told("config.refused")
+    assert ["a fault of Lychgate; the log has more"] == told["facts"]["faults"]
+    assert metric(world, "lychgate_config_refused 1.0")
+    assert "RuntimeError: a fault" in caplog.text
+    caplog.clear()
+
+
+async def test_one_websocket_that_cannot_be_judged_keeps_no_other_from_it(
+    worlds: Worlds, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await worlds()
+    async with world.browser() as first, world.browser() as second:
+        await first.sign_in("ada")
+        await second.sign_in("nina")
+        async with _open(world, first.cookie) as wire, _open(world, second.cookie, "nina") as other:
+
+            async def fails_for_ada(visit: Visit) -> bool:
+                if visit.standing is not None and visit.standing.username == "ada":
+                    raise RuntimeError("a fault")
+                return await world.gate.gateway._may_go_on(visit)
+
+            await world.gate.gateway._forwarding.review(fails_for_ada)
+            assert (CLOSE, b"\x03\xf0") == await _read(wire)
+            other.send(_frame(TEXT, b"still here"))
+            assert (TEXT, b"still here") == await _read(other)
+    assert "RuntimeError: a fault" in caplog.text
+    caplog.clear()
 
 
 async def test_what_needs_a_restart_refuses_the_whole_file(worlds: Worlds) -> None:

@@ -68,13 +68,13 @@ async def _read(wire: Wire) -> tuple[int, bytes]:
 
 
 @asynccontextmanager
-async def _open(world: World, cookie: Field) -> AsyncIterator[Wire]:
+async def _open(world: World, cookie: Field, username: str = "ada") -> AsyncIterator[Wire]:
     async with world.wire() as wire:
         wire.request("GET", PATH, *_fields(world, cookie))
         head = await wire.head()
         assert 101 == head.status, head.raw
         assert ACCEPT == head.header("Sec-WebSocket-Accept") and "websocket" == head.header("Upgrade")
-        assert (TEXT, b'{"event": "hello", "username": "ada"}') == await _read(wire)
+        assert (TEXT, b'{"event": "hello", "username": "%b"}' % username.encode()) == await _read(wire)
         yield wire
 
 
