@@ -129,7 +129,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         metrics = new_metrics()
         log = audit_log(in_force, audit, time, metrics, sealer, stack)
         state = await build_state(config, policy, sealer, time, metrics, stack)
-        clients = build_clients(config, policy, stack)
+        clients = build_clients(config, policy, stack, metrics)
         tending = await build_tending(config, current, state, clients, log, metrics, time, stack)
         accounts, products = tending.accounts, tending.products
         providers = await build_providers(config, policy, time, metrics, stack)
@@ -218,7 +218,7 @@ async def _gauges(
 ) -> None:
     """What is read at a scrape. An empty ledger refuses whoever is new: better said now than by the first person."""
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
-    metrics.gauge("lychgate_tunnels", "Open WebSockets.", "kind", lambda: {"websocket": len(tunnels)})
+    metrics.gauge("lychgate_tunnels", "Open WebSockets.", "portal", tunnels.counts)
     for name, help_text, read in (
         ("lychgate_upstream_requests", "Requests at the application.", attrgetter("in_flight")),
         ("lychgate_upstream_waiting", "Requests that wait for one of them to end.", attrgetter("waiting")),

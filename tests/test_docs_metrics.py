@@ -14,13 +14,16 @@ async def test_every_metric_and_label_is_in_operations(gate: Running) -> None:
     metrics = gate.metrics
     metrics.began()
     record = RequestRecord(request="r", started=0.0, application="jira", portal="all", status=403, first_byte=0.1)
-    record.stripped = True
+    record.stripped = record.cookies = True
     metrics.request(record, 0.2)
+    metrics.hook("jira", "accounts", "done", 0.1)
+    metrics.connected("jira", "ok", 0.1)
     metrics.step("jira", "create", "done")
     metrics.event(Event(code=Code.USER_CREATED))
     metrics.event(Event(code=Code.LOGIN_SUCCEEDED, facts={"silent": False, "seconds": 3}))
     metrics.event(Event(code=Code.SESSION_REFRESHED))
     metrics.event(Event(code=Code.SESSION_ENDED, facts={"cause": "user"}))
+    metrics.event(Event(code=Code.REMOVALS_FROZEN))
     metrics.provider_call("here", "token", "ok", 0.1)
     metrics.lag(0.0)
     families = {family.name + "_total" * (family.type == "counter"): family for family in metrics.collect()}

@@ -7,10 +7,33 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 Bounds = tuple[float, ...]
+Read = Callable[[], Mapping[str, float]]
+"""Values by the value of one label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is read where it stands, when Prometheus asks. *counts*: it only grows, and is a counter."""
+
+    name: str
+    help_text: str
+    label: str
+    read: Read
+    counts: bool
+
+    def family(self) -> GaugeMetricFamily | CounterMetricFamily:
+        """For the scrape."""
+        kind = CounterMetricFamily if self.counts else GaugeMetricFamily
+        family = kind(self.name, self.help_text, labels=[self.label])
+        for value, count in self.read().items():
+            family.add_metric([value], count)
+        return family
 
 
 class Counter:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from sidecar.adapters.metric_kinds import Counter, Timer, cumulative
+from sidecar.adapters.metric_kinds import Asked, Counter, Read, Timer, cumulative
 from sidecar.adapters.told_metrics import ToldMetrics
 from sidecar.domain.events import Event
 from sidecar.domain.reason import Reason
@@ -28,6 +28,7 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 SWITCHED = 101
 _CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx")
 _REFUSED = frozenset({"denied", "failed"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Histogram:
@@ -45,13 +46,14 @@ class Histogram:
 
 
 class Times:
-    """The three histograms of one portal."""
+    """The histograms of one portal."""
 
-    __slots__ = ("first_byte", "overhead", "took")
+    __slots__ = ("first_byte", "overhead", "took", "waited")
 
     def __init__(self) -> None:
         self.took = Histogram()
         self.first_byte = Histogram()
+        self.waited = Histogram()
         self.overhead = Histogram()
 
 
@@ -64,7 +66,7 @@ class Metrics(Collector):
         self.registry.register(self)
         self._build = {"version": version, **(build or {})}
         self._in_flight = 0
-        self._requests: defaultdict[tuple[str, str, str, str, str], int] = defaultdict(int)
+        self._requests: defaultdict[tuple[str, str, str, str, str, str], int] = defaultdict(int)
         self._times: defaultdict[str, Times] = defaultdict(Times)
         self._refused: defaultdict[str, int] = defaultdict(int)
         self._events: defaultdict[tuple[str, str, str], int] = defaultdict(int)
@@ -72,16 +74,23 @@ class Metrics(Collector):
         self._reloads: defaultdict[str, int] = defaultdict(int)
         self._refused_file = False
         self._stripped: defaultdict[str, int] = defaultdict(int)
+        self._cookies: defaultdict[str, int] = defaultdict(int)
         self._told = ToldMetrics()
         self._calls = Counter("lychgate_provider_requests", "Requests to providers.", "provider", "endpoint", "result")
         self._answers = Timer("lychgate_provider_seconds", "How long they took.", BOUNDS, "provider", "endpoint")
-        self._state = Timer("lychgate_state_seconds", "Work of the state store.", BOUNDS, "result")
+        self._state = Timer("lychgate_state_seconds", "Work of the state store.", BOUNDS, "store", "result")
+        self._hooks = Timer("lychgate_hook_seconds", "Work of hooks.", BOUNDS, "application", "hook", "result")
+        self._connects = Timer("lychgate_upstream_connect_seconds", "New connections.", BOUNDS, "application", "result")
         self._lag = Timer("lychgate_event_loop_lag_seconds", "How late the event loop was.", BOUNDS)
-        self._gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = {}
+        self._asked: dict[str, Asked] = {}
 
-    def gauge(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+    def gauge(self, name: str, help_text: str, label: str, read: Read) -> None:
         """A gauge that is read when Prometheus asks."""
-        self._gauges[name] = (help_text, label, read)
+        self._asked[name] = Asked(name, help_text, label, read, counts=False)
+
+    def counter(self, name: str, help_text: str, label: str, read: Read) -> None:
+        """A counter that somebody else keeps, read when Prometheus asks."""
+        self._asked[name] = Asked(name, help_text, label, read, counts=True)
 
     def began(self) -> None:
         """A request came in."""
@@ -95,9 +104,12 @@ class Metrics(Collector):
         """A request is over."""
         self._in_flight -= 1
         portal, outcome = record.portal, record.outcome
-        self._requests[record.application, portal, record.rule, outcome, _CLASSES[record.status // 100]] += 1
+        method = "read" if record.method in _READS else "write"
+        self._requests[record.application, portal, record.rule, method, outcome, _CLASSES[record.status // 100]] += 1
         if record.stripped:
             self._stripped[portal] += 1
+        if record.cookies:
+            self._cookies[portal] += 1
         if record.status == SWITCHED:
             # A tunnel lives as long as its page; its length says nothing of speed.
             return
@@ -110,7 +122,11 @@ class Metrics(Collector):
             histogram = times.first_byte
             histogram.slots[bisect_left(BOUNDS, first_byte)] += 1
             histogram.total += first_byte
-            ours = max(0.0, took - record.waited)
+            waited = record.waited
+            histogram = times.waited
+            histogram.slots[bisect_left(BOUNDS, waited)] += 1
+            histogram.total += waited
+            ours = max(0.0, took - waited)
             histogram = times.overhead
             histogram.slots[bisect_left(BOUNDS, ours)] += 1
             histogram.total += ours
@@ -124,6 +140,14 @@ class Metrics(Collector):
     def step(self, application: str, kind: str, result: str) -> None:
         """An account step was tried."""
         self._steps[application, kind, result] += 1
+
+    def hook(self, application: str, name: str, result: str, took: float) -> None:
+        """What a first request starts was run: the connector's work under the name `accounts`, or a webhook."""
+        self._hooks.observe(took, application, name, result)
+
+    def connected(self, application: str, result: str, took: float) -> None:
+        """A new connection to an application was tried; *result* is `ok` or `failed`."""
+        self._connects.observe(took, application, result)
 
     def reloaded(self, result: str) -> None:
         """A configuration was to be replaced. *result* is `done`, `refused` or `restart_needed`."""
@@ -140,9 +164,9 @@ class Metrics(Collector):
         self._calls.add(provider, endpoint, result)
         self._answers.observe(took, provider, endpoint)
 
-    def state_work(self, result: str, took: float) -> None:
+    def state_work(self, store: str, result: str, took: float) -> None:
         """The state store did something; *result* is `ok`, `failed` or `refused`."""
-        self._state.observe(took, result)
+        self._state.observe(took, store, result)
 
     def lag(self, seconds: float) -> None:
         """The event loop woke somebody so late."""
@@ -161,11 +185,12 @@ class Metrics(Collector):
         yield _counter(
             "lychgate_requests",
             "Requests by what became of them.",
-            ("application", "portal", "rule", "outcome", "code"),
+            ("application", "portal", "rule", "method", "outcome", "code"),
             self._requests.items(),
         )
         yield _histogram("lychgate_request_seconds", "From the head of a request to its end.", self._of("took"))
         yield _histogram("lychgate_upstream_first_byte_seconds", "Wait for the application.", self._of("first_byte"))
+        yield _histogram("lychgate_upstream_seconds", "Time at the application.", self._of("waited"))
         yield _histogram("lychgate_overhead_seconds", "Time that is ours, not the application's.", self._of("overhead"))
         refused = {(reason,): count for reason, count in self._refused.items()}
         yield _counter("lychgate_refusals", "Refused and failed requests by reason.", ("reason",), refused.items())
@@ -182,16 +207,15 @@ class Metrics(Collector):
         )
         stripped = {(portal,): count for portal, count in self._stripped.items()}
         yield _counter("lychgate_stripped_requests", "Requests with identity headers.", ("portal",), stripped.items())
+        cookies = {(portal,): count for portal, count in self._cookies.items()}
+        yield _counter("lychgate_stripped_cookies", "Requests with cookies of ours.", ("portal",), cookies.items())
         yield from self._told.families()
-        for kept in (self._calls, self._answers, self._state, self._lag):
+        for kept in (self._calls, self._answers, self._state, self._hooks, self._connects, self._lag):
             yield kept.family()
-        for name, (help_text, label, read) in self._gauges.items():
-            family = GaugeMetricFamily(name, help_text, labels=[label])
-            for value, count in read().items():
-                family.add_metric([value], count)
-            yield family
+        for asked in self._asked.values():
+            yield asked.family()
 
-    def _of(self, which: Literal["took", "first_byte", "overhead"]) -> dict[str, Histogram]:
+    def _of(self, which: Literal["took", "first_byte", "waited", "overhead"]) -> dict[str, Histogram]:
         """The histograms of one kind by portal; those in which nothing was counted are left out."""
         found = {portal: getattr(times, which) for portal, times in self._times.items()}
         return {portal: histogram for portal, histogram in found.items() if any(histogram.slots)}

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +24,7 @@ from sidecar.building.reloading import InForce
 from sidecar.config.model import Config
 from sidecar.flows.owned import stopped
 from sidecar.flows.telling import Clock
+from sidecar.upstream.client import Connect
 
 
 def new_metrics() -> Metrics:
@@ -29,6 +32,21 @@ def new_metrics() -> Metrics:
     compiled = http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
     build = {"python": platform.python_version(), "aiohttp": aiohttp.__version__, "c_parser": str(compiled).lower()}
     return Metrics(__version__, build)
+
+
+def timed(connect: Connect, told: Callable[[str, float], None]) -> Connect:
+    """*connect*, and *told* hears whether it was `ok` or `failed`, and its seconds."""
+
+    async def opened(protocol: Callable[[], asyncio.BaseProtocol], /) -> object:
+        began, result = time.monotonic(), "failed"
+        try:
+            connection = await connect(protocol)
+            result = "ok"
+        finally:
+            told(result, time.monotonic() - began)
+        return connection
+
+    return opened
 
 
 def measure(
@@ -55,6 +73,18 @@ def measure(
         "application",
         lambda: dict(_expiries(in_force.config)),
     )
+    metrics.gauge(
+        "lychgate_landing_certificate_expiry_timestamp_seconds",
+        "When the first certificate of the landing's file ends.",
+        "listener",
+        lambda: dict(_landing(in_force.config)),
+    )
+    metrics.gauge(
+        "lychgate_client_secret_expiry_timestamp_seconds",
+        "When a client secret ends, as the configuration says.",
+        "provider",
+        lambda: dict(_secrets(in_force.config)),
+    )
     watching = asyncio.create_task(watch_lag(metrics.lag))
     stack.push_async_callback(stopped, watching)
 
@@ -75,6 +105,20 @@ def _expiries(config: Config) -> Iterable[tuple[str, float]]:
         ends = _first_end(path) if path is not None else None
         if ends is not None:
             yield name, ends
+
+
+def _landing(config: Config) -> Iterable[tuple[str, float]]:
+    path = config.listen.landing_certificate
+    ends = _first_end(path) if path is not None else None
+    if ends is not None:
+        yield "landing", ends
+
+
+def _secrets(config: Config) -> Iterable[tuple[str, float]]:
+    """No provider tells it: what the operator wrote down."""
+    for name, provider in config.providers.items():
+        if provider.client_secret_ends is not None:
+            yield name, datetime.combine(provider.client_secret_ends, datetime.min.time(), UTC).timestamp()
 
 
 def _first_end(path: str) -> float | None:

@@ -28,6 +28,7 @@ from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State, open_state
 from sidecar.building.landings import Headless, forwarded_lines
+from sidecar.building.measuring import timed
 from sidecar.building.reloading import InForce
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config
@@ -92,7 +93,8 @@ def audit_log(
         )
     log = AuditLog(clock, lambda: in_force.policy.hash, sinks, (metrics.event,), strangers=settings.strangers)
     stack.push_async_callback(log.close)
-    metrics.gauge("lychgate_audit_lost", "Audit events that a sink did not take.", "sink", log.lost)
+    metrics.counter("lychgate_audit_lost", "Audit events that a sink did not take.", "sink", log.lost)
+    metrics.counter("lychgate_audit_written", "Audit events that were written.", "sink", log.written)
     metrics.gauge("lychgate_audit_queue", "Audit events that wait to be written.", "sink", log.waiting)
     metrics.gauge("lychgate_audit_failing", "Whether a sink cannot be written.", "sink", log.failing)
     return log
@@ -154,12 +156,16 @@ def build_callers(
     return callers
 
 
-def build_clients(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, Client]:
+def build_clients(
+    config: Config, policy: Policy, stack: AsyncExitStack, metrics: Metrics | None = None
+) -> Mapping[str, Client]:
     """The ways to the applications, one each, never shared (rule 73)."""
     found: dict[str, Client] = {}
     for name, application in policy.applications.items():
         way = config.applications[name].upstream
         connect = connect_unix(way.socket) if way.socket else connect_to(*way.place, upstream_tls(way), way.server_name)
+        if metrics is not None:
+            connect = timed(connect, partial(metrics.connected, name))
         target = application.context + application.product.status_page
         status = StatusPage(target.encode(), application.host.encode())
         found[name] = Client(connect, upstream_limits(way), status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from datetime import date
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -97,6 +98,7 @@ _NAMES: dict[Any, str] = {
     str: "text",
     int: "whole number",
     bool: "true or false",
+    date: "day",
     Secret: "secret",
     StateSettings: "address",
     UpstreamSettings: "address, or keys",

@@ -50,8 +50,19 @@ def browser_cookies(fields: Iterable[bytes], guarded: frozenset[bytes]) -> list[
         text
         for field in fields
         for piece in field.split(b";")
-        if (text := piece.strip(b" \t")) and not _names_any(text, guarded)
+        if (text := piece.strip(b" \t")) and not _is_kept_back(text, guarded)
     ]
+
+
+def names_any(fields: Iterable[bytes], guarded: frozenset[bytes]) -> bool:
+    """Whether a browser presents a guarded cookie, which it was never given. Our own cookies do not count."""
+    # Nearly always none of the names stands there at all, and that is quickly seen.
+    return any(
+        any(name in lower for name in guarded)
+        and any(_names(piece.strip(b" \t"), guarded) for piece in field.split(b";"))
+        for field in fields
+        if (lower := field.lower())
+    )
 
 
 def cookies_up(carried: Iterable[bytes], jar: Jar) -> bytes | None:
@@ -69,29 +80,33 @@ class Carried:
         application: Name of our cookie there.
         session: Its value, or None.
         up: What of it an application may see.
+        bad: Whether a guarded cookie stands there.
     """
 
-    __slots__ = ("application", "field", "session", "up")
+    __slots__ = ("application", "bad", "field", "session", "up")
 
     def __init__(self, field: bytes, application: str, guarded: frozenset[bytes]) -> None:
         self.field = field
         self.application = application
         self.session = find_cookie(field, application.encode())
         self.up = browser_cookies((field,), guarded)
+        self.bad = names_any((field,), guarded)
 
 
-def _names_any(piece: bytes, guarded: frozenset[bytes]) -> bool:
+def _is_kept_back(piece: bytes, guarded: frozenset[bytes]) -> bool:
+    return any(name in guarded or name.startswith(OWN_PREFIXES) for name in _words(piece))
+
+
+def _names(piece: bytes, guarded: frozenset[bytes]) -> bool:
+    return any(name in guarded for name in _words(piece))
+
+
+def _words(piece: bytes) -> list[bytes]:
+    """The names that some reader may find in a piece, case-folded."""
     # A reader that takes a comma, a blank or a quote for a separator (RFC 2109 and older) must not find a guarded name
     # behind one, so a piece that is not plainly one pair is searched word by word.
     plain = _PLAIN.fullmatch(piece)
-    if plain is not None:
-        return _is_named(plain[1], guarded)
-    return any(_is_named(word, guarded) for word in _WORD.findall(piece))
-
-
-def _is_named(word: bytes, guarded: frozenset[bytes]) -> bool:
-    name = word.lower()
-    return name in guarded or name.startswith(OWN_PREFIXES)
+    return [word.lower() for word in ([plain[1]] if plain is not None else _WORD.findall(piece))]
 
 
 def set_cookie_name(field: bytes) -> bytes:

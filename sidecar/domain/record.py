@@ -21,6 +21,7 @@ class RequestRecord:
         waited: Seconds spent waiting for the application in all.
         sent: Bytes to the client.
         stripped: Whether the client sent identity headers.
+        cookies: Whether it sent cookies that only the gate may send to the application.
     """
 
     request: str
@@ -37,3 +38,4 @@ class RequestRecord:
     waited: float = 0.0
     sent: int = 0
     stripped: bool = False
+    cookies: bool = False

@@ -34,6 +34,10 @@ class AccountMeter(Protocol):
         """One more step. *kind* is the step's word, *result* `done`, `already` or a reason."""
         ...
 
+    def hook(self, application: str, name: str, result: str, took: float) -> None:
+        """What a first request starts was run: the connector's work under the name `accounts`, or a webhook."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Teller:

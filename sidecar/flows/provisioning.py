@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -70,6 +70,13 @@ class Memory:
 
 _USUAL = Memory()
 _MISSED = "not ready"
+
+
+@dataclass(slots=True)
+class _Timed:
+    """How the work of one hook ended: `done`, `unfinished`, or a reason."""
+
+    result: str = "done"
 
 
 class Accounts:
@@ -190,7 +197,9 @@ class Accounts:
         try:
             async with within(reach.budget, _MISSED), self.turn(order.application, order.username):
                 await self._ages.check(order, identity, policy)
-                username, complete = await self._make_ready(order, policy, identity, teller, reach)
+                with self._timed(order.application, "accounts") as timed:
+                    username, complete = await self._make_ready(order, policy, identity, teller, reach)
+                    timed.result = "done" if complete else "unfinished"
                 complete = await self._run_hooks(reach.hooks, teller) and complete
                 await self._note_seen(order)
         except AccountError as error:
@@ -282,18 +291,31 @@ class Accounts:
         complete = True
         for bound in hooks:
             try:
-                await teller.intend({"step": "hook", "hook": bound.hook.name})
-                await bound.hook.run(teller.order, teller.identity)
+                with self._timed(teller.order.application, bound.hook.name):
+                    await teller.intend({"step": "hook", "hook": bound.hook.name})
+                    await bound.hook.run(teller.order, teller.identity)
             except AccountError as error:
-                self._meter.step(teller.order.application, "hook", error.reason.value)
                 facts = {"hook": bound.hook.name, "detail": error.detail}
                 teller.tell(Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, facts=facts)
                 if bound.on_failure is OnFailure.DENY:
                     raise
                 complete = complete and not error.retry
-            else:
-                self._meter.step(teller.order.application, "hook", "done")
         return complete
+
+    @contextlib.contextmanager
+    def _timed(self, application: str, name: str) -> Iterator[_Timed]:
+        """Count what a hook does, with its time and its end."""
+        timed, began = _Timed(), self._clock.monotonic()
+        try:
+            yield timed
+        except AccountError as error:
+            timed.result = error.reason.value
+            raise
+        except BaseException:
+            timed.result = Reason.INTERNAL.value
+            raise
+        finally:
+            self._meter.hook(application, name, timed.result, self._clock.monotonic() - began)
 
     async def _note_seen(self, order: AccountOrder) -> None:
         name = (order.application, fold(order.username))

@@ -85,6 +85,11 @@ class Block:
         """What of the cookies may go up, as `carried_at` found."""
         return self._carried.up if self._carried is not None else []
 
+    @property
+    def bad_cookies(self) -> bool:
+        """Whether a cookie that a browser may not present was among them, as `carried_at` found."""
+        return self._carried is not None and self._carried.bad
+
 
 def blocks_for(names: Names) -> Remembered[Block]:
     """A memory of blocks, as these names read them."""

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 
 from aiohttp import web
 
+from sidecar.core.cookies import names_any
 from sidecar.core.headers import Passage, request_head
 from sidecar.core.passwords import FORM_HEAD, form_has, has_odd_charset
 from sidecar.domain.account import AccountOrder
@@ -173,6 +174,7 @@ class Forwarding:
         place = visit.place
         most = place.portal.max_body if place is not None and place.portal.mode is Mode.ENFORCE else None
         request, record = visit.request, visit.record
+        record.cookies = names_any(visit.head.cookies, passage.guarded)
         if b"upgrade" in visit.head.noted:
             # If it stays a plain answer, what the parser did with bytes behind the request cannot be told.
             answer.keep_alive = False

@@ -114,6 +114,7 @@ class Lane:
             fields, jar = landed, session.jars.get(seat_of(NODE, username or ""), ())
         block, policy = asked.block, asked.reading.policy
         record, chain = self._teller.record(connection.peer, block.head, asked.method, policy, asked.given)
+        record.cookies = block.bad_cookies
         tail = self._tail(block, entry if username is not None else None, jar, fields, chain, serving)
         head = b"%b %b%b%b\r\n\r\n" % (asked.method.encode(), asked.target, tail, record.request.encode())
         outgoing = Outgoing(method=asked.method, head=head, patience=serving.patience_at(place))

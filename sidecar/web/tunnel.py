@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -138,9 +139,14 @@ class Tunnels:
 
     def __init__(self) -> None:
         self._open: dict[Callable[[bytes], None], Visit] = {}
+        self._portals: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many are open, by portal; none is left out that ever had one."""
+        return {**dict.fromkeys(self._portals, 0), **Counter(visit.record.portal for visit in self._open.values())}
 
     async def run(self, visit: Visit, tunnel: Tunnel, sink: Sink, typed: Callable[[], None]) -> None:
         """Pass bytes both ways until one side ends.
@@ -163,6 +169,7 @@ class Tunnels:
             close(POLICY_VIOLATION)
 
         self._open[close] = visit
+        self._portals.add(visit.record.portal)
         closers.add(ended)
         # The public type wants aiohttp's own reader; any object with these two methods serves.
         visit.request.protocol.set_parser(_FromClient(visit.request, tunnel, typed))  # type: ignore[arg-type]

@@ -45,6 +45,7 @@ TABLE = [
     ("names-meet", 40, "portals.support.provider", "may meet", "username: {prefix: cust-}"),
     ("next-token-alone", 19, "applications.jira.accounts.next_token", "needs a token", "accounts.token"),
     ("no-client-key", 5, "providers.okta.client_key", "is missing", "file:///absolute/path"),
+    ("no-day", 10, "providers.okta.client_secret_ends", "is no day", "2027-06-30"),
     ("no-default", 12, "applications.jira", "no default portal", "default: true"),
     ("no-yaml", 28, "", "is no YAML", "correct the line"),
     ("nobody-is-gone", 18, "applications.jira.accounts.on_revoke", "needs a token", "accounts.token"),

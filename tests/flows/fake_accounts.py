@@ -241,11 +241,13 @@ class Listener:
         return [event.code.value for event in self.events]
 
 
+@dataclass
 class Counter:
     """Hears every count."""
 
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, str]] = []
+    steps: list[tuple[str, str]] = field(default_factory=list)
+
+    def hook(self, *_: object) -> None: ...
 
     def step(self, application: str, kind: str, result: str) -> None:
         self.steps.append((kind, result))
@@ -254,8 +256,7 @@ class Counter:
 class Hands:
     """A clock that moves when told."""
 
-    def __init__(self) -> None:
-        self.time = 1_000_000.0
+    time = 1_000_000.0
 
     def now(self) -> UnixSeconds:
         return UnixSeconds(int(self.time))

@@ -139,8 +139,8 @@ CASES = [
     Case("LychgateLandsSomebodyElse", {f'{EVENTS}{{application="jira",code="login.success"}}': "0+9x120"}, None),
     Case("LychgateAuditFails", {'lychgate_audit_failing{sink="file"}': "1x120"}, {"sink": "file"}),
     Case("LychgateAuditFails", {'lychgate_audit_failing{sink="file"}': "0x120"}, None),
-    Case("LychgateAuditLoses", {'lychgate_audit_lost{sink="file"}': "0x50 7x70"}, {"sink": "file"}),
-    Case("LychgateAuditLoses", {'lychgate_audit_lost{sink="file"}': "7x120"}, None),
+    Case("LychgateAuditLoses", {'lychgate_audit_lost_total{sink="file"}': "0x50 7x70"}, {"sink": "file"}),
+    Case("LychgateAuditLoses", {'lychgate_audit_lost_total{sink="file"}': "7x120"}, None),
 ]  # fmt: skip
 
 

@@ -283,7 +283,7 @@ async def test_a_thousand_at_once(worlds: Worlds) -> None:
             wire.send(_frame(TEXT, b"%d" % number))
         for number, wire in enumerate(wires):
             assert (TEXT, b"%d" % number) == await _read(wire)
-        assert 'lychgate_tunnels{kind="websocket"} 1000.0' in world.gate.metrics.render()[1].decode()
+        assert 'lychgate_tunnels{portal="agents"} 1000.0' in world.gate.metrics.render()[1].decode()
     await until(lambda: not world.jira._site.sockets)
 
 

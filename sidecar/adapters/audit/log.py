@@ -64,6 +64,10 @@ class AuditLog:
         """Events that a sink could not take, by sink."""
         return {sink.name: sink.lost for sink in self._sinks}
 
+    def written(self) -> Mapping[str, int]:
+        """Events that were written, those that only count others too, by sink."""
+        return {sink.name: sink.written for sink in self._sinks}
+
     def waiting(self) -> Mapping[str, int]:
         """Events in a sink's queue, by sink."""
         return {sink.name: len(sink) for sink in self._sinks}

@@ -97,6 +97,7 @@ class Sink:
 
     Attributes:
         lost: Events that were not taken.
+        written: Events that were.
         failing: Whether the last try to write failed.
         tick: Called about once a second.
     """
@@ -117,6 +118,7 @@ class Sink:
         self.name = name
         self.policy = policy
         self.lost = 0
+        self.written = 0
         self.failing = False
         self.tick: Callable[[], None] = lambda: None
         self._output = output
@@ -132,6 +134,7 @@ class Sink:
         self._busy = False
         self._deadline: float | None = None
         self._failed_at = 0.0
+        self._rendered = 0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -259,6 +262,7 @@ class Sink:
         now = self._clock.now()
         batch = self._batch()
         self._pen.render([told for told, _ in batch], now)
+        self._rendered += len(batch)
         self._promised += [waiting for _, waiting in batch if waiting is not None]
         done = self._flush()
         if done and self._pen.is_full(now):
@@ -306,6 +310,7 @@ class Sink:
         if self.failing:
             self.failing = False
             LOG.warning("the audit trail (%s) is written again", self.name)
+        self.written = self._rendered
         promised, self._promised = self._promised, []
         for waiting in promised:
             waiting.tell()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -29,6 +30,17 @@ def _issuer(value: str) -> str:
     if "/.well-known/" in parts.path:
         raise fault("is the address of the discovery document", "write only what stands before /.well-known/")
     return value
+
+
+def _day(value: object) -> date:
+    # Pydantic would take numbers and times for days too.
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise fault("is no day", "write it as 2027-06-30") from None
+
+
+_Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 
 
 def _endpoint(value: str) -> str:
@@ -197,6 +209,11 @@ class ProviderSettings(Settings):
     client_id: Word = Field(description="The client id that the provider gave.")
     client_secret: Annotated[Secret | None, AtLeast(16)] = Field(
         default=None, description="The client's secret; left out only with `client_authentication: none`."
+    )
+    client_secret_ends: _Day | None = Field(
+        default=None,
+        description="The day on which the provider ends the secret, such as `2027-06-30`. Nothing ends by it here: it "
+        "is the metric `lychgate_client_secret_expiry_timestamp_seconds`, and an alert thirty days before.",
     )
     client_authentication: Literal["basic", "post", "private_key_jwt", "none"] = Field(
         default="basic",

@@ -38,7 +38,7 @@ class Database:
         Raises:
             StateError: SQLite failed, or a value cannot be stored.
         """
-        return await self._worker.run(lambda: self._transaction(work))
+        return await self._worker.run(lambda: self._transaction(work), self._name)
 
     async def change(self, statement: str, *values: str | int | bytes | None) -> int:
         """Run one statement in a transaction of its own; the number of rows that it changed.

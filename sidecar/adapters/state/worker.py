@@ -18,8 +18,9 @@ from typing import Self, TypeVar
 from sidecar.flows.sessions import StateError
 
 T = TypeVar("T")
-Told = Callable[[str, float], None]
-"""Hears what became of a job (`ok`, `failed`, or `refused`: not begun), and its seconds, the wait for its turn too."""
+Told = Callable[[str, str, float], None]
+"""Hears whose job it was, what became of it (`ok`, `failed`, or `refused`: not begun), and its seconds, the wait for
+its turn too."""
 
 
 class Worker:
@@ -54,21 +55,21 @@ class Worker:
         self._jobs.put(None)
         await asyncio.shield(self._ended)
 
-    async def run(self, job: Callable[[], T]) -> T:
-        """The answer of *job*, done in the thread; its exception is raised here.
+    async def run(self, job: Callable[[], T], store: str = "files") -> T:
+        """The answer of *job*, done in the thread for *store*; its exception is raised here.
 
         Raises:
             StateError: the worker is closed, or too many jobs wait. Then *job* is not done.
         """
         if self._closed or self._waiting >= self._bound:
-            self._told("refused", 0.0)
+            self._told(store, "refused", 0.0)
         if self._closed:
             raise StateError("the state store is closed")
         if self._waiting >= self._bound:
             raise StateError(f"the state store is too slow: {self._waiting} jobs wait")
         self._waiting += 1
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(partial(self._do, job, answer, self._loop.time()))
+        self._jobs.put(partial(self._do, job, answer, store, self._loop.time()))
         return await answer
 
     def _serve(self) -> None:
@@ -79,17 +80,19 @@ class Worker:
         finally:
             self._tell(self._end)
 
-    def _do(self, job: Callable[[], T], answer: asyncio.Future[T], began: float) -> None:
+    def _do(self, job: Callable[[], T], answer: asyncio.Future[T], store: str, began: float) -> None:
         try:
             result = job()
         except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            self._tell(partial(self._settle, answer, began, "failed", partial(answer.set_exception, error)))
+            self._tell(partial(self._settle, answer, partial(answer.set_exception, error), store, "failed", began))
         else:
-            self._tell(partial(self._settle, answer, began, "ok", partial(answer.set_result, result)))
+            self._tell(partial(self._settle, answer, partial(answer.set_result, result), store, "ok", began))
 
-    def _settle(self, answer: asyncio.Future[T], began: float, result: str, settle: Callable[[], None]) -> None:
+    def _settle(
+        self, answer: asyncio.Future[T], settle: Callable[[], None], store: str, result: str, began: float
+    ) -> None:
         self._waiting -= 1
-        self._told(result, self._loop.time() - began)
+        self._told(store, result, self._loop.time() - began)
         if not answer.done():
             settle()
 
@@ -104,5 +107,5 @@ class Worker:
             self._loop.call_soon_threadsafe(news)
 
 
-def _unheard(_: str, __: float) -> None:
+def _unheard(_: str, __: str, ___: float) -> None:
     return
