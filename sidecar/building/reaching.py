@@ -19,7 +19,7 @@ from sidecar.adapters.state.sqlite import State
 from sidecar.config.model import Config
 from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Application, Policy
-from sidecar.flows.accounts import Connector
+from sidecar.flows.accounts import Connector, Registry
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.product_sessions import EndsSessions
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
@@ -103,9 +103,11 @@ async def build_reach(
             webhook = Webhook(f"{name}/webhook/{number}", caller, hook.url, partial(_key, hook.secret), clock)
             hooks.append(BoundHook(webhook, OnFailure(hook.on_failure)))
         way = connectors.get(name)
-        connector = StartingConnector(way, clients[name]) if way is not None else None
-        registry = way if isinstance(way, JiraConnector) else None
-        found[name] = Reach(connector, hooks, float(accounts.time_budget), registry)
+        if way is None:
+            found[name] = Reach(None, hooks, float(accounts.time_budget))
+            continue
+        registry = way if isinstance(way, Registry) else None
+        found[name] = Reach(StartingConnector(way, clients[name]), hooks, float(accounts.time_budget), registry)
     return found
 
 

@@ -23,7 +23,7 @@ from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.domain.events import Event
 from sidecar.domain.policy import Application
-from sidecar.flows.accounts import Connector
+from sidecar.flows.accounts import Connector, Registry
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
 from sidecar.flows.telling import AuditError, Clock, SureAudit
@@ -60,8 +60,9 @@ class Sight:
 
     def accounts(self, connector: Connector | None = None) -> Accounts:
         """The account flow of the gate, with these parts."""
-        policy = self.loaded.policy
-        reach = {self.application.name: Reach(connector or self.connector, budget=_BUDGET)}
+        policy, way = self.loaded.policy, connector or self.connector
+        registry = way if isinstance(way, Registry) else None
+        reach = {self.application.name: Reach(way, budget=_BUDGET, registry=registry)}
         return Accounts(lambda: policy, reach, self.state.ledger, self.audit, self.clock, Metrics(__version__))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sidecar.commands.beside import intended, must_be_initialised
@@ -23,6 +23,7 @@ from sidecar.domain.journal import Deed, Entry
 from sidecar.domain.ledger import OwnedGroup, Pin
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_steps import entry_of
+from sidecar.flows.accounts import Registry
 from sidecar.flows.listing import Lists, Roll, RollConnector, read_roll
 from sidecar.flows.provisioning import Accounts
 
@@ -167,8 +168,9 @@ async def _report(at: Sight, door: Door, rows: Sequence[Row], read_only: frozens
     ]
     roll = await _roll(at, door, [who for _, who in whos])
     linked = frozenset(pin.username for pin in await at.state.ledger.pins(application.name))
-    site = site_of(roll.accounts, application, shadowed=roll.shadowed, read_only=read_only, linked=linked)
-    accounts, gate = at.accounts(RollConnector(roll)), asyncio.Semaphore(_AT_ONCE)
+    site = site_of(roll.accounts, application, shadowed=roll.shadowed or {}, read_only=read_only, linked=linked)
+    registry = at.connector if isinstance(at.connector, Registry) else None
+    accounts, gate = at.accounts(RollConnector(roll, registry)), asyncio.Semaphore(_AT_ONCE)
 
     async def one(line: int, who: Candidate) -> Finding:
         async with gate:
@@ -176,7 +178,9 @@ async def _report(at: Sight, door: Door, rows: Sequence[Row], read_only: frozens
         return found(line, who, way, pin, site)
 
     findings = settled(await asyncio.gather(*(one(line, who) for line, who in whos)))
-    return summed(findings, site, roll.absent, roll.unlisted)
+    report = summed(findings, site, roll.absent, roll.unlisted)
+    shadowed = report.shadowed if roll.shadowed is not None else None
+    return replace(report, shadowed=shadowed, unread=roll.unread, untold=roll.untold)
 
 
 async def _foreseen(accounts: Accounts, at: Sight, who: Candidate) -> tuple[Plan | Refusal | None, Pin | None]:

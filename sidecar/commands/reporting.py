@@ -73,7 +73,8 @@ def _finding_json(one: Finding) -> dict[str, object]:
 def report_lines(application: str, report: Report, *, everybody: bool) -> Iterator[str]:
     """For people: numbers first, then those who need somebody's eye."""
     yield f"{application}: {report.accounts} accounts, {report.active} of them active, {report.linked} linked"
-    yield f"  reserved {report.reserved}, protected {report.protected}, in several directories {report.shadowed}"
+    shadowed = "not told" if report.shadowed is None else report.shadowed
+    yield f"  reserved {report.reserved}, protected {report.protected}, in several directories {shadowed}"
     if report.findings:
         yield f"{len(report.findings)} people on the list"
         yield from _counted(report.statuses)
@@ -91,6 +92,10 @@ def report_lines(application: str, report: Report, *, everybody: bool) -> Iterat
         yield "no list of people was given (--idp): nothing can be said of what would be done"
     if report.unlisted:
         yield f"the application does not list {report.unlisted} of its groups; memberships there were not looked at"
+    for group in report.unread:
+        yield f"the members of {group} cannot be asked for; nobody was taken to be in it"
+    for sentence in report.untold:
+        yield f"not told: {sentence}"
     yield from _people(report, everybody=everybody)
     yield from _unclaimed(report, everybody=everybody)
 

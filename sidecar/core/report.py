@@ -208,11 +208,14 @@ class Report:
         joins, leaves: By group, case-folded.
         kept_out: By reason.
         skipped: People of whom groups are left alone, by reason.
-        shadowed: Accounts whose name several directories have.
+        shadowed: Accounts whose name several directories have; None: the application does not tell.
         read_only: People whose account somebody said cannot be written.
         linked, reserved, protected: Accounts.
         unclaimed: Active accounts that nobody on the list has; without a list those that are tied to nobody.
         absent: Groups that would be joined and do not exist.
+        unlisted: Groups that the application has and does not list.
+        unread: Groups whose members cannot be asked for.
+        untold: What the application does not tell, in sentences.
     """
 
     findings: tuple[Finding, ...]
@@ -224,7 +227,7 @@ class Report:
     leaves: Mapping[str, int]
     kept_out: Mapping[str, int]
     skipped: Mapping[str, int]
-    shadowed: int
+    shadowed: int | None
     read_only: int
     linked: int
     reserved: int
@@ -232,6 +235,8 @@ class Report:
     unclaimed: tuple[str, ...]
     absent: tuple[str, ...]
     unlisted: int = 0
+    unread: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
     @property
     def let_in(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sidecar.core.breaker import Breaker
 from sidecar.domain.account import Account, AccountOrder, Step, StepResult
@@ -56,6 +56,7 @@ class Connector(Protocol):
         ...
 
 
+@runtime_checkable
 class Registry(Protocol):
     """What some applications tell beyond an account of a name. Both may raise as `Connector.read` does."""
 

@@ -13,15 +13,27 @@ from typing import Protocol, runtime_checkable
 
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Account, Step, StepResult
+from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
-from sidecar.flows.accounts import AccountError
+from sidecar.flows.accounts import AccountError, Registry
 
 _AT_ONCE = 8
 """Groups that are read at the same time."""
 
 
+class UnreadGroupError(AccountError):
+    """The application has a group of this name, perhaps, and no way to ask for its members."""
+
+
 class Listing(Protocol):
-    """Lists what an application has. Every method may raise `AccountError`."""
+    """Lists what an application has. Every method may raise `AccountError`.
+
+    Attributes:
+        untold: What it does not list, as sentences for the administrator.
+    """
+
+    @property
+    def untold(self) -> tuple[str, ...]: ...
 
     async def people(self) -> tuple[Account, ...]:
         """All accounts, active or not; their groups are not filled in."""
@@ -32,11 +44,16 @@ class Listing(Protocol):
         ...
 
     async def members(self, group: str) -> frozenset[str] | None:
-        """The names of all members in lower case, active or not; None if there is no such group."""
+        """The names of all members in lower case, active or not; None if there is no such group.
+
+        Raises:
+            UnreadGroupError: nobody can ask for the members of a group of this name.
+        """
         ...
 
-    async def shadowed(self) -> Mapping[str, tuple[str, ...]]:
-        """Names in lower case that more than one directory has, each with its directories, the first one first."""
+    async def shadowed(self) -> Mapping[str, tuple[str, ...]] | None:
+        """Names in lower case that more than one directory has, each with its directories, the first one first; None
+        if the application does not tell."""
         ...
 
 
@@ -59,12 +76,16 @@ class Roll:
         shadowed: See `Listing.shadowed`.
         absent: Groups that were asked for and do not exist, case-folded.
         unlisted: How many groups the application has that it does not list.
+        unread: Groups whose members cannot be asked for: nobody is taken to be in them.
+        untold: See `Listing.untold`.
     """
 
     accounts: Mapping[str, Account]
-    shadowed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shadowed: Mapping[str, tuple[str, ...]] | None = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
     unlisted: int = 0
+    unread: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 async def read_roll(listing: Listing, named: Iterable[str], *, every: bool = False) -> Roll:
@@ -77,10 +98,15 @@ async def read_roll(listing: Listing, named: Iterable[str], *, every: bool = Fal
     spellings = {fold(group): group for group in named} | {fold(group): group for group in listed}
     wanted = spellings.keys() if every else {fold(group) for group in named}
     gate = asyncio.Semaphore(_AT_ONCE)
+    unread: list[str] = []
 
     async def members(group: str) -> tuple[str, frozenset[str] | None]:
         async with gate:
-            return group, await listing.members(spellings[group])
+            try:
+                return group, await listing.members(spellings[group])
+            except UnreadGroupError:
+                unread.append(spellings[group])
+                return group, frozenset()
 
     found = dict(await asyncio.gather(*map(members, sorted(wanted))))
     groups: dict[str, set[str]] = {}
@@ -91,18 +117,36 @@ async def read_roll(listing: Listing, named: Iterable[str], *, every: bool = Fal
         one.username.lower(): replace(one, groups=frozenset(groups.get(one.username.lower(), ()))) for one in people
     }
     absent = frozenset(group for group, inside in found.items() if inside is None)
-    return Roll(accounts=accounts, shadowed=shadowed, absent=absent, unlisted=max(0, count - len(listed)))
+    return Roll(
+        accounts=accounts,
+        shadowed=shadowed,
+        absent=absent,
+        unlisted=max(0, count - len(listed)),
+        unread=tuple(sorted(unread)),
+        untold=listing.untold,
+    )
 
 
 class RollConnector:
-    """A `flows.accounts.Connector` that looks into a roll and changes nothing."""
+    """A `flows.accounts.Connector` that looks into a roll and changes nothing, and a `Registry` of the same."""
 
-    def __init__(self, roll: Roll) -> None:
+    def __init__(self, roll: Roll, registry: Registry | None = None) -> None:
+        """*registry* tells of licences."""
         self._roll = roll
+        self._registry = registry
+        self._keys = {one.key: one for one in roll.accounts.values() if one.key is not None}
 
     async def read(self, username: str) -> Account | None:
         """See `Connector.read`."""
         return self._roll.accounts.get(username.lower())
+
+    async def by_key(self, key: str) -> Account | None:
+        """See `Registry.by_key`."""
+        return self._keys.get(key)
+
+    async def licences(self) -> tuple[Licence, ...]:
+        """See `Registry.licences`."""
+        return await self._registry.licences() if self._registry is not None else ()
 
     async def apply(self, step: Step) -> StepResult:
         """Never."""

@@ -19,6 +19,7 @@ from typing import assert_never
 import aiohttp
 
 from sidecar.adapters.accounts.calls import Answer
+from sidecar.adapters.accounts.confluence_listing import ConfluenceListing, is_active, is_known
 from sidecar.adapters.accounts.credentials import Shown, bearer
 from sidecar.adapters.accounts.rest import Rest, json_object, path_of, segment, unexpected
 from sidecar.domain.account import (
@@ -33,6 +34,7 @@ from sidecar.domain.account import (
     StepResult,
     Update,
 )
+from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, CredentialRefusedError
 from sidecar.flows.telling import Clock
@@ -42,8 +44,6 @@ LOG = logging.getLogger(__name__)
 _PAGE = 200
 _MOST_PAGES = 50
 _MOST_ADDRESSES = 20_000
-_ACTIVE = {"active": True, "deactivated": False, "inactive": False, "disabled": False}
-"""Words for `status`, folded. Any other word is an error."""
 
 
 class ConfluenceConnector:
@@ -90,22 +90,42 @@ class ConfluenceConnector:
         answer, groups, own = await asyncio.gather(
             self._rest.ask("GET", path), self._groups(username), self._own_name()
         )
-        if answer.status == 404:
+        person = _person(answer, "reading an account")
+        if person is None:
             return None
-        if answer.status != 200:
-            raise unexpected(answer, "reading an account")
-        person = json_object(answer)
-        name, key, shown = person.get("username"), person.get("userKey"), person.get("displayName")
+        name = person.get("username")
         if not isinstance(name, str) or groups is None:
             raise _partial()
         # A user found otherwise than by this name is somebody else.
-        if name.casefold() != username.casefold():
+        return self._account(person, name, groups, own) if name.casefold() == username.casefold() else None
+
+    async def by_key(self, key: str) -> Account | None:
+        """The account of that key, whatever its name is now. See `Registry.by_key`."""
+        answer = await self._rest.ask("GET", path_of("/user", key=key, expand="status"))
+        person = _person(answer, "reading an account by its key")
+        if person is None or not is_known(person):
             return None
+        name = person.get("username")
+        if not isinstance(name, str):
+            raise _partial()
+        account = await self.read(name)
+        return account if account is not None and account.key == key else None
+
+    async def licences(self) -> tuple[Licence, ...]:
+        """None: Confluence refuses a new account (402) and tells of no roles. See `Registry.licences`."""
+        return ()
+
+    def listing(self) -> ConfluenceListing:
+        """The way to list everybody. See `flows.listing.Lists`."""
+        return ConfluenceListing(self._rest, self._own_name)
+
+    def _account(self, person: Mapping[str, object], name: str, groups: frozenset[str], own: str) -> Account:
+        key, shown = person.get("userKey"), person.get("displayName")
         return Account(
             username=name,
             display_name=shown if isinstance(shown, str) else "",
             email=self._addresses.get(name.casefold(), ""),
-            active=_is_active(person.get("status")),
+            active=is_active(person.get("status")),
             groups=groups,
             key=key if isinstance(key, str) else None,
             own=name.casefold() == own,
@@ -269,6 +289,14 @@ class ConfluenceConnector:
             self._addresses.popitem(last=False)
 
 
+def _person(answer: Answer, doing: str) -> dict[str, object] | None:
+    if answer.status == 404:
+        return None
+    if answer.status != 200:
+        raise unexpected(answer, doing)
+    return json_object(answer)
+
+
 def _page(body: Mapping[str, object]) -> tuple[frozenset[str], bool]:
     """The names on one page, and whether there may be another one."""
     results, links, limit = body.get("results"), body.get("_links"), body.get("limit")
@@ -282,14 +310,6 @@ def _page(body: Mapping[str, object]) -> tuple[frozenset[str], bool]:
     if len(texts) != len(results) or (follows and not texts):
         raise _partial()
     return texts, follows or len(results) >= limit > 0
-
-
-def _is_active(status: object) -> bool:
-    active = _ACTIVE.get(status.casefold()) if isinstance(status, str) else None
-    if active is None:
-        detail = "the application does not say whether the account is active"
-        raise AccountError(Reason.CONNECTOR_REFUSED, detail, retry=False)
-    return active
 
 
 def _is_lacking(answer: Answer) -> bool:

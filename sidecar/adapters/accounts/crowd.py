@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
 import aiohttp
 
 from sidecar.adapters.accounts.calls import Answer
-from sidecar.adapters.accounts.rest import Rest, json_object, messages, path_of, unexpected
+from sidecar.adapters.accounts.crowd_answers import refusal
+from sidecar.adapters.accounts.crowd_listing import CrowdListing
+from sidecar.adapters.accounts.rest import Rest, json_object, messages, path_of
 from sidecar.domain.account import (
     Account,
     Create,
@@ -28,6 +30,7 @@ from sidecar.domain.account import (
     StepResult,
     Update,
 )
+from sidecar.domain.licence import Licence
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 
@@ -68,7 +71,7 @@ class CrowdConnector:
     async def read(self, username: str) -> Account | None:
         """The account with all its groups, those by nesting too; None if there is none. See `Connector.read`."""
         body, direct, nested = await asyncio.gather(
-            self._user(username, "reading an account"),
+            self._user({"username": username}, "reading an account"),
             self._groups("direct", username),
             self._groups("nested", username),
         )
@@ -89,6 +92,21 @@ class CrowdConnector:
             groups=direct | nested,
             key=key if isinstance(key, str) and key else None,
         )
+
+    async def by_key(self, key: str) -> Account | None:
+        """The account of that key, whatever its name is now. See `Registry.by_key`."""
+        body = await self._user({"key": key}, "reading an account by its key")
+        name = body.get("name") if body is not None else None
+        account = await self.read(name) if isinstance(name, str) else None
+        return account if account is not None and account.key == key else None
+
+    async def licences(self) -> tuple[Licence, ...]:
+        """None: a user server knows nothing of the application's licence. See `Registry.licences`."""
+        return ()
+
+    def listing(self) -> CrowdListing:
+        """The way to list everybody. See `flows.listing.Lists`."""
+        return CrowdListing(self._rest)
 
     async def apply(self, step: Step) -> StepResult:
         """Do one step. See `Connector.apply`."""
@@ -128,7 +146,7 @@ class CrowdConnector:
             answer = await self._rest.ask("POST", "/user", body)
             if answer.status == 201:
                 return StepResult.DONE
-            error = _unexpected(answer, "creating the account")
+            error = refusal(answer, "creating the account")
         except AccountError as failed:
             error = failed
         # 400 has many causes, and an answer can get lost: only a look tells.
@@ -146,7 +164,7 @@ class CrowdConnector:
 
     async def _change(self, username: str, doing: str, **wanted: object) -> StepResult:
         """Read the whole user and write the whole user, with *wanted* changed."""
-        body = await self._user(username, doing)
+        body = await self._user({"username": username}, doing)
         if body is None:
             raise AccountError(Reason.ACCOUNT_STEP_FAILED, f"{doing}: there is no such account", retry=False)
         whole = {name: body[name] for name in _FIELDS if name in body}
@@ -155,7 +173,7 @@ class CrowdConnector:
             raise _partial()
         answer = await self._rest.ask("PUT", path_of("/user", username=name), whole | wanted)
         if answer.status not in (200, 204):
-            raise _unexpected(answer, doing)
+            raise refusal(answer, doing)
         return StepResult.DONE
 
     async def _make_group(self, step: MakeGroup) -> StepResult:
@@ -168,7 +186,7 @@ class CrowdConnector:
             there = await self._rest.ask("GET", path_of("/group", groupname=step.group))
             if there.status == 200 and json_object(there).get("name"):
                 return StepResult.ALREADY
-        raise _unexpected(answer, f"making the group {step.group}")
+        raise refusal(answer, f"making the group {step.group}")
 
     async def _join(self, step: Join) -> StepResult:
         path = path_of("/user/group/direct", username=step.username)
@@ -182,7 +200,7 @@ class CrowdConnector:
             said = messages(answer)
             detail = f"the application has no group {step.group}" + (f": {said}" if said else "")
             raise AccountError(Reason.GROUP_ABSENT, detail, retry=False)
-        raise _unexpected(answer, f"joining the group {step.group}")
+        raise refusal(answer, f"joining the group {step.group}")
 
     async def _leave(self, step: Leave) -> StepResult:
         path = path_of("/user/group/direct", username=step.username, groupname=step.group)
@@ -190,15 +208,15 @@ class CrowdConnector:
         if answer.status == 404:
             return StepResult.ALREADY
         if answer.status not in (200, 204):
-            raise _unexpected(answer, f"leaving the group {step.group}")
+            raise refusal(answer, f"leaving the group {step.group}")
         return StepResult.DONE
 
-    async def _user(self, username: str, doing: str) -> dict[str, Any] | None:
-        answer = await self._rest.ask("GET", path_of("/user", username=username))
+    async def _user(self, named: Mapping[str, str], doing: str) -> dict[str, Any] | None:
+        answer = await self._rest.ask("GET", path_of("/user", **named))
         if answer.status == 404:
             return None
         if answer.status != 200:
-            raise _unexpected(answer, doing)
+            raise refusal(answer, doing)
         return json_object(answer)
 
     async def _groups(self, way: str, username: str) -> frozenset[str] | None:
@@ -210,7 +228,7 @@ class CrowdConnector:
             if answer.status == 404:
                 return None
             if answer.status != 200:
-                raise _unexpected(answer, "reading the groups of an account")
+                raise refusal(answer, "reading the groups of an account")
             found = _names(json_object(answer))
             names |= found
             if len(found) < _PAGE:
@@ -235,19 +253,6 @@ def _names(body: dict[str, Any]) -> frozenset[str]:
 def _reason(answer: Answer) -> str:
     reason = json_object(answer).get("reason")
     return reason if isinstance(reason, str) else ""
-
-
-def _unexpected(answer: Answer, doing: str) -> AccountError:
-    """As `rest.unexpected`, with the causes that a user server has for a 403."""
-    if answer.status != 403:
-        return unexpected(answer, doing)
-    said = messages(answer)
-    detail = (
-        f"{doing} was refused with 403: the user server does not let our address in, or the application may not "
-        "change users or groups in its directory" + (f": {said}" if said else "")
-    )
-    reason = Reason.CONNECTOR_REFUSED if doing.startswith("reading") else Reason.ACCOUNT_STEP_FAILED
-    return AccountError(reason, detail, retry=False)
 
 
 def _partial() -> AccountError:

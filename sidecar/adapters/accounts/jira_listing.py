@@ -27,6 +27,8 @@ _CUT = 100
 class JiraListing:
     """Lists what one Jira has."""
 
+    untold: tuple[str, ...] = ()
+
     def __init__(self, rest: Rest, own_names: Callable[[], Awaitable[frozenset[str]]]) -> None:
         """*own_names* gives the case-folded names of the connector's own accounts."""
         self._rest = rest

@@ -141,8 +141,10 @@ async def group(visit: Visit) -> web.Response:
 
 
 async def group_members(visit: Visit) -> web.Response:
-    """GET `/rest/api/group/{groupName}/member`."""
-    demand_admin(visit)
+    """GET `/rest/api/group/{groupName}/member`: for administrators only since 10.0."""
+    demand_user(visit)
+    if visit.config.at_least(10):
+        demand_admin(visit)
     name = _known_group(visit, visit.ask.below("/rest/api/group")[0])
     return json_answer(paged(visit, [person(visit, one) for one in visit.state.people.members(name)]))
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from sidecar.demo.confluence import content_rest, people_rest
-from sidecar.demo.confluence.answers import RefusedError, Visit, demand_user
+from sidecar.demo.confluence.answers import RefusedError, Visit
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
 from sidecar.demo.jira.listening import Listening
 from sidecar.demo.people import User
@@ -21,7 +21,8 @@ _Page = Callable[[Visit], Awaitable[web.Response]]
 
 
 async def _server_information(visit: Visit) -> web.Response:
-    demand_user(visit)
+    if visit.user is None:
+        raise RefusedError(401, "Authentication is required")
     return json_answer({"version": visit.config.version, "baseUrl": visit.base_url})
 
 
@@ -58,7 +59,12 @@ _TABLE: tuple[tuple[str, str, _Page], ...] = (
     ("GET", "/rest/api/content/*/child/attachment", content_rest.files),
     ("POST", "/rest/api/content/*/child/attachment", content_rest.files),
 )
-_SINCE: dict[_Page, tuple[int, ...]] = {people_rest.update: (9, 4), people_rest.permissions: (9, 2, 5)}
+_SINCE: dict[_Page, tuple[int, ...]] = {
+    people_rest.everybody: (8, 4),
+    people_rest.create: (8, 4),
+    people_rest.update: (9, 4),
+    people_rest.permissions: (9, 2, 5),
+}
 _PATTERNS = [(method, re.compile(re.escape(path).replace(r"\*", "[^/]+")), page) for method, path, page in _TABLE]
 
 

@@ -16,7 +16,8 @@ class ConfluenceConfig:
     """One stand-in Confluence.
 
     Attributes:
-        version: Decides which paths there are: changing users came with 9.4, global permissions with 9.2.5.
+        version: Decides which paths there are: listing and making users came with 8.4, changing them with 9.4, global
+            permissions with 9.2.5.
         seats: Of the licence; None is unlimited.
         words: How the state of an active and of a disabled account is called; the documents leave it open.
         user_header, secret_header, secret: The trusted header, and the proof that makes it good.

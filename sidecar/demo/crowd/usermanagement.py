@@ -5,6 +5,7 @@ in. Statuses and bodies follow the published descriptions of the interface.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from sidecar.demo.people import Directory, User
 from sidecar.demo.standin import Ask, json_answer
 
 _JSON = "application/json"
+T = TypeVar("T")
 
 
 class RefusedError(Exception):
@@ -44,7 +46,9 @@ class UserManagement:
             ("GET", "group"): lambda ask: json_answer(_group_bean(self._asked_group(ask))),
             ("POST", "group"): self._make_group,
             ("DELETE", "group"): self._remove_group,
-            ("GET", "group/user/direct"): self._members,
+            ("GET", "group/user/direct"): lambda ask: self._members(ask, nested=False),
+            ("GET", "group/user/nested"): lambda ask: self._members(ask, nested=True),
+            ("GET", "search"): self._search,
         }
 
     def answer(self, ask: Ask, resource: str) -> web.Response:
@@ -124,9 +128,8 @@ class UserManagement:
         names = set(self._asked(ask).groups)
         if nested:
             names |= {parent for group in names for parent in self._above(group, frozenset())}
-        start = ask.number("start-index", 0)
-        shown = sorted(names)[start : start + ask.number("max-results", 1000)]
-        return json_answer({"expand": "group", "groups": [{"name": name, "link": {"rel": "self"}} for name in shown]})
+        groups = [{"name": name, "link": {"rel": "self"}} for name in _paged(ask, sorted(names))]
+        return json_answer({"expand": "group", "groups": groups})
 
     def _above(self, group: str, seen: frozenset[str]) -> set[str]:
         direct = set(self._nesting.get(group, ())) - seen
@@ -166,17 +169,43 @@ class UserManagement:
             user.groups.discard(name)
         return web.Response(status=204)
 
-    def _members(self, ask: Ask) -> web.Response:
-        inside = [user.username for user in self._people.members(self._asked_group(ask))]
-        start = ask.number("start-index", 0)
-        shown = inside[start : start + ask.number("max-results", 1000)]
-        return json_answer({"expand": "user", "users": [{"name": name} for name in shown]})
+    def _members(self, ask: Ask, *, nested: bool) -> web.Response:
+        group = self._asked_group(ask)
+        inside = {group} | (self._below(group, frozenset()) if nested else set())
+        users = [user for name, user in sorted(self._people.users.items()) if user.groups & inside]
+        return json_answer({"expand": "user", "users": [self._shown(ask, user) for user in _paged(ask, users)]})
+
+    def _below(self, group: str, seen: frozenset[str]) -> set[str]:
+        direct = {child for child, parents in self._nesting.items() if group in parents} - seen
+        return direct.union(*(self._below(child, seen | direct) for child in direct))
+
+    def _search(self, ask: Ask) -> web.Response:
+        """GET `/search`: all users or groups, for a restriction that says nothing."""
+        if ask.params.get("restriction", ""):
+            raise RefusedError(400, "ILLEGAL_ARGUMENT", "This stand-in knows no restrictions")
+        match ask.params.get("entity-type", ""):
+            case "user":
+                users = [user for _, user in sorted(self._people.users.items())]
+                return json_answer({"expand": "user", "users": [self._shown(ask, user) for user in _paged(ask, users)]})
+            case "group":
+                groups = [{"name": name, "link": {"rel": "self"}} for name in _paged(ask, sorted(self._people.groups))]
+                return json_answer({"expand": "group", "groups": groups})
+            case other:
+                raise RefusedError(400, "ILLEGAL_ARGUMENT", f"Unknown entity-type: {other}")
+
+    def _shown(self, ask: Ask, user: User) -> dict[str, object]:
+        """A user on a list: whole only if that was asked for."""
+        return self._bean(user) if ask.params.get("expand") == "user" else {"name": user.username}
 
     def _asked(self, ask: Ask) -> User:
-        name = ask.params.get("username", "")
-        found = self._people.find(name)
+        key, name = ask.params.get("key"), ask.params.get("username", "")
+        if key is not None:
+            found = next((user for user in self._people.users.values() if user.key == key), None)
+        else:
+            found = self._people.find(name)
         if found is None:
-            raise RefusedError(404, "USER_NOT_FOUND", f"User <{name}> does not exist")
+            shown = name if key is None else key
+            raise RefusedError(404, "USER_NOT_FOUND", f"User <{shown}> does not exist")
         return found
 
     def _asked_group(self, ask: Ask) -> str:
@@ -184,6 +213,11 @@ class UserManagement:
         if name not in self._people.groups:
             raise RefusedError(404, "GROUP_NOT_FOUND", f"Group <{name}> does not exist")
         return name
+
+
+def _paged(ask: Ask, entries: list[T]) -> list[T]:
+    start = ask.number("start-index", 0)
+    return entries[start : start + ask.number("max-results", 1000)]
 
 
 def _group_bean(name: str) -> dict[str, object]:

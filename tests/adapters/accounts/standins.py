@@ -4,9 +4,10 @@ by a line in `WAYS`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import aiohttp
@@ -131,9 +132,10 @@ async def confluence() -> AsyncIterator[StandIn]:
 
 
 @asynccontextmanager
-async def crowd() -> AsyncIterator[StandIn]:
+async def crowd(nesting: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> AsyncIterator[StandIn]:
     people = crowd_people()
-    async with serve_crowd(people, CrowdConfig(applications={APPLICATION: SECRET})) as server:
+    config = CrowdConfig(applications={APPLICATION: SECRET}, nesting=nesting)
+    async with serve_crowd(people, config) as server:
         yield StandIn("crowd", server, people, _crowd, own=False)
 
 

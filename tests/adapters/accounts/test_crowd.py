@@ -38,7 +38,7 @@ async def names(server: Listening) -> dict[str, object]:
     """Alice as Crowd shows her, asked by another application."""
     async with open_session(seconds=5) as session:
         found = CrowdConnector(session, server.url, "lychgate", lambda: PASSWORD)
-        body = await found._user("alice", "reading")
+        body = await found._user({"username": "alice"}, "reading")
     assert body is not None
     return {key: body[key] for key in ("name", "first-name", "last-name", "display-name", "email", "active")}
 

@@ -71,7 +71,10 @@ TABLE: Table = [
     (ADMIN, "GET", "/rest/api/permissions/user/alice", None, 200),
     (ALICE, "GET", "/rest/api/permissions/user/alice", None, 403),
     (ADMIN, "GET", "/rest/license/1.0/license/remainingSeats", None, 200),
-    (None, "GET", "/rest/api/server-information", None, 403),
+    (None, "GET", "/rest/api/server-information", None, 401),
+    (ADMIN, "GET", "/rest/api/group/nowhere/member", None, 404),
+    (ADMIN, "GET", "/rest/api/group/a%2Fb/member", None, 400),
+    (None, "GET", "/rest/api/user/list", None, 401),
     (ALICE, "GET", "/rest/api/content/65537", None, 200),
     (ALICE, "GET", "/rest/api/content/1", None, 404),
     (ALICE, "POST", "/rest/api/content", {"type": "page", "title": "A", "space": {"key": "NO"}}, 404),
@@ -129,6 +132,16 @@ async def test_a_version_has_what_it_has(version: str, statuses: tuple[int, int]
         update, _, _ = await ask(server.url, "PUT", "/rest/api/admin/user/bob", bearer(ADMIN), {"fullName": "B"})
         granted, _, _ = await ask(server.url, "GET", "/rest/api/permissions/user/bob", bearer(ADMIN))
     assert statuses == (update, granted)
+
+
+@pytest.mark.parametrize(
+    ("version", "statuses"), [("8.3.0", (404, 200)), ("9.4.0", (200, 200)), ("10.0.3", (200, 403))]
+)
+async def test_a_version_lists_what_it_lists(version: str, statuses: tuple[int, int]) -> None:
+    async with serve_confluence(made(), ConfluenceConfig(version=version)) as server:
+        everybody, _, _ = await ask(server.url, "GET", "/rest/api/user/list?expand=status", bearer(ADMIN))
+        members, _, _ = await ask(server.url, "GET", "/rest/api/group/confluence-users/member", bearer(ALICE))
+    assert statuses == (everybody, members)
 
 
 async def test_no_seat_is_402(server: Listening) -> None:

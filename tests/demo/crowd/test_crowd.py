@@ -23,7 +23,7 @@ def basic(name: str = "lychgate", password: str = "secret") -> dict[str, str]:
 def some() -> Directory:
     people = crowd_people()
     people.add_user("Alice", "Alice Archer", groups=("users",))
-    people.groups.add("others")
+    people.groups |= {"others", "all"}
     return people
 
 
@@ -56,6 +56,12 @@ CONFIG = CrowdConfig(applications={"lychgate": "secret"}, nesting={"users": ("al
         ("POST", "/group", {"name": "users", "type": "GROUP"}, 400, "INVALID_GROUP"),
         ("DELETE", "/group?groupname=users", None, 204, None),
         ("GET", "/group/user/direct?groupname=users", None, 200, None),
+        ("GET", "/group/user/nested?groupname=nowhere", None, 404, "GROUP_NOT_FOUND"),
+        ("GET", "/user?key=nothing", None, 404, "USER_NOT_FOUND"),
+        ("GET", "/search?entity-type=user&restriction=", None, 200, None),
+        ("GET", "/search?entity-type=group", None, 200, None),
+        ("GET", "/search?entity-type=cat", None, 400, "ILLEGAL_ARGUMENT"),
+        ("GET", "/search", None, 400, "ILLEGAL_ARGUMENT"),
         ("GET", "/nothing", None, 404, None),
         ("PUT", "/group/user/direct?groupname=users", {}, 405, None),
     ],
@@ -127,3 +133,17 @@ async def test_a_jira_serves_its_people_to_other_applications() -> None:
         )
     made = state.users["dora"]
     assert ("A B", {"jira-software-users"}, True) == (made.display_name, made.groups, made.key.startswith("JIRAUSER"))
+
+
+async def test_a_search_has_names_alone_unless_whole_users_are_asked_for() -> None:
+    async with serve_crowd(some(), CONFIG) as server:
+        seen = {}
+        for words in (
+            "search?entity-type=user",
+            "search?entity-type=user&expand=user",
+            "group/user/nested?groupname=all",
+        ):
+            _, body, _ = await ask(server.url, "GET", f"{ROOT}/{words}", basic())
+            assert isinstance(body, dict)
+            seen[words] = [(user["name"], user.get("active")) for user in body["users"]]
+    assert [[("Alice", None)], [("Alice", True)], [("Alice", None)]] == list(seen.values())
