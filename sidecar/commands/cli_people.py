@@ -96,12 +96,15 @@ def accounts_sync(
 @click.option("--application", required=True, help="Name of the application in the configuration.")
 @click.option("--since", type=click.DateTime(TIMES), required=True, help="What was done from this time on (UTC).")
 @click.option("--username", help="Of this account only.")
+@click.option("--leavers", is_flag=True, help="Also switch on again whom the provider said to be gone.")
 @click.option("--apply", is_flag=True, help="Do it; without this it is only shown. The gate must not run then.")
-def accounts_undo(config: Path, application: str, since: datetime, username: str | None, *, apply: bool) -> None:
+def accounts_undo(
+    config: Path, application: str, since: datetime, username: str | None, *, leavers: bool, apply: bool
+) -> None:
     """Take back what Lychgate did to accounts, the youngest first. What somebody else changed since stays."""
     loaded = loaded_from(config)
     start = UnixSeconds(int(since.replace(tzinfo=UTC).timestamp()))
-    run(_undo(loaded, application_of(loaded, application), start, username, apply=apply))
+    run(_undo(loaded, application_of(loaded, application), start, username, leavers=leavers, apply=apply))
 
 
 async def _show(loaded: Loaded, application: Application, person: str) -> None:
@@ -149,12 +152,12 @@ def _show_plan(at: Sight, ahead: Ahead) -> bool:
 
 
 async def _undo(
-    loaded: Loaded, application: Application, since: UnixSeconds, username: str | None, *, apply: bool
+    loaded: Loaded, application: Application, since: UnixSeconds, username: str | None, *, leavers: bool, apply: bool
 ) -> None:
     async with sight(loaded, application, apply=apply) as at:
         undoing = Undoing(application.name, at.connector, at.state.ledger, at.audit, at.clock)
         only = fold(username) if username is not None else None
-        outcomes = await undoing.run(since, apply=apply, only=only)
+        outcomes = await undoing.run(since, apply=apply, only=only, leavers=leavers)
     for outcome in outcomes:
         click.echo(_outcome_text(outcome, apply=apply))
     back = sum(outcome.way is not None and not outcome.failed for outcome in outcomes)

@@ -282,7 +282,11 @@ def _plan_existing(
         refusal = delicate or _stays_inactive(deactivation, policy, moves)
         if refusal is not None:
             return refusal
-        stages = _stages(moves.leaves, changes, (Reactivate(name),))
+        # Protected groups come after it: an account that was put into one and not switched on would be delicate, and
+        # no later sign-in could go on.
+        guarded = folded(groups.protected | groups.admin)
+        late = [step for step in moves.joins if fold(step.group) in guarded]
+        stages = _stages(moves.leaves, [one for one in changes if one not in late], (Reactivate(name),), late)
     have = folded(account.groups)
     return Plan(
         username=name,

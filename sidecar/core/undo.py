@@ -42,8 +42,12 @@ class Passed:
     why: str
 
 
-def reverse(entry: Entry, now: Now, at: UnixSeconds) -> Back | Passed:
-    """How *entry* is taken back at the time *at*."""
+def reverse(entry: Entry, now: Now, at: UnixSeconds, *, leavers: bool = False) -> Back | Passed:
+    """How *entry* is taken back at the time *at*. *leavers*: accounts of people who are gone are switched on again too.
+
+    An account is deactivated only because a provider said that its person is gone. That word still stands when our
+    own doing is taken back, so it needs to be meant.
+    """
     match entry.deed:
         case Deed.LINK:
             return _unlink(entry, now)
@@ -70,7 +74,7 @@ def reverse(entry: Entry, now: Now, at: UnixSeconds) -> Back | Passed:
         case Deed.LEAVE:
             return _rejoin(entry, now, account)
         case _:
-            return _activate_again(now, account)
+            return _activate_again(now, account, leavers=leavers)
 
 
 def _unlink(entry: Entry, now: Now) -> Back | Passed:
@@ -111,9 +115,11 @@ def _deactivate_again(entry: Entry, now: Now, account: Account) -> Back | Passed
     return Back(Deactivate(account.username), replace(now, account=replace(account, active=False), note=note))
 
 
-def _activate_again(now: Now, account: Account) -> Back | Passed:
+def _activate_again(now: Now, account: Account, *, leavers: bool) -> Back | Passed:
     if account.active or now.note is None:
         return Passed("the account is active again, or somebody else made it inactive since")
+    if not leavers:
+        return Passed("the provider said that the person is gone; --leavers switches the account on again")
     return Back(Reactivate(account.username), replace(now, account=replace(account, active=True), note=None))
 
 

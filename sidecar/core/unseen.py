@@ -43,6 +43,9 @@ def why_not(
         return conflict.detail
     if pin is None or ready is None:
         return "the account was never found ready"
+    if ready.at < pin.at:
+        # The account was somebody else's then: what was in order for them says nothing of this person.
+        return "the account was found ready before it was linked to this person"
     if now - ready.at > longest:
         return "the account was found ready too long ago"
     if deactivation is not None:

@@ -49,8 +49,11 @@ async def carry_out(
     stages = way.stages
     if stages and isinstance(create := stages[0][0], Create):
         return (await _carry_out_new(way, create, carrying, connector, policy, groups)).username
-    for stage in stages:
+    for number, stage in enumerate(stages, 1):
         await carrying.run_stage(stage, None)
+        if number < len(stages) and any(isinstance(step, Reactivate) for step in stage):
+            # What follows it is for active accounts only.
+            _ = must_be_ready(await connector.read(way.username))
     if not any(isinstance(step, Reactivate) or (isinstance(step, Join) and step.needed) for step in way.steps):
         return way.username
     # The answer to a change is no proof of the directory's state.

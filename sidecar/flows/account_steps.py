@@ -133,7 +133,7 @@ class Carrying:
             unsure = [step for step, outcome in zip(stage, outcomes, strict=True) if self._is_unsure(step, outcome)]
             await self._notebook.settle(numbers, done, unsure)
         for step, outcome in zip(stage, outcomes, strict=True):
-            if isinstance(outcome, AccountError) and not _keeps_out(step):
+            if isinstance(outcome, AccountError) and not keeps_out(step):
                 self.complete = self.complete and not outcome.retry
             elif outcome is not None:
                 raise outcome
@@ -265,7 +265,7 @@ class Carrying:
     def _tell_failure(self, step: Step, error: AccountError) -> None:
         self._meter.step(self._order.application, kind_of(step), error.reason.value)
         groups = tuple(sorted(self._groups))
-        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": _keeps_out(step), **facts_of(step)}
+        facts = {"step": kind_of(step), "detail": error.detail, "keeps_out": keeps_out(step), **facts_of(step)}
         self._teller.tell(
             Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, before=groups, after=groups, facts=facts
         )
@@ -312,7 +312,7 @@ def _linked_already(error: PinConflictError) -> AccountError:
     return AccountError(Reason.PIN_CONFLICT, f"the account is linked already, as {error.holder.spelling}", retry=False)
 
 
-def _keeps_out(step: Step) -> bool:
+def keeps_out(step: Step) -> bool:
     """Whether the person is refused when the step fails (D11)."""
     match step:
         case Create() | Reactivate() | Leave() | Deactivate():

@@ -147,7 +147,7 @@ class Ledger(Journal, Protocol):
         ...
 
     async def unpin(self, application: str, username: str) -> None:
-        """Remove a pin."""
+        """Remove a pin, and how its person's account was found ready."""
         ...
 
     async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]:

@@ -245,12 +245,17 @@ class Accounts:
         """
         if seen.renamed is not None:
             raise AccountError(seen.renamed.reason, seen.renamed.detail, retry=False)
-        way = _or_refuse(way_for(order, seen, rules))
+        # What is not tried is not counted either: somebody in a read-only directory who asks again freezes nothing.
+        way = self._usable(order, seen, rules)
         leaves = sum(isinstance(step, Leave) for step in way.steps)
         if leaves and not await self.removals.allow(order.application, leaves, rules.accounts.removals_per_hour):
             # As if the cap of this sign-in were none: held back, told, and taken up again later.
-            way = _or_refuse(way_for(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0))))
-        return _or_refuse(self._read_only.without(order.application, _or_refuse(usable_way(way, seen.usable))))
+            return self._usable(order, seen, replace(rules, groups=replace(rules.groups, max_removals=0)))
+        return way
+
+    def _usable(self, order: AccountOrder, seen: Seen, rules: Rules) -> Plan:
+        way = _or_refuse(usable_way(_or_refuse(way_for(order, seen, rules)), seen.usable))
+        return _or_refuse(self._read_only.without(order.application, way))
 
     async def _carry_out(
         self, way: Plan, seen: Seen, rules: Rules, teller: Teller, connector: Connector

@@ -11,17 +11,19 @@ from collections.abc import Mapping
 
 from sidecar.core.accounts import Plan, Refusal
 from sidecar.core.usernames import fold
-from sidecar.domain.account import Join, Reactivate, Step, Update
+from sidecar.domain.account import Join, Leave, Reactivate, Step, Update
 from sidecar.domain.reason import Reason
+from sidecar.flows.account_steps import keeps_out
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.telling import Clock
 
 LASTS = 86_400.0
-_Key = tuple[str, str, type[Step]]
+_Key = tuple[str, str, type[Step], str]
 
 
 class ReadOnly:
-    """Remembers refusals by application, account and kind of step."""
+    """Remembers refusals by application, account and kind of step; those of leaving by group too, because they keep the
+    person out, and a local group can still be left where the directory's cannot."""
 
     def __init__(self, clock: Clock, entries: int) -> None:
         self._clock = clock
@@ -31,19 +33,28 @@ class ReadOnly:
     def note(self, application: str, failures: Mapping[Step, AccountError]) -> None:
         """Remember those of *failures* that a directory gave which cannot be written."""
         for step, error in failures.items():
-            if error.reason is Reason.DIRECTORY_READ_ONLY and isinstance(step, Join | Reactivate | Update):
-                self._until[application, fold(step.username), type(step)] = self._clock.monotonic() + LASTS
+            if error.reason is Reason.DIRECTORY_READ_ONLY and isinstance(step, Join | Leave | Reactivate | Update):
+                self._until[_key(application, step)] = self._clock.monotonic() + LASTS
         while len(self._until) > self._entries:
             self._until.popitem(last=False)
 
     def without(self, application: str, way: Plan) -> Plan | Refusal:
-        """The plan without what would be refused again; a refusal where nobody is let in without it."""
+        """The plan without what would be refused again; a refusal where nobody is let in without it (D11)."""
         hopeless = {step for step in way.steps if self._is_noted(application, step)}
         for step in way.steps:
-            if step in hopeless and (isinstance(step, Reactivate) or (isinstance(step, Join) and step.needed)):
-                detail = "the directory of the account is read-only; this is not tried again within a day"
-                return Refusal(Reason.DIRECTORY_READ_ONLY, detail)
+            if step in hopeless and keeps_out(step):
+                return Refusal(Reason.DIRECTORY_READ_ONLY, _detail(step))
         return way.only(lambda step: step not in hopeless)
 
     def _is_noted(self, application: str, step: Step) -> bool:
-        return self._clock.monotonic() < self._until.get((application, fold(step.username), type(step)), 0.0)
+        return self._clock.monotonic() < self._until.get(_key(application, step), 0.0)
+
+
+def _key(application: str, step: Step) -> _Key:
+    return application, fold(step.username), type(step), fold(step.group) if isinstance(step, Leave) else ""
+
+
+def _detail(step: Step) -> str:
+    if isinstance(step, Leave):
+        return f"the directory of the account is read-only: take it out of {step.group} there; tried again in a day"
+    return "the directory of the account is read-only; this is not tried again within a day"

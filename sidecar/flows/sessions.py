@@ -112,10 +112,15 @@ class Sessions:
     def holds(self, entry: Entry, standing: Standing | None) -> bool:
         """Whether what was decided upon *standing* may still be done: asked after every wait.
 
-        A session that was renewed meanwhile goes on under another key; then its streams go on too.
+        A session that was renewed meanwhile goes on under another key; then its streams go on too. A policy that came
+        into force meanwhile may want the account otherwise, or nobody at this path.
         """
         live = entry.session.is_live(self._clock.now(), entry.seen, self._policy().limits.idle)
-        return live and not entry.closers.over and entry.standing is standing
+        return live and not entry.closers.over and entry.standing is standing and self.is_of_now(standing)
+
+    def is_of_now(self, standing: Standing | None) -> bool:
+        """Whether *standing* was computed under the policy that is in force."""
+        return standing is not None and standing.policy == self._policy().hash
 
     def used(self, entry: Entry, now: UnixSeconds | None = None) -> None:
         """Move the idle end; the store hears of it at most once a minute (design, section 7)."""

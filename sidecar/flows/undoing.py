@@ -47,9 +47,11 @@ class Undoing:
         self._audit = audit
         self._clock = clock
 
-    async def run(self, since: UnixSeconds, *, apply: bool, only: str | None = None) -> tuple[Outcome, ...]:
+    async def run(
+        self, since: UnixSeconds, *, apply: bool, only: str | None = None, leavers: bool = False
+    ) -> tuple[Outcome, ...]:
         """Take back what was done from *since* on, to all accounts or to the case-folded name *only*; without *apply*
-        only look. The outcomes, account by account.
+        only look. The outcomes, account by account. *leavers*: see `core.undo.reverse`.
 
         Raises:
             AuditError, StateError: then only a part was taken back, and running again goes on.
@@ -62,7 +64,7 @@ class Undoing:
 
         async def one(username: str, entries: list[Entry]) -> list[Outcome]:
             async with gate:
-                return await self._account(username, entries[::-1], apply=apply)
+                return await self._account(username, entries[::-1], apply=apply, leavers=leavers)
 
         # All to their end, so that no step goes on after a failure was reported.
         found = await asyncio.gather(*(one(*item) for item in sorted(accounts.items())), return_exceptions=True)
@@ -73,7 +75,7 @@ class Undoing:
             outcomes += these
         return tuple(outcomes)
 
-    async def _account(self, username: str, entries: list[Entry], *, apply: bool) -> list[Outcome]:
+    async def _account(self, username: str, entries: list[Entry], *, apply: bool, leavers: bool) -> list[Outcome]:
         outcomes: list[Outcome] = []
         try:
             now = await self._look(
@@ -82,7 +84,7 @@ class Undoing:
         except AccountError as error:
             return [Outcome(entry, None, f"{error.reason.value}: {error.detail}", failed=True) for entry in entries]
         for number, entry in enumerate(entries):
-            way = reverse(entry, now, self._clock.now())
+            way = reverse(entry, now, self._clock.now(), leavers=leavers)
             if isinstance(way, Passed):
                 outcomes.append(Outcome(entry, None, way.why))
                 continue

@@ -53,8 +53,8 @@ class RefusedError(Exception):
 
 
 class StaleError(Exception):
-    """What was decided holds no longer: the session ended, or its standing changed, while the request waited; or the
-    application had lost the person. Nothing was done; decide again."""
+    """What was decided holds no longer: the session ended, or its standing or the policy changed, while the request
+    waited; or the application had lost the person. Nothing was done; decide again."""
 
 
 class Forwarding:
@@ -140,6 +140,8 @@ class Forwarding:
         fields = await serving.landing.establish(
             session, username, NODE, self._clock.now(), caller.keep, surely=not visit.repeatable
         )
+        if not self._sessions.is_of_now(caller.standing):
+            raise StaleError
         jar = caller.session.jars.get(seat_of(NODE, username), ())
         answer = CallerAnswer(visit, caller, serving, username, jar, self._audit)
         passage = _passage(visit, serving, identity=fields, jar=jar, cookies=False)

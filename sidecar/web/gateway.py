@@ -12,7 +12,6 @@ from sidecar.core.ages import ClaimsAge
 from sidecar.core.decide import Visitor, decide, judge
 from sidecar.core.headers import Head
 from sidecar.core.lines import BadLineError
-from sidecar.core.routing import Locator
 from sidecar.domain.decision import Decision, Deny, Forward, Own, PassThrough, Place, Relocate, SignOut, StartLogin
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Mode
@@ -79,10 +78,10 @@ class Gateway:
             head = read_head(request, reading.names)
         except BadLineError:
             head = Head(twice=True)
-        visit = self._teller.began(request, head, reading.policy)
+        visit = self._teller.began(request, head, reading)
         try:
             self._resume(visit, request)
-            response = await self._serve(visit, reading.locator)
+            response = await self._serve(visit)
         except asyncio.CancelledError:
             self._gone(visit.record)
             raise
@@ -144,28 +143,41 @@ class Gateway:
         found = self._readings.now().locator.locate(visit.facts)
         return not isinstance(found, Place) or found.portal.mode is Mode.ENFORCE
 
-    async def _serve(self, visit: Visit, locator: Locator) -> web.StreamResponse:
+    async def _serve(self, visit: Visit) -> web.StreamResponse:
         if visit.head.size > MAX_HEAD:
             return self._unreadable(visit, Deny(status=431, reason=Reason.HEADERS_TOO_LARGE))
         if visit.head.twice or framing_fault(visit.request, visit.head):
             return self._unreadable(visit, Deny(status=400, reason=Reason.BAD_HEADERS))
-        found = locator.locate(visit.facts)
+        for _ in range(DECISIONS):
+            try:
+                return await self._serve_once(visit)
+            except StaleError:
+                self._begin_anew(visit)
+        return self._deny(visit, Deny(status=401, reason=Reason.NO_SESSION, place=visit.place))
+
+    async def _serve_once(self, visit: Visit) -> web.StreamResponse:
+        """Locate, decide, do, all under the policy of the visit.
+
+        Raises:
+            StaleError: see there; or the policy changed meanwhile.
+        """
+        found = visit.reading.locator.locate(visit.facts)
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
-            return await self._serve_at(visit, found)
-        visit.application = found.application if isinstance(found, Own) else None
-        self._teller.decided(visit, found)
-        return await self._do(visit, found)
+            decision = await self._decide(visit, found)
+        else:
+            visit.application = found.application if isinstance(found, Own) else None
+            decision = found
+        self._teller.decided(visit, decision)
+        return await self._do(visit, decision)
 
-    async def _serve_at(self, visit: Visit, place: Place) -> web.StreamResponse:
-        for _ in range(DECISIONS):
-            decision = await self._decide(visit, place)
-            self._teller.decided(visit, decision)
-            try:
-                return await self._do(visit, decision)
-            except StaleError:
-                continue
-        return self._deny(visit, Deny(status=401, reason=Reason.NO_SESSION, place=place))
+    def _begin_anew(self, visit: Visit) -> None:
+        """Under the policy of now: it may remove other headers, and lead the path to another portal."""
+        reading = self._readings.now()
+        if visit.reading is not reading:
+            visit.reading, visit.place, visit.entry, visit.standing = reading, None, None, None
+            visit.head = read_head(visit.request, reading.names)
+        visit.caller = None
 
     async def _decide(self, visit: Visit, place: Place) -> Decision:
         # With a credential the session is not read (D6), and a portal that is off has none (D13).
@@ -175,6 +187,7 @@ class Gateway:
         visitor = None
         if entry is not None and entry.standing is not None:
             visit.standing = entry.standing
+            _must_be_of(visit, entry.standing)
             visitor = self._visitor(entry, entry.standing, visit.now)
         if visit.facts.authorization is not None and place.traits.machine and place.portal.mode is not Mode.OFF:
             visitor = await self._caller(visit, place, visit.facts.authorization)
@@ -212,7 +225,10 @@ class Gateway:
                 raise
             visit.detail = error.detail
         caller = visit.caller
-        return Visitor(caller.session, caller.standing, by_token=True) if caller is not None else None
+        if caller is None:
+            return None
+        _must_be_of(visit, caller.standing)
+        return Visitor(caller.session, caller.standing, by_token=True)
 
     async def _session(self, visit: Visit, place: Place) -> Entry | None:
         """The live session, its claims no older than the site allows."""
@@ -294,3 +310,13 @@ class Gateway:
             if transport is not None:
                 transport.abort()
             raise ConnectionResetError("the answer broke off")
+
+
+def _must_be_of(visit: Visit, standing: Standing) -> None:
+    """What a session may do is judged under one policy, although it was waited for while another came into force.
+
+    Raises:
+        StaleError: the standing is of another policy than the visit.
+    """
+    if standing.policy != visit.policy.hash:
+        raise StaleError

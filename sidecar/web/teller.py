@@ -18,6 +18,7 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.flows.telling import Audit, Chance, Clock, Meter
 from sidecar.web.head import Clients, facts_of
+from sidecar.web.reading import Reading
 from sidecar.web.visit import Visit
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -41,7 +42,7 @@ class Teller:
         self._proxies: tuple[str, ...] = ()
         self._told: MutableMapping[tuple[str, ...], bool] = TTLCache(4096, _REPEATED, timer=clock.monotonic)
 
-    def began(self, request: web.BaseRequest, head: Head, policy: Policy) -> Visit:
+    def began(self, request: web.BaseRequest, head: Head, reading: Reading) -> Visit:
         """Give the request its id, its client's address and its facts."""
         facts = facts_of(
             request.method,
@@ -50,8 +51,8 @@ class Teller:
             has_body=request.body_exists,
             current=request.version == (1, 1),
         )
-        record, chain = self.record(request.remote or "", head, facts.method, policy)
-        visit = Visit(request, record, head, facts, policy, self._clock.now(), chain)
+        record, chain = self.record(request.remote or "", head, facts.method, reading.policy)
+        visit = Visit(request, record, head, facts, reading, self._clock.now(), chain)
         self._meter.began()
         if head.stripped:
             record.stripped = True

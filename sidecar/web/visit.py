@@ -19,6 +19,7 @@ from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
 from sidecar.flows.streaming import Patience, Patiences, Upstream
 from sidecar.flows.telling import Trace
+from sidecar.web.reading import Reading
 
 NODE = ""
 """Name of the only node of an application with one address."""
@@ -29,6 +30,7 @@ class Visit:
     """What is known so far of a request; filled from left to right, thrown away at the end.
 
     Attributes:
+        reading: Of the policy under which it is served; of a newer one where it is begun anew.
         now: When it came in, by the clock on the wall.
         forwarded_for: The chain for `X-Forwarded-For`.
         standing: That of the session, as the decision found it.
@@ -42,7 +44,7 @@ class Visit:
     record: RequestRecord
     head: Head
     facts: RequestFacts
-    policy: Policy
+    reading: Reading
     now: UnixSeconds
     forwarded_for: str
     application: Application | None = None
@@ -53,6 +55,11 @@ class Visit:
     form_seen: bool = False
     caller: Caller | None = None
     detail: str = ""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy under which it is served."""
+        return self.reading.policy
 
     @property
     def repeatable(self) -> bool:

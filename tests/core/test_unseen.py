@@ -45,6 +45,8 @@ def cause(
         (cause(), None),
         (cause(now=UnixSeconds(1101)), "too long ago"),
         (cause(ready=None), "never"),
+        (cause(pin=replace(PIN, at=UnixSeconds(1000)), on_name=replace(PIN, at=UnixSeconds(1000))), None),
+        (cause(pin=replace(PIN, at=UnixSeconds(1001)), on_name=replace(PIN, at=UnixSeconds(1001))), "before it was"),
         (cause(pin=None), "another person"),
         (cause(pin=None, on_name=None), "never"),
         (cause(pin=replace(PIN, username="old", spelling="Old")), "Old"),

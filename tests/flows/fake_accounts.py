@@ -184,6 +184,7 @@ class MemoryLedger(WatchMemory, MemoryJournal):
 
     async def unpin(self, application: str, username: str) -> None:
         self.pins = [pin for pin in self.pins if (pin.application, pin.username) != (application, username)]
+        self.ready_ones = {key: one for key, one in self.ready_ones.items() if key[:2] != (application, username)}
 
     async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]:
         self._check()
@@ -360,7 +361,6 @@ class World:
 
     def order(self, identity: Identity, portal: str = "agents") -> AccountOrder:
         """What the standing of a session at *portal* holds."""
-
         application = self.policy.applications["jira"]
         home = application.portal(portal)
         assert home is not None

@@ -10,9 +10,10 @@ import pytest
 from sidecar.domain.account import Account, Step, StepResult
 from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.ledger import Deactivation
+from sidecar.domain.policy import GroupMapping
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
-from tests.flows.fake_accounts import Directory, World, account, agent
+from tests.flows.fake_accounts import ACCOUNTS, GROUPS, Directory, World, account, agent, make_policy
 
 PERSON = agent(groups=("okta-users", "okta-team", "okta-more"))
 WANTED = frozenset({"jira-users", "jira-team", "jira-more"})
@@ -67,6 +68,19 @@ def leaver() -> World:
     return world
 
 
+def administrator() -> World:
+    """Gone, and back with a protected group. What was joined of it before a failure must not bar the way."""
+    groups = replace(
+        GROUPS,
+        mapping=(*GROUPS.mapping, GroupMapping(source="okta-more", target="jira-more", exact=True, admin=True)),
+        admin=frozenset({"jira-more"}),
+        protected=frozenset({"jira-more"}),
+    )
+    world = leaver()
+    world.policy = make_policy(ACCOUNTS, groups)
+    return world
+
+
 async def tried(world: World, person: Identity = PERSON) -> bool:
     try:
         return "alice" == await world.visit(person)
@@ -74,9 +88,9 @@ async def tried(world: World, person: Identity = PERSON) -> bool:
         return False
 
 
-@pytest.mark.parametrize("begin", [newcomer, mover, leaver])
+@pytest.mark.parametrize("begin", [newcomer, mover, leaver, administrator])
 @pytest.mark.parametrize("acts", [False, True])
-@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("at", range(10))
 async def test_the_next_try_converges(begin: object, acts: bool, at: int) -> None:
     world = begin()  # type: ignore[operator]
     directory = world.directory

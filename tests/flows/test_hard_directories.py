@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.domain.account import Account, Create, Join, MakeGroup, Reactivate, Step, StepResult, Update
+from sidecar.domain.account import Account, Create, Join, Leave, MakeGroup, Reactivate, Step, StepResult, Update
 from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.ledger import Deactivation
@@ -82,6 +82,44 @@ async def test_what_a_read_only_directory_refused_is_not_tried_again_within_a_da
         assert tries == world.directory.diary.count(line)
     failures = [event for event in world.audit.events if event.code is Code.ACCOUNT_FAILED]
     assert [Reason.DIRECTORY_READ_ONLY] * 2 == [event.reason for event in failures]
+
+
+async def test_a_group_that_a_read_only_directory_keeps_is_asked_for_once_a_day_and_told_once() -> None:
+    world = World(Directory(account("alice", "jira-users", "jira-old", "jira-local")))
+    world.pin(agent(), "alice")
+    world.own("alice", "jira-old")
+    world.directory.refuse[Leave("alice", "jira-old")] = READ_ONLY
+    with pytest.raises(AccountError, match="read-only"):
+        await world.visit(agent())
+    world.clock.time += 5
+    assert Reason.DIRECTORY_READ_ONLY is await world.refusal(agent())
+    # What is not tried again is not counted by the breaker either.
+    assert 1 == sum(count for _, count in (await world.ledger.breaker("jira")).taken)
+    for hours, tries in ((1, 1), (22, 1), (2, 2)):
+        world.clock.time += 3600 * hours
+        with pytest.raises(AccountError, match="jira-old" if tries == 1 else "read-only") as caught:
+            await world.visit(agent())
+        assert (Reason.DIRECTORY_READ_ONLY, False) == (caught.value.reason, caught.value.retry)
+        assert tries == world.directory.diary.count("leave alice jira-old")
+    failures = [event for event in world.audit.events if event.code is Code.ACCOUNT_FAILED]
+    assert [Reason.DIRECTORY_READ_ONLY] * 2 == [event.reason for event in failures]
+    # Somebody took the group away in the directory: nothing is left to do, and no day is waited for.
+    world.directory.accounts["alice"] = account("alice", "jira-users", "jira-local")
+    world.clock.time += 5
+    assert "alice" == await world.visit(agent())
+
+
+async def test_a_local_group_is_left_although_the_directory_keeps_another() -> None:
+    world = World(Directory(account("alice", "jira-users", "jira-old", "jira-local")))
+    world.pin(agent(), "alice")
+    world.own("alice", "jira-old")
+    world.directory.refuse[Leave("alice", "jira-old")] = READ_ONLY
+    assert Reason.DIRECTORY_READ_ONLY is await world.refusal(agent())
+    world.directory.accounts["alice"] = account("alice", "jira-users", "jira-local")
+    world.own("alice", "jira-local")
+    world.clock.time += 5
+    assert "alice" == await world.visit(agent())
+    assert frozenset({"jira-users"}) == world.directory.groups("alice")
 
 
 async def test_another_person_and_another_step_are_tried() -> None:

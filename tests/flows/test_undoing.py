@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sidecar.domain.account import Account, AccountOrder, Leave, Reactivation
 from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.journal import Deed, Entry
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin
 from sidecar.domain.policy import AccountPolicy
 from sidecar.domain.reason import Reason
@@ -25,8 +26,11 @@ REFUSED = AccountError(Reason.ACCOUNT_STEP_FAILED, "read-only", retry=False)
 SINCE = UnixSeconds(0)
 
 
-async def undo(world: World, *, apply: bool = True, since: UnixSeconds = SINCE) -> tuple[Outcome, ...]:
-    return await Undoing("jira", world.directory, world.ledger, world.audit, world.clock).run(since, apply=apply)
+async def undo(
+    world: World, *, apply: bool = True, since: UnixSeconds = SINCE, leavers: bool = False
+) -> tuple[Outcome, ...]:
+    undoing = Undoing("jira", world.directory, world.ledger, world.audit, world.clock)
+    return await undoing.run(since, apply=apply, leavers=leavers)
 
 
 def site(
@@ -157,6 +161,22 @@ async def test_an_account_that_an_administrator_had_switched_off_is_not_ours_to_
     await world.ledger.note_deactivation(stale)
     await undo(world)
     assert (False, {}) == (world.directory.accounts["alice"].active, world.ledger.deactivations)
+
+
+@pytest.mark.parametrize("leavers", [False, True])
+async def test_somebody_who_is_gone_is_switched_on_again_only_if_that_is_meant(leavers: bool) -> None:
+    world = World(Directory(account("alice", "club")))
+    await world.visit(agent())
+    world.directory.accounts["alice"] = replace(world.directory.accounts["alice"], active=False)
+    note = Deactivation(application="jira", username="alice", cause="revoked", at=UnixSeconds(world.clock.now()))
+    await world.ledger.note_deactivation(note)
+    gone = Entry(application="jira", username="alice", deed=Deed.DEACTIVATE, at=note.at)
+    await world.ledger.settle(await world.ledger.begin((gone,)), ())
+    outcomes = await undo(world, leavers=leavers)
+    found = world.directory.accounts["alice"]
+    assert (leavers, frozenset({"club"})) == (found.active, found.groups)
+    assert ({} if leavers else {("jira", "alice"): note}) == world.ledger.deactivations
+    assert leavers == (not [one.why for one in outcomes if "is gone" in one.why])
 
 
 async def test_a_group_that_another_portal_gave_too_is_kept() -> None:

@@ -16,6 +16,7 @@ from sidecar.flows.telling import Trace
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import Browser, World
+from tests.web.test_reload import closes, rewrite
 from tests.web.test_time_over_http import RECHECK, a_day
 from tests.web.test_websocket import CLOSE, TEXT, _frame, _open, _read
 
@@ -36,9 +37,22 @@ async def _change(world: World, browser: Browser) -> None:
     assert await world.gate.sessions.change(entry, without_groups)
 
 
+async def _close(world: World, browser: Browser) -> None:
+    """A policy comes into force that wants another group."""
+    assert await world.gate.reloading.reload(rewrite(world, closes), "signal")
+
+
+async def _move(world: World, browser: Browser) -> None:
+    """A policy comes into force that gives the paths to another portal, which takes nobody's session but its own."""
+    door = {"application": "jira", "paths": ["/secure", "/rest/api"], "provider": "staff"}
+    assert await world.gate.reloading.reload(rewrite(world, lambda file: file["portals"].update(door=door)), "signal")
+
+
 MEANWHILE: dict[str, tuple[Callable[[World, Browser], Awaitable[None]], int, str]] = {
     "the session ends": (_end, 401, "no_session"),
     "the groups are taken away": (_change, 403, "not_in_group"),
+    "the policy wants another group": (_close, 403, "not_in_group"),
+    "the policy gives the path to another portal": (_move, 403, "other_portal"),
 }
 
 

@@ -154,8 +154,16 @@ class SqliteLedger(SqliteWatch):
         return await self._database.do(work)
 
     async def unpin(self, application: str, username: str) -> None:
-        """Remove a pin."""
-        await self._database.change("DELETE FROM pins WHERE application = ? AND username = ?", application, username)
+        """Remove a pin, and how its person's account was found ready."""
+
+        def work(connection: Connection) -> None:
+            for table in ("pins", "readiness"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE application = ? AND username = ?",  # noqa: S608 - fixed names
+                    (application, username),
+                )
+
+        await self._database.do(work)
 
     async def owned(self, application: str, username: str) -> tuple[OwnedGroup, ...]:
         """The memberships that Lychgate added, for whatever portal; by group and portal."""
