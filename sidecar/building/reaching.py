@@ -21,6 +21,7 @@ from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.accounts import Connector, Registry
 from sidecar.flows.foreseeing import Foresight
+from sidecar.flows.listing import Lists
 from sidecar.flows.product_sessions import EndsSessions
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
@@ -107,7 +108,8 @@ async def build_reach(
             found[name] = Reach(None, hooks, float(accounts.time_budget))
             continue
         registry = way if isinstance(way, Registry) else None
-        found[name] = Reach(StartingConnector(way, clients[name]), hooks, float(accounts.time_budget), registry)
+        lists, starting = way if isinstance(way, Lists) else None, StartingConnector(way, clients[name])
+        found[name] = Reach(starting, hooks, float(accounts.time_budget), registry, lists)
     return found
 
 

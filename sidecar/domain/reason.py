@@ -96,6 +96,7 @@ class Reason(StrEnum):
     LEDGER_UNUSABLE = "ledger_unusable"
     GROUPS_STALE = "groups_stale"
     REMOVALS_CAPPED = "removals_capped"
+    LAST_ADMINISTRATOR = "last_administrator"
     DEACTIVATIONS_CAPPED = "deactivations_capped"
 
     # The application did not take the person in, or did not answer.

@@ -29,6 +29,7 @@ from sidecar.flows.account_plan import NotShownError, carry_out
 from sidecar.flows.account_steps import Carrying, add_pin
 from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedError, Ledger
 from sidecar.flows.group_ages import GroupAges
+from sidecar.flows.last_administrators import LastAdministrators
 from sidecar.flows.late import Late
 from sidecar.flows.owned import stopped
 from sidecar.flows.reach import BoundHook, OnFailure, Reach, within
@@ -112,6 +113,7 @@ class Accounts:
         self._ages = GroupAges(ledger, clock)
         self.removals = RemovalBreakers(ledger, audit, clock)
         self._seats: dict[str, Seats] = {}
+        self._last = LastAdministrators()
         self._read_only = ReadOnly(clock, memory.entries)
         self._late = Late(clock, memory.entries)
         self._unseen = Unseen(ledger, clock, memory.entries)
@@ -228,16 +230,17 @@ class Accounts:
             return await self._unseen.username(teller, rules.groups, rules.accounts.serve_known, error), False
         if pin_conflict(order.username, seen.pin, seen.pin_on_name) is None:
             self._late.check(order, seen.account, rules.accounts.sync_wait)
-        way = await self._allowed(order, seen, rules)
-        seats = taken_by(way, seen.account, seen.licences or ())
-        with self._seats_of(order.application, reach).taking(seats) as full:
-            if full:
-                way = _or_refuse(fitted(way, seen.account, seen.licences or (), full))
-            username, complete = await self._carry_out(way, seen, rules, teller, connector)
+        async with self._last.turn(order.application, seen.account, rules.groups):
+            way = await self._allowed(order, seen, rules, reach)
+            seats = taken_by(way, seen.account, seen.licences or ())
+            with self._seats_of(order.application, reach).taking(seats) as full:
+                if full:
+                    way = _or_refuse(fitted(way, seen.account, seen.licences or (), full))
+                username, complete = await self._carry_out(way, seen, rules, teller, connector)
         await self._unseen.note(order, username)
         return username, complete
 
-    async def _allowed(self, order: AccountOrder, seen: Seen, rules: Rules) -> Plan:
+    async def _allowed(self, order: AccountOrder, seen: Seen, rules: Rules, reach: Reach) -> Plan:
         """The plan, within what may be taken from all people together and without what is hopeless.
 
         Raises:
@@ -246,7 +249,7 @@ class Accounts:
         if seen.renamed is not None:
             raise AccountError(seen.renamed.reason, seen.renamed.detail, retry=False)
         # What is not tried is not counted either: somebody in a read-only directory who asks again freezes nothing.
-        way = self._usable(order, seen, rules)
+        way = await self._last.without(self._usable(order, seen, rules), rules.groups, reach)
         leaves = sum(isinstance(step, Leave) for step in way.steps)
         if leaves and not await self.removals.allow(order.application, leaves, rules.accounts.removals_per_hour):
             # As if the cap of this sign-in were none: held back, told, and taken up again later.

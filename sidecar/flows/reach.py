@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Connector, Hook, Registry
+from sidecar.flows.listing import Lists
 from sidecar.flows.sessions import StateError
 
 
@@ -38,12 +39,14 @@ class Reach:
     Attributes:
         budget: Seconds that one piece of work may take, the wait for another on the same account included.
         registry: Where the application tells of licences and keys; None: it does not.
+        lists: Where it tells who is in a group; None: it does not.
     """
 
     connector: Connector | None
     hooks: Sequence[BoundHook] = ()
     budget: float = 15.0
     registry: Registry | None = None
+    lists: Lists | None = None
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from sidecar.commands.mending import rename_account, resume_removals
+from sidecar.demo.jira.state import ADMINISTRATORS
 from sidecar.demo.provider.faults import Fault
 from tests.web.conftest import Worlds
 from tests.web.rig import World
@@ -108,3 +109,26 @@ async def test_somebody_who_was_renamed_keeps_the_account(worlds: Worlds) -> Non
     team(world, "nina", member=False)
     assert (200, "") == await comes(world, "nina")
     assert {"jira-software-users"} == groups_of(world, "nina.king")
+
+
+async def test_the_last_administrator_keeps_the_group_until_somebody_else_is_one(worlds: Worlds) -> None:
+    lines = {**TEAMS, "admin": [{"from": "okta-jira-admins", "to": ADMINISTRATORS}]}
+    world = await worlds(accounts={"groups": lines})
+    world.staff.provider.change_claims("nina", groups=["okta-jira-users", "okta-jira-admins"])
+    assert (200, "") == await comes(world, "nina")
+    assert ADMINISTRATORS in groups_of(world, "nina")
+    # Lychgate's own account is one too, and nobody signs in with it.
+    for user in world.jira.state.users.values():
+        if user.username not in {"nina", "lychgate"}:
+            user.groups.discard(ADMINISTRATORS)
+    team(world, "nina", member=False)
+    assert (200, "") == await comes(world, "nina")
+    assert ADMINISTRATORS in groups_of(world, "nina")
+    (held,) = world.told("group.removal_skipped")
+    assert ("last_administrator", [ADMINISTRATORS]) == (held["reason"], held["before"])
+
+    another = world.jira.state.find("ada")
+    assert another is not None
+    another.groups.add(ADMINISTRATORS)
+    assert (200, "") == await comes(world, "nina")
+    assert ADMINISTRATORS not in groups_of(world, "nina")

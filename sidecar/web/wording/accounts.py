@@ -167,6 +167,16 @@ ACCOUNTS: Mapping[Reason, Text] = {
         "One sign-in wanted to leave more groups than `accounts.groups.max_removals`, so none was left. See that "
         "the provider's groups are right before you raise the number.",
     ),
+    Reason.LAST_ADMINISTRATOR: Text(
+        503,
+        "You are the last administrator",
+        "Nobody else could administer {product} if your account left its group.",
+        "Make somebody else an administrator first.",
+        "The provider no longer gives the person a group under `accounts.groups.admin`, and nobody else who is active "
+        "is in it, Lychgate's own account not counted. The group is kept, the person is let in, and "
+        "`group.removal_skipped` tells it; rules of the portal hold as ever. It is left at the first look after "
+        "somebody else is in the group.",
+    ),
     Reason.DEACTIVATIONS_CAPPED: Text(
         503,
         "Too many accounts at once",
