@@ -94,7 +94,10 @@ def _network() -> Schema:
         "gatewayApi": _keys(enabled=FLAG, annotations=LABELS, parentRefs=OBJECTS, hostnames=HOSTS),
         "networkPolicy": _keys(**{"enabled": FLAG, "from": OBJECTS, "metricsFrom": OBJECTS, "egress": OBJECTS}),
         "serviceMonitor": _keys(enabled=FLAG, interval=TEXT, labels=LABELS),
-        "prometheusRule": _keys(enabled=FLAG, labels=LABELS),
+        "prometheusRule": _keys(
+            enabled=FLAG, labels=LABELS, runbook={"type": "string", "pattern": "^(https?://[^#\\s]+)?$"}
+        ),
+        "dashboards": _keys(enabled=FLAG, labels=LABELS, annotations=LABELS),
     }
 
 

@@ -39,6 +39,8 @@ MATRIX: list[tuple[str, dict[str, Any], set[tuple[str, str]], set[tuple[str, str
     ("a route", {"gatewayApi": {"enabled": True, "parentRefs": PARENT}}, {("HTTPRoute", "gate-lychgate")}, set()),
     ("a monitor", {"serviceMonitor": {"enabled": True}}, {("ServiceMonitor", "gate-lychgate")}, set()),
     ("alerts", {"prometheusRule": {"enabled": True}}, {("PrometheusRule", "gate-lychgate")}, set()),
+    ("boards", {"dashboards": {"enabled": True}},
+     {("ConfigMap", f"gate-lychgate-board-{board}") for board in ("service", "security")}, set()),
     ("no policy", {"networkPolicy": {"enabled": False}}, set(), {("NetworkPolicy", "gate-lychgate")}),
     ("a claim of its own", {"persistence": {"existingClaim": "kept"}}, set(), {CLAIM}),
     ("no persistence", {"persistence": {"enabled": False}}, set(), {CLAIM}),
