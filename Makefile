@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 WORKERS ?= 2
 
-.PHONY: demo test check format bench docs clean setup
+.PHONY: demo test check format bench lock docs clean setup
 
 demo: $(VENV)/.run
 	@$(BIN)/lychgate demo --port $(PORT)
@@ -33,6 +33,10 @@ bench: setup
 	@$(BIN)/python -m tests.e2e.install || echo "Without Node.js nobody can be signed in."
 	@$(BIN)/python -m tests.bench.install || true
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# What the image installs, hashed; after every change of the dependencies or of constraints.txt.
+lock: setup
+	@$(BIN)/python image/lock.py
 
 docs: setup
 	@$(BIN)/python -m sidecar.config.reference > docs/configuration.md

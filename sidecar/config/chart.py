@@ -49,6 +49,7 @@ def values_schema() -> Schema:
             imagePullSecrets=OBJECTS,
             nameOverride=TEXT,
             fullnameOverride=TEXT,
+            commonLabels=LABELS,
             config=_in_a_pod(config),
             secrets=NAMES,
             configMaps=NAMES,
@@ -61,8 +62,10 @@ def values_schema() -> Schema:
                 size=TEXT,
                 annotations=LABELS,
             ),
+            **_scale(),
             **_network(),
             **_pod(),
+            tests=_keys(signIn=_keys(enabled=FLAG, image=TEXT)),
         ),
         "required": ["config"],
         "$defs": definitions,
@@ -71,17 +74,45 @@ def values_schema() -> Schema:
 
 def _in_a_pod(config: Schema) -> Schema:
     """What the chart relies on: the ports that its services name, and the folder that its volume is mounted on."""
-    state: Schema = {"enum": ["file:///var/lib/lychgate", "memory"]}
+    # A database as soon as the program takes one: its own schema stands beside this one.
+    state: Schema = {
+        "if": {"type": "string"},
+        "then": {"pattern": "^(file:///var/lib/lychgate|memory|postgres(ql)?://.+)$"},
+    }
     listen: Schema = {
         "properties": {
             "public": {"type": "string", "pattern": "^(0\\.0\\.0\\.0|\\[::\\]):8080$"},
             "operations": {"type": "string", "pattern": "^(0\\.0\\.0\\.0|\\[::\\]):9090$"},
+            "landing": {"type": "string", "pattern": "^(0\\.0\\.0\\.0|\\[::\\]):9091$"},
         }
     }
     return {"allOf": [config, {"properties": {"state": state, "listen": listen}}]}
 
 
+def _scale() -> Schema:
+    count: Schema = {"type": "integer", "minimum": 1}
+    return {
+        "replicaCount": count,
+        "autoscaling": _keys(
+            enabled=FLAG,
+            minReplicas=count,
+            maxReplicas=count,
+            targetCPUUtilizationPercentage={"type": "integer", "minimum": 1, "maximum": 1000},
+            metrics=OBJECTS,
+            behavior=ANY,
+        ),
+        "podDisruptionBudget": _keys(
+            enabled=FLAG, maxUnavailable={"anyOf": [count, {"type": "string", "pattern": "^[1-9][0-9]?%$"}]}
+        ),
+        "topologySpreadConstraints": OBJECTS,
+    }
+
+
 def _network() -> Schema:
+    egress = _keys(
+        enabled=FLAG, upstreamTo=OBJECTS, providerTo=OBJECTS, databaseTo=OBJECTS, dnsTo=OBJECTS, more=OBJECTS
+    )
+    monitor = _keys(enabled=FLAG, interval=TEXT, labels=LABELS, relabelings=OBJECTS, metricRelabelings=OBJECTS)
     return {
         "service": _keys(
             type={"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
@@ -90,10 +121,14 @@ def _network() -> Schema:
             nodePort={"anyOf": [PORT, {"type": "null"}]},
         ),
         "operations": _keys(port=PORT, annotations=LABELS),
+        "landing": _keys(port=PORT, annotations=LABELS),
         "ingress": _keys(enabled=FLAG, className=TEXT, annotations=LABELS, hosts=HOSTS, tls=OBJECTS),
         "gatewayApi": _keys(enabled=FLAG, annotations=LABELS, parentRefs=OBJECTS, hostnames=HOSTS),
-        "networkPolicy": _keys(**{"enabled": FLAG, "from": OBJECTS, "metricsFrom": OBJECTS, "egress": OBJECTS}),
-        "serviceMonitor": _keys(enabled=FLAG, interval=TEXT, labels=LABELS),
+        "networkPolicy": _keys(
+            **{"enabled": FLAG, "from": OBJECTS, "metricsFrom": OBJECTS, "landingFrom": OBJECTS, "egress": egress}
+        ),
+        "serviceMonitor": monitor,
+        "podMonitor": monitor,
         "prometheusRule": _keys(
             enabled=FLAG, labels=LABELS, runbook={"type": "string", "pattern": "^(https?://[^#\\s]+)?$"}
         ),
@@ -102,19 +137,26 @@ def _network() -> Schema:
 
 
 def _pod() -> Schema:
-    lists = ("tolerations", "hostAliases", "extraEnv", "extraVolumes", "extraVolumeMounts", "extraContainers",
-             "extraInitContainers", "extraObjects")  # fmt: skip
+    lists = ("tolerations", "hostAliases", "extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts",
+             "extraContainers", "extraInitContainers", "extraObjects")  # fmt: skip
     return {
         "resources": ANY,
         "serviceAccount": _keys(create=FLAG, name=TEXT, annotations=LABELS),
         "podSecurityContext": ANY,
         "securityContext": ANY,
-        "terminationGracePeriodSeconds": {"type": "integer", "minimum": 1},
+        "terminationGracePeriodSeconds": {"type": ["integer", "null"], "minimum": 1},
+        "revisionHistoryLimit": {"type": "integer", "minimum": 0},
+        "deploymentAnnotations": LABELS,
         "podAnnotations": LABELS,
         "podLabels": LABELS,
         "nodeSelector": LABELS,
         "affinity": ANY,
         "priorityClassName": TEXT,
+        "runtimeClassName": TEXT,
+        "dnsPolicy": {"enum": ["", "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]},
+        "dnsConfig": ANY,
+        "lifecycle": ANY,
+        "extraArgs": {"type": "array", "items": TEXT},
         **dict.fromkeys(lists, OBJECTS),
     }
 

@@ -51,17 +51,17 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return found
 
 
-def texts(changes: Mapping[str, Any], *, name: str = "gate") -> dict[str, str]:
+def texts(changes: Mapping[str, Any], *, name: str = "gate", chart: Path = CHART) -> dict[str, str]:
     """What the templates give, by their names."""
-    with Chart.load(CHART) as chart:
-        rendered: dict[str, str] = chart.render(values=merged(SITE, changes), name=name)
+    with Chart.load(chart) as loaded:
+        rendered: dict[str, str] = loaded.render(values=merged(SITE, changes), name=name, namespace="lychgate")
     return rendered
 
 
-def objects(changes: Mapping[str, Any], *, name: str = "gate") -> Objects:
+def objects(changes: Mapping[str, Any], *, name: str = "gate", chart: Path = CHART) -> Objects:
     """The objects of a release by kind and name."""
     found: Objects = {}
-    for path, text in texts(changes, name=name).items():
+    for path, text in texts(changes, name=name, chart=chart).items():
         for item in yaml.safe_load_all(text) if path.endswith(".yaml") else ():
             if item is not None:
                 key = item["kind"], item["metadata"]["name"]
