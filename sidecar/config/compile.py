@@ -181,6 +181,7 @@ def _username(settings: UsernameSettings) -> UsernameMapping:
         strip_domain=settings.strip_domain,
         prefix=settings.prefix,
         pattern=settings.pattern,
+        apostrophe=settings.apostrophe,
     )
 
 

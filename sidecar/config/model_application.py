@@ -71,6 +71,11 @@ class UsernameSettings(Settings):
         description="What the name of an account that Lychgate creates must match, whole: a regular expression (RE2; "
         "`\\pL` is a letter of any script).",
     )
+    apostrophe: bool = Field(
+        default=False,
+        description="Whether accounts that exist may have an apostrophe in their name, such as `o'brien`. None is "
+        "created with one, whatever `pattern` says.",
+    )
 
 
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:

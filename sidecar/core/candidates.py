@@ -12,6 +12,7 @@ from sidecar.core.claims import freeze_claims, identity_from, is_stranger
 from sidecar.core.issuers import named_issuer
 from sidecar.core.standing import needed_claims, standing_of
 from sidecar.core.tokens import TokenFault
+from sidecar.core.usernames import name_with_apostrophe
 from sidecar.domain.account import AccountOrder
 from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.policy import Application, Policy, Portal
@@ -27,11 +28,13 @@ class Candidate:
         identity: None where the claims name nobody.
         order: What their account must look like; None without a username.
         refused: Why there is no order, or why the portal does not let them in; else `ok`.
+        cure: What an administrator can do about that, or "".
     """
 
     identity: Identity | None
     order: AccountOrder | None
     refused: Reason
+    cure: str = ""
 
 
 def candidate(
@@ -73,4 +76,11 @@ def candidate_of(
     if standing is None:
         return Candidate(identity=identity, order=None, refused=Reason.OTHER_PORTAL)
     refused = standing.refused if standing.order is None else standing.portals[portal.name].require
-    return Candidate(identity=identity, order=standing.order, refused=refused)
+    cure = _cure(identity, portal, policy) if refused is Reason.USERNAME_INVALID else ""
+    return Candidate(identity=identity, order=standing.order, refused=refused, cure=cure)
+
+
+def _cure(identity: Identity, portal: Portal, policy: Policy) -> str:
+    trusted = policy.providers[identity.provider].authoritative
+    name = name_with_apostrophe(identity, portal.names_of(identity.provider), trusted=trusted)
+    return f"{name} has an apostrophe: username.apostrophe lets such accounts in where they exist" if name else ""

@@ -138,7 +138,7 @@ def found(line: int, who: Candidate, way: Plan | Refusal | None, pin: Pin | None
     """What is found of somebody; whether two of them meet is looked at by `settled`."""
     subject = who.identity.person.subject if who.identity is not None else ""
     if who.order is None:
-        return Finding(line=line, who=who, status=Status.NAMELESS, subject=subject, reason=who.refused)
+        return Finding(line=line, who=who, status=Status.NAMELESS, subject=subject, reason=who.refused, detail=who.cure)
     name = who.order.username.lower()
     account = site.accounts.get(name)
     email = who.identity.claims.get("email") if who.identity is not None else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sidecar.core.patterns import matches
 from sidecar.domain.identity import Claim, Identity
@@ -19,7 +20,8 @@ from sidecar.products.atlassian import RESERVED_NAMES
 LONGEST = 255
 """Characters that the products store of a username."""
 
-_UNSAFE = frozenset("/\\<>&'\";")
+_APOSTROPHE = "'"
+_UNSAFE = frozenset('/\\<>&";') | {_APOSTROPHE}
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _ONE_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "HANGUL": "CJK", "BOPOMOFO": "CJK", "KATAKANA-HIRAGANA": "CJK"}
 
@@ -54,7 +56,7 @@ def resolve_username(identity: Identity, mapping: UsernameMapping, *, trusted: b
         return Reason.USERNAME_MISSING
     if source == "email" and not email_is_verified(identity, trusted=trusted):
         return Reason.USERNAME_INVALID
-    name = normalise(identity.claims[source])
+    name = normalise(identity.claims[source], apostrophe=mapping.apostrophe)
     if name is None or (source == "email" and "@" not in name):
         return Reason.USERNAME_INVALID
     if mapping.strip_domain:
@@ -63,7 +65,13 @@ def resolve_username(identity: Identity, mapping: UsernameMapping, *, trusted: b
             return Reason.USERNAME_FOREIGN
         name = local
     # The prefix can complete a name into an unusable one, so the whole is looked at again.
-    return normalise(mapping.prefix + name) or Reason.USERNAME_INVALID
+    return normalise(mapping.prefix + name, apostrophe=mapping.apostrophe) or Reason.USERNAME_INVALID
+
+
+def name_with_apostrophe(identity: Identity, mapping: UsernameMapping, *, trusted: bool = False) -> str | None:
+    """The name that is refused for nothing but its apostrophe; None if there is none such."""
+    name = resolve_username(identity, replace(mapping, apostrophe=True), trusted=trusted)
+    return name if not isinstance(name, Reason) and not mapping.apostrophe and _APOSTROPHE in name else None
 
 
 def email_is_verified(identity: Identity, *, trusted: bool) -> bool:
@@ -75,8 +83,12 @@ def email_is_verified(identity: Identity, *, trusted: bool) -> bool:
     return identity.claims.get("email_verified", trusted) is True
 
 
-def normalise(claim: Claim) -> str | None:
-    """NFKC and lower case, once; None if the claim is no text, or if another name would come out."""
+def normalise(claim: Claim, *, apostrophe: bool = False) -> str | None:
+    """NFKC and lower case, once; None if the claim is no text, or if another name would come out.
+
+    *apostrophe*: the site has accounts with apostrophes. Rule 46 counts it among the unsafe characters, because others
+    put names into texts of theirs; we send names encoded everywhere, and make no account of such a name.
+    """
     if not isinstance(claim, str) or not 0 < len(claim) <= LONGEST or claim != claim.strip():
         return None
     name = unicodedata.normalize("NFKC", claim).lower()
@@ -86,7 +98,7 @@ def normalise(claim: Claim) -> str | None:
         and len(parts) <= 2
         and all(parts)
         and not _changes_meaning(claim, name)
-        and all(map(_is_usable, name))
+        and all(_is_usable(c) or (apostrophe and c == _APOSTROPHE) for c in name)
         and all(len(_scripts(part)) <= 1 for part in parts)
         and any(map(str.isalnum, name))
     )
@@ -95,7 +107,7 @@ def normalise(claim: Claim) -> str | None:
 
 def may_be_created(name: str, mapping: UsernameMapping) -> bool:
     """Whether an account of this name may be made. Existing accounts need not fit the pattern."""
-    return matches(mapping.pattern, name) and not is_reserved(name)
+    return matches(mapping.pattern, name) and not is_reserved(name) and _UNSAFE.isdisjoint(name)
 
 
 def is_reserved(name: str, more: Iterable[str] = ()) -> bool:

@@ -89,12 +89,14 @@ class UsernameMapping:
         strip_domain: Mail-like names must end in one of these domains, which is cut off; empty = names stay whole.
         prefix: Put in front of what came of the claims.
         pattern: What a name that Lychgate creates must match, whole; a regular expression.
+        apostrophe: Whether names of accounts that exist may have apostrophes.
     """
 
     claims: tuple[str, ...] = ("preferred_username", "email")
     strip_domain: tuple[str, ...] = ()
     prefix: str = ""
     pattern: str = r"[a-z0-9._@-]{1,64}"
+    apostrophe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

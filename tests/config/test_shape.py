@@ -29,7 +29,7 @@ def test_model_at(path: Path, name: str | None) -> None:
 def test_keys_are_those_of_the_file() -> None:
     model = model_at(Config, ("applications", "jira", "username"))
     assert model is not None
-    assert ["from", "strip_domain", "prefix", "pattern"] == keys_of(model)
+    assert ["from", "strip_domain", "prefix", "pattern", "apostrophe"] == keys_of(model)
 
 
 @pytest.mark.parametrize(

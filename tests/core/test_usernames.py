@@ -186,3 +186,26 @@ def test_ascii_in_a_name_was_ascii_in_the_claim(text: str) -> None:
     name = normalise(text)
     if name is not None:
         assert sum(map(str.isascii, name)) <= sum(map(str.isascii, text))
+
+
+@pytest.mark.parametrize(
+    ("claim", "allowed", "name"),
+    [
+        ("O'Brien", True, "o'brien"),
+        ("O'Brien", False, None),
+        ("o\u2019brien", True, None),
+        ("o\uff07brien", True, None),
+        ("o'brien\"", True, None),
+        ("o'<b>", True, None),
+        ("'", True, None),
+    ],
+)
+def test_an_apostrophe_passes_where_the_site_says_so_and_nothing_else_does(
+    claim: str, allowed: bool, name: str | None
+) -> None:
+    assert name == normalise(claim, apostrophe=allowed)
+
+
+@pytest.mark.parametrize("name", ["o'brien", "a;b", "<a>"])
+def test_no_pattern_of_a_site_makes_an_account_of_an_unsafe_name(name: str) -> None:
+    assert not may_be_created(name, UsernameMapping(pattern=".+", apostrophe=True))

@@ -35,6 +35,7 @@ applications:
     url: https://jira.example.com
     upstream: {upstream}
     landing: {{header: X-Lychgate-User, proof: assertion}}
+    username: {names}
     accounts:
       token: file://{folder}/token
       adopt: {adopt}
@@ -77,8 +78,8 @@ def shape(state: JiraState) -> Shape:
 def fill(state: JiraState, people: int, seed: int = 5) -> tuple[list[Colleague], str]:
     """Fill Jira by hand; what the provider says of everybody, and the connector's token.
 
-    Names come in mixed case, with umlauts; people's names and groups with apostrophes; a third of the accounts lies in
-    a directory that Jira cannot write; some people were given groups by hand that the provider would give too, some
+    Names come in mixed case, with umlauts and apostrophes, and so do groups; a third of the accounts lies in a
+    directory that Jira cannot write; some people were given groups by hand that the provider would give too, some
     lack groups that it gives, and all are in groups of which it knows nothing.
     """
     chance = random.Random(seed)  # noqa: S311 - the same company every time
@@ -87,7 +88,7 @@ def fill(state: JiraState, people: int, seed: int = 5) -> tuple[list[Colleague],
     colleagues = []
     for number in range(people):
         first, last = chance.choice(FIRST), chance.choice(LAST)
-        username = f"{first}.{last.replace(chr(39), '')}{number}"
+        username = f"{first}.{last}{number}"
         told = tuple(sorted(chance.sample(TEAMS, chance.randint(0, 2)))) + (() if number % 7 else ("canteen",))
         by_hand = {f"jira-{team}" for team in told if team != "canteen" and chance.random() < 0.9}
         by_hand |= {f"jira-{chance.choice(TEAMS)}"} if chance.random() < 0.05 else set()
@@ -118,12 +119,14 @@ def write_list(path: Path, colleagues: list[Colleague]) -> Path:
 class Office:
     """The administrator's desk: the configuration with its secrets, the list, and the command."""
 
-    def __init__(self, folder: Path, upstream: str, token: str, *, adopt: str = "by_username") -> None:
+    def __init__(
+        self, folder: Path, upstream: str, token: str, *, adopt: str = "by_username", names: str = "{}"
+    ) -> None:
+        """*names* stands under `username`."""
         self.folder = folder
         self.path = folder / "lychgate.yaml"
-        self.path.write_text(
-            CONFIG.format(folder=folder, upstream=upstream, issuer=ISSUER, adopt=adopt), encoding="utf-8"
-        )
+        text = CONFIG.format(folder=folder, upstream=upstream, issuer=ISSUER, adopt=adopt, names=names)
+        self.path.write_text(text, encoding="utf-8")
         for name in ("cookie-key", "client"):
             self.secret(name, secrets.token_urlsafe(48))
         self.secret("token", token)

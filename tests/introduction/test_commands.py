@@ -108,7 +108,7 @@ async def test_the_report_is_readable_and_works_beside_a_running_gate(desk: Desk
         "jira-new                                 +1 -0   there is no such group",
         "line 10, b.new: ambiguous: no account has this name, but bob has the e-mail address: link b.new; create b.new",
         "lines 8, 9 make the same username",
-        "line 7, 6: nameless: username_invalid",
+        "line 7, 6: nameless: username_invalid: o'brien has an apostrophe: username.apostrophe lets",
         "in LDAP, Jira Internal Directory",
         "active accounts that nobody on the list has: 2",
     ):

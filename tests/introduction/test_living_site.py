@@ -82,7 +82,7 @@ async def living_site(folder: Path, people: int) -> AsyncIterator[LivingSite]:
     state = JiraState()
     colleagues, token = fill(state, people)
     async with serve_jira(state, JiraConfig(jira_seats=None)) as jira:
-        site = LivingSite(jira, Office(folder, jira.origin, token), colleagues)
+        site = LivingSite(jira, Office(folder, jira.origin, token, names="{apostrophe: true}"), colleagues)
         write_list(site.idp, colleagues)
         yield site
 

@@ -168,7 +168,9 @@ USERNAMES: Mapping[Reason, Text] = {
         "The name that the sign-in service gave for you does not fit the form of user names in {product}.",
         "Ask your administrator to look at your user name.",
         "The name is empty, too long or outside `username.pattern`. The next claim in the list is not tried, "
-        "because a present but unfit name is no absent one.",
+        "because a present but unfit name is no absent one. Accounts that exist under a name with an apostrophe, such "
+        "as o'brien, are let in with `username.apostrophe: true`; characters that are refused always are named in "
+        "docs/accounts.md.",
     ),
     Reason.USERNAME_FOREIGN: Text(
         403,
