@@ -27,6 +27,7 @@ from sidecar.building.parts import (
     build_state,
 )
 from sidecar.building.reloading import InForce, Reloading
+from sidecar.building.storing import keep_in_step, vouching_for
 from sidecar.building.tending import Tending, build_tending
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
@@ -135,11 +136,12 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         providers = await build_providers(config, policy, time, metrics, stack)
         barrier = Barrier(state.markers, time)
         callers = build_callers(providers, barrier, current, time, stack)
-        sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance)
+        vouching = vouching_for(config, state)
+        sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance, vouching)
         stack.push_async_callback(sessions.close)
         sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
         stack.push_async_callback(sign_in.close)
-        recheck = Recheck(providers, sessions, current, log, time)
+        recheck = Recheck(providers, sessions, current, log, time, tending.turns)
         stack.push_async_callback(recheck.close)
         headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
         applications = build_applications(config, policy, keys, tending, clients, headless)
@@ -157,6 +159,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = Lane(readings, sessions, applications, teller, recheck, log, time)
         measure(metrics, in_force, providers, time, stack)
+        await keep_in_step(state, sessions, vouching, time, metrics, stack)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, *_reviews(tending))
         provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None

@@ -68,6 +68,13 @@ Seconds = Annotated[
 """A duration in whole seconds."""
 
 
+def absolute(value: str) -> str:
+    """A validator for paths of files."""
+    if not value.startswith("/") or not value.isprintable():
+        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/ca.pem")
+    return value
+
+
 _SIZE = re.compile(r"(\d{1,12})\s*(B|KiB|MiB|GiB)?")
 _POWERS = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 

@@ -26,10 +26,11 @@ from sidecar.adapters.oidc import http as oidc_http
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import State
 from sidecar.building.landings import Headless, forwarded_lines
 from sidecar.building.measuring import timed
 from sidecar.building.reloading import InForce
+from sidecar.building.storing import state_for_gate
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config
 from sidecar.config.outside import (
@@ -123,8 +124,8 @@ def pseudonym_of(sealer: Sealer) -> Callable[[str], str]:
 async def build_state(
     config: Config, policy: Policy, sealer: Sealer, clock: Clock, metrics: Metrics, stack: AsyncExitStack
 ) -> State:
-    state = await stack.enter_async_context(open_state(config.state.directory, sealer, metrics.state_work))
-    if config.state.directory is None:
+    state = await stack.enter_async_context(state_for_gate(config, sealer, metrics.state_work))
+    if not config.state.lasts:
         # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
         _ = [await state.ledger.init(name, clock.now()) for name in policy.applications]
     return state

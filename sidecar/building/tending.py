@@ -12,12 +12,14 @@ from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.sqlite import State
 from sidecar.building.reaching import build_connectors, build_foresight, build_reach, ends_sessions
+from sidecar.building.storing import one_at_a_time
 from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.journal import Keeping
 from sidecar.flows.known import KnownAccounts
+from sidecar.flows.leases import OneAtATime
 from sidecar.flows.observing import Observer
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.provisioning import Accounts
@@ -40,6 +42,7 @@ class Tending:
         watch: Watches the connectors' tokens.
         observer: Says what would be done where a portal is not in force.
         keeping: Keeps the journal for as long as the site wants.
+        turns: What is done one at a time with the other instances.
     """
 
     reach: Mapping[str, Reach]
@@ -50,6 +53,7 @@ class Tending:
     watch: TokenWatch
     observer: Observer
     keeping: Keeping
+    turns: OneAtATime
 
 
 async def build_tending(
@@ -67,7 +71,8 @@ async def build_tending(
     watch = _watch(connectors, log, metrics, clock)
     stack.push_async_callback(watch.close)
     reach = await build_reach(config, connectors, clients, clock, stack)
-    accounts = Accounts(policy, reach, state.ledger, log, clock, metrics)
+    turns = one_at_a_time(state)
+    accounts = Accounts(policy, reach, state.ledger, log, clock, metrics, one_at_a_time=turns)
     stack.push_async_callback(accounts.close)
     products = ProductSessions(ends_sessions(config, connectors), log)
     stack.push_async_callback(products.close)
@@ -76,7 +81,7 @@ async def build_tending(
     keeping = Keeping({name: one.accounts.journal for name, one in config.applications.items()}, state.ledger, clock)
     known = KnownAccounts(policy, reach, state.ledger, clock)
     foresight = build_foresight(reach, state, policy, clock)
-    return Tending(reach, accounts, known, foresight, products, watch, observer, keeping)
+    return Tending(reach, accounts, known, foresight, products, watch, observer, keeping, turns)
 
 
 def _watch(connectors: Mapping[str, Connector], log: AuditLog, metrics: Metrics, clock: Clock) -> TokenWatch:

@@ -9,9 +9,10 @@ from sidecar import __version__
 from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import State
 from sidecar.building.parts import audit_log
 from sidecar.building.reloading import InForce
+from sidecar.building.storing import state_for_change
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
 from sidecar.core.usernames import fold
@@ -40,7 +41,7 @@ async def beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, Aud
     sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
     async with AsyncExitStack() as stack:
         # The state first: while the gate runs, nothing is begun.
-        state = await stack.enter_async_context(open_state(loaded.config.state.directory, sealer))
+        state = await stack.enter_async_context(state_for_change(loaded.config, sealer))
         yield state, audit_log(InForce(loaded), None, clock, Metrics(__version__), sealer, stack)
 
 

@@ -14,9 +14,9 @@ from sidecar import __version__
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.snapshot import copied_state
 from sidecar.adapters.state.sqlite import State
 from sidecar.building.reaching import build_connectors
+from sidecar.building.storing import state_to_look
 from sidecar.commands.beside import beside
 from sidecar.commands.doors import QuestionError
 from sidecar.config.load import Loaded
@@ -85,5 +85,5 @@ async def sight(loaded: Loaded, application: Application, *, apply: bool) -> Asy
             yield Sight(loaded, application, state, connector, log, clock)
             return
         sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
-        state = await stack.enter_async_context(copied_state(loaded.config.state.directory, sealer))
+        state = await stack.enter_async_context(state_to_look(loaded.config, sealer))
         yield Sight(loaded, application, state, connector, Deaf(), clock)

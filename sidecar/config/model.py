@@ -14,8 +14,8 @@ from pydantic import AfterValidator, Field
 from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import AtLeast, Secret
-from sidecar.adapters.settings import Seconds, Settings, Words, between, fault
-from sidecar.adapters.state.settings import StateSettings
+from sidecar.adapters.settings import Seconds, Settings, Words, absolute, between, fault
+from sidecar.adapters.state.settings import PostgresSettings, StateSettings
 from sidecar.config.model_application import ApplicationSettings
 from sidecar.config.model_portal import PortalSettings
 
@@ -35,12 +35,6 @@ def _listen(value: str) -> str:
     match = _LISTEN.fullmatch(value)
     if match is None or int(match[2]) > 65_535:
         raise fault("is no address to listen on", "write address:port, such as 0.0.0.0:8080 or [::1]:8080")
-    return value
-
-
-def _file(value: str) -> str:
-    if not value.startswith("/") or not value.isprintable():
-        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/landing.pem")
     return value
 
 
@@ -79,7 +73,7 @@ class ListenSettings(Settings):
         description="Address and port at which products redeem codes (`landing.type: oidc`); opened only where one "
         "does. Let nobody but them reach it.",
     )
-    landing_certificate: Annotated[str, AfterValidator(_file)] | None = Field(
+    landing_certificate: Annotated[str, AfterValidator(absolute)] | None = Field(
         default=None, description="File with its certificate (PEM, the chain behind it); without it, plain http."
     )
     landing_key: Annotated[Secret | None, AtLeast(64)] = Field(
@@ -137,8 +131,12 @@ class Config(Settings):
     version: Literal[1] = Field(description="Version of the file's shape.")
     listen: ListenSettings = Field(default=ListenSettings(), description="Where Lychgate listens.")
     state: StateSettings = Field(
-        description="Where sessions and the ledger are kept: `file:///var/lib/lychgate` (SQLite, one instance), or "
-        "`memory` to try things out."
+        description="Where sessions and the ledger are kept: `file:///var/lib/lychgate` (SQLite, one instance), "
+        "`postgresql://user@host:5432/database` (PostgreSQL 14 or newer, several instances; several hosts with commas "
+        "between them), or `memory` to try things out."
+    )
+    postgresql: PostgresSettings = Field(
+        default=PostgresSettings(), description="How the database is reached, if `state` names one."
     )
     cookie_keys: Annotated[tuple[Secret, ...], AfterValidator(_some_keys), AtLeast(32)] = Field(
         description="Keys that sign cookies and seal what is stored, each at least 32 characters. The first one signs; "

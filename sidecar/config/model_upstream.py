@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from sidecar.adapters.secrets import AtLeast, Secret
-from sidecar.adapters.settings import Seconds, Settings, SomeWords, between, fault
+from sidecar.adapters.settings import Seconds, Settings, SomeWords, absolute, between, fault
 from sidecar.adapters.urls import http_url
 from sidecar.domain.paths import check_pattern
 
@@ -50,12 +50,6 @@ def _socket(value: str) -> str:
         raise fault("is no address of a socket", "write unix:// and the absolute path, such as unix:///run/jira.sock")
     if len(path) > _LONGEST_SOCKET:
         raise fault(f"is longer than {_LONGEST_SOCKET} characters, which no socket's path can be", "move the socket")
-    return value
-
-
-def _file(value: str) -> str:
-    if not value.startswith("/") or not value.isprintable():
-        raise fault("is no absolute path", "write it from the root on, such as /etc/lychgate/ca.pem")
     return value
 
 
@@ -141,7 +135,7 @@ class UpstreamSettings(Settings):
     url: Annotated[str, AfterValidator(_address)] = Field(
         description="Where the application itself listens: scheme, host and port, or `unix://` and a socket's path."
     )
-    ca: Annotated[str, AfterValidator(_file)] | None = Field(
+    ca: Annotated[str, AfterValidator(absolute)] | None = Field(
         default=None,
         description="File with the certificates (PEM) of those who may vouch for the application; without it, those "
         "that the machine trusts.",
@@ -149,7 +143,7 @@ class UpstreamSettings(Settings):
     server_name: Annotated[str, AfterValidator(_name)] | None = Field(
         default=None, description="The name in the application's certificate, if it is not the host of `url`."
     )
-    client_certificate: Annotated[str, AfterValidator(_file)] | None = Field(
+    client_certificate: Annotated[str, AfterValidator(absolute)] | None = Field(
         default=None, description="File with our certificate (PEM, the chain behind it) for the application."
     )
     client_key: Annotated[Secret | None, AfterValidator(_in_a_file), AtLeast(64)] = Field(

@@ -14,6 +14,7 @@ from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, P
 from sidecar.adapters.oidc.presets import TOKEN_HINTS, graph_of
 from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import Secret, SecretError, read_secret
+from sidecar.adapters.state.settings import PostgresSettings
 from sidecar.config.checks.rules import patterns_of
 from sidecar.config.effective import landing_issuer
 from sidecar.config.model import Config
@@ -151,6 +152,24 @@ def landing_tls(config: Config) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(certificate, key.place, password="")
     return context
+
+
+def database_tls(settings: PostgresSettings) -> ssl.SSLContext | None:
+    """How TLS is spoken with the database, or None: it is not.
+
+    Raises:
+        OSError: a file has gone or changed since it was checked.
+    """
+    return ssl.create_default_context(cafile=settings.ca) if settings.tls == "verify" else None
+
+
+def database_password(settings: PostgresSettings) -> str | None:
+    """What the database is told; None: nothing.
+
+    Raises:
+        SecretError: it cannot be read.
+    """
+    return _optional(settings.password)
 
 
 def upstream_tls(settings: UpstreamSettings) -> ssl.SSLContext | None:

@@ -91,7 +91,7 @@ def findings(config: Config, pod: Pod) -> Iterator[Finding]:
     ((name, application),) = config.applications.items()
     yield from _upstream(("applications", name, "upstream"), application.upstream.url, config, chart)
     yield from _listening(config, chart)
-    if config.state.directory is None:
+    if not config.state.lasts:
         yield Finding(("state",), "is memory: every restart would sign everybody out", "write file:///var/lib/lychgate")
     yield from _places(config)
 

@@ -34,6 +34,7 @@ class Visitor:
         claims: How old its claims are.
         unconfirmed: The provider does not confirm it without asking the person.
         by_token: It is that of a verified access token: the person's claims count beside an `Authorization` field.
+        vouched: Whether the state answered lately; else nobody knows whether the session was ended elsewhere.
     """
 
     session: Session
@@ -42,6 +43,7 @@ class Visitor:
     claims: ClaimsAge = ClaimsAge.CURRENT
     unconfirmed: bool = False
     by_token: bool = False
+    vouched: bool = True
 
 
 def decide(
@@ -287,6 +289,8 @@ def _by_session(facts: RequestFacts, place: Place, visitor: Visitor, number: int
         return Deny(status=403, reason=reason, place=place, rule=rule_id)
     if standing.username is None or standing.order is None:
         return Deny(status=403, reason=standing.refused, place=place, rule=rule_id)
+    if not visitor.vouched and rule is not None and (rule.fresh is not None or rule.acr):
+        return Deny(status=503, reason=Reason.STATE_UNAVAILABLE, place=place, rule=rule_id)
     if rule is not None and not is_stepped_up(session, rule, visitor.claims, now):
         return _step_up(facts, place, rule, session)
     if visitor.renew and _is_navigation(facts):

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +44,7 @@ PARALLEL = 4
 class Turns(Protocol):
     """Who may work at an account: one at a time."""
 
-    def turn(self, application: str, username: str) -> asyncio.Lock:
+    def turn(self, application: str, username: str) -> AbstractAsyncContextManager[None]:
         """The turn at an account, by its name."""
         ...
 

@@ -6,9 +6,13 @@ Used wherever an effect was begun that must come to its end: a closed tab cancel
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from sidecar.flows.session_ports import StateError
+
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -17,6 +21,14 @@ async def stopped(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def quietly(work: Coroutine[Any, Any, object]) -> None:
+    """A note that could not be written is written again at the next occasion; no request hangs on it."""
+    try:
+        _ = await work
+    except StateError as error:
+        LOG.warning("the state store did not take a note: %s", error)
 
 
 class OwnedTasks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -31,6 +31,7 @@ from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedErr
 from sidecar.flows.group_ages import GroupAges
 from sidecar.flows.last_administrators import LastAdministrators
 from sidecar.flows.late import Late
+from sidecar.flows.leases import ALONE, OneAtATime
 from sidecar.flows.owned import stopped
 from sidecar.flows.reach import BoundHook, OnFailure, Reach, within
 from sidecar.flows.read_only import ReadOnly
@@ -96,6 +97,7 @@ class Accounts:
         clock: Clock,
         meter: AccountMeter,
         memory: Memory = _USUAL,
+        one_at_a_time: OneAtATime = ALONE,
     ) -> None:
         """*policy* gives the snapshot in force; *reach* is by application name. Nothing is begun here."""
         self._policy = policy
@@ -111,7 +113,8 @@ class Accounts:
         self._noted: OrderedDict[tuple[str, str], UnixSeconds] = OrderedDict()
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
         self._ages = GroupAges(ledger, clock)
-        self.removals = RemovalBreakers(ledger, audit, clock)
+        self.removals = RemovalBreakers(ledger, audit, clock, one_at_a_time)
+        self._one_at_a_time = one_at_a_time
         self._seats: dict[str, Seats] = {}
         self._last = LastAdministrators()
         self._read_only = ReadOnly(clock, memory.entries)
@@ -213,9 +216,15 @@ class Accounts:
         _remember(self._ready, key, (username, self._clock.monotonic() + lasts), self._memory.entries)
         return username
 
-    def turn(self, application: str, username: str) -> asyncio.Lock:
-        """One at a time per account, whatever is ordered and by whom."""
-        return self._turns.setdefault((application, fold(username)), asyncio.Lock())
+    @contextlib.asynccontextmanager
+    async def turn(self, application: str, username: str) -> AsyncIterator[None]:
+        """One at a time per account, whatever is ordered, by whom and at which instance."""
+        name = fold(username)
+        async with (
+            self._turns.setdefault((application, name), asyncio.Lock()),
+            self._one_at_a_time.turn("account", application, name),
+        ):
+            yield
 
     async def _make_ready(
         self, order: AccountOrder, policy: Policy, identity: Identity, teller: Teller, reach: Reach

@@ -22,6 +22,7 @@ from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
+from sidecar.flows.leases import ALONE, OneAtATime
 from sidecar.flows.login import LoginError, Provider, Tokens
 from sidecar.flows.session_events import about
 from sidecar.flows.sessions import RENEWAL_PAUSE, Entry, Sessions
@@ -44,12 +45,14 @@ class Recheck:
         policy: Callable[[], Policy],
         audit: Audit,
         clock: Clock,
+        one_at_a_time: OneAtATime = ALONE,
     ) -> None:
         self._providers = providers
         self._sessions = sessions
         self._policy = policy
         self._audit = audit
         self._clock = clock
+        self._one_at_a_time = one_at_a_time
         self._tasks: dict[str, asyncio.Task[bool]] = {}
         self._unsaved: dict[str, tuple[Entry, Callable[[Session], Session]]] = {}
 
@@ -116,9 +119,19 @@ class Recheck:
     async def _work(self, entry: Entry, trace: Trace) -> bool:
         if entry.session.key in self._unsaved and not await self._save(entry.session.key):
             return False
+        # A provider that rotates refresh tokens takes one that comes twice for stolen.
+        async with self._one_at_a_time.turn("refresh", entry.session.key):
+            return await self._ask(entry, trace)
+
+    async def _ask(self, entry: Entry, trace: Trace) -> bool:
         now, session = self._clock.now(), await self._sessions.whole(entry)
         if session is None:
             return False
+        if session.version > entry.session.version:
+            entry.learn(session)
+            if not self.is_due(entry):
+                # Another instance has just asked.
+                return True
         provider = self._providers.get(session.identity.provider)
         if provider is None or session.refresh_token is None:
             return True

@@ -15,6 +15,7 @@ from sidecar.core.breaker import Breaker, asked, settled
 from sidecar.domain.events import Code, Event
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import Ledger
+from sidecar.flows.leases import ALONE, OneAtATime
 from sidecar.flows.telling import Audit, Clock
 
 LOG = logging.getLogger(__name__)
@@ -23,10 +24,11 @@ LOG = logging.getLogger(__name__)
 class RemovalBreakers:
     """One breaker per application."""
 
-    def __init__(self, ledger: Ledger, audit: Audit, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, audit: Audit, clock: Clock, one_at_a_time: OneAtATime = ALONE) -> None:
         self._ledger = ledger
         self._audit = audit
         self._clock = clock
+        self._one_at_a_time = one_at_a_time
         self._frozen: dict[str, bool] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -36,7 +38,7 @@ class RemovalBreakers:
         Raises:
             StateError: the ledger did not answer.
         """
-        async with self._turns[application]:
+        async with self._turns[application], self._one_at_a_time.turn("removals", application):
             before = await self._ledger.breaker(application)
             allowed, after = asked(before, count, limit, self._clock.now())
             await self._keep(application, before, after, {"limit": limit})
@@ -66,7 +68,7 @@ class RemovalBreakers:
         return {application: int(frozen) for application, frozen in self._frozen.items()}
 
     async def _review(self, application: str) -> None:
-        async with self._turns[application]:
+        async with self._turns[application], self._one_at_a_time.turn("removals", application):
             before = await self._ledger.breaker(application)
             await self._keep(application, before, settled(before, self._clock.now()), {})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sidecar.domain.decision import Forward, Kind, Place
@@ -55,6 +55,48 @@ class SessionStore(Protocol):
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         """Remove sessions that are dead at *now*; returns them so that their end can be told."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a session stands in the store: its version, and when it was last seen."""
+
+    version: int
+    seen: UnixSeconds
+
+
+class Vouching:
+    """Until when what this process remembers of sessions may be believed (`flows.others`)."""
+
+    FRESH = 10
+    """Seconds for which a proof counts as one of now."""
+
+    def __init__(self, grace: int | None = None) -> None:
+        """*grace*: seconds for which sessions live on while the state does not answer; None where this process is the
+        only one: its memory is the truth."""
+        self._grace = grace
+        self._at: UnixSeconds | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other instances may have changed what is remembered."""
+        return self._grace is not None
+
+    def note(self, at: UnixSeconds) -> None:
+        """Memory was as the store at *at*."""
+        self._at = at
+
+    def is_fresh(self, now: UnixSeconds) -> bool:
+        """Whether memory may be believed without reserve."""
+        return self._grace is None or self._within(now, self.FRESH)
+
+    def holds(self, now: UnixSeconds) -> bool:
+        """Whether sessions in memory still count."""
+        return self._grace is None or self._within(now, max(self.FRESH, self._grace))
+
+    def _within(self, now: UnixSeconds, seconds: int) -> bool:
+        # A clock that was put back proves nothing.
+        return self._at is not None and -self.FRESH <= now - self._at <= seconds
 
 
 class Signer(Protocol):
@@ -126,6 +168,15 @@ class Entry:
     writing: asyncio.Task[None] | None = None
     ended: bool = False
     successor: Entry | None = None
+
+    def learn(self, stored: Session) -> None:
+        """Take over a record that is newer than the one in memory, but for jars that are still to be written."""
+        if self.ended or stored.version <= self.session.version:
+            return
+        if stored.identity != self.session.identity:
+            self.standing = None
+        ahead = self.writing is not None and not self.writing.done()
+        self.session = (replace(stored, jars=self.session.jars) if ahead else stored).light()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

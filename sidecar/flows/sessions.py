@@ -1,17 +1,17 @@
 """Sessions of browsers: opened at sign-in, found on every request, ended at sign-out.
 
-The memory is the truth of this process and the store outlives it. What has an effect runs in a task of this object:
+The memory is the truth of this process and the store outlives it; where others have the same store, memory is believed
+for as long as it is vouched for (`flows.others`). What has an effect runs in a task of this object:
 a closed tab stops nobody's sign-out half-way.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sidecar.core.revocations import is_named
 from sidecar.core.standing import standing_of
@@ -24,9 +24,10 @@ from sidecar.domain.session import Jar, Session, node_of
 from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
-from sidecar.flows.owned import OwnedTasks
+from sidecar.flows.owned import OwnedTasks, quietly
 from sidecar.flows.session_events import about
-from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError
+from sidecar.flows.session_making import is_same_seat, key_of, new_session, purpose_of
+from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError, Stored, Vouching
 from sidecar.flows.telling import AuditError, Chance, Clock, SureAudit, Trace
 
 __all__ = ["RENEWAL_PAUSE", "Closers", "Entry", "Opening", "SessionStore", "Sessions", "Signer", "StateError"]
@@ -55,8 +56,11 @@ class Sessions:
         audit: SureAudit,
         clock: Clock,
         chance: Chance,
+        vouching: Vouching | None = None,
     ) -> None:
+        """*vouching*: where other instances have the same store; kept in step by `flows.others`."""
         self._store = store
+        self._vouching = vouching or Vouching()
         self._barrier = barrier
         self._signer = signer
         self._policy = policy
@@ -72,17 +76,21 @@ class Sessions:
         """The live session behind a cookie of this application, with its standing; None if there is none.
 
         Raises:
-            StateError: the store could not be asked.
+            StateError: the store could not be asked, or has not answered for longer than its grace.
         """
         key = self._key_of(application, cookie) if cookie else None
         if key is None:
             return None
+        now, limits = self._clock.now(), self._policy().limits
         entry = self._entries.get(key)
         if entry is None:
             entry = await self._load(key)
+        elif not self._vouching.holds(now):
+            raise StateError("the state has not answered for too long: what is remembered counts no more")
         if entry is None or entry.ended or entry.session.application != application:
             return None
-        now, limits = self._clock.now(), self._policy().limits
+        if not entry.session.is_live(now, entry.seen, limits.idle) and self._vouching.shared:
+            await self._ask_when_seen(entry)
         if not entry.session.is_live(now, entry.seen, limits.idle):
             cause = "absolute" if now >= entry.session.ends_at else "idle"
             _ = await self.end(key, cause)
@@ -91,7 +99,7 @@ class Sessions:
 
     def at_hand(self, application: str, cookie: str | None, now: UnixSeconds) -> Entry | None:
         """As `find`, from memory alone; None also where the store would have to be asked or told."""
-        key = self._keys.get((application, cookie)) if cookie else None
+        key = self._keys.get((application, cookie)) if cookie and self._vouching.is_fresh(now) else None
         entry = self._entries.get(key) if key is not None else None
         if entry is None or entry.ended or entry.session.application != application:
             return None
@@ -127,7 +135,7 @@ class Sessions:
         entry.seen = max(entry.seen, self._clock.now() if now is None else now)
         if entry.seen - entry.noted >= SEEN_EVERY:
             entry.noted = entry.seen
-            _ = self._tasks.begin(_quietly(self._store.touch(entry.session.key, entry.seen)))
+            _ = self._tasks.begin(quietly(self._store.touch(entry.session.key, entry.seen)))
 
     def wants_renewal(self, entry: Entry, at: UnixSeconds | None = None) -> bool:
         """From 80 % of the absolute life on, once every few minutes."""
@@ -144,8 +152,8 @@ class Sessions:
         """
         now, limits = self._clock.now(), self._policy().limits
         token = self._chance.token()
-        same = replaces is not None and not replaces.ended and _same_seat(replaces.session, opening)
-        entry = Entry(_new(token, opening, now, limits.absolute, self._chance.token(16)), seen=now, noted=now)
+        same = replaces is not None and not replaces.ended and is_same_seat(replaces.session, opening)
+        entry = Entry(new_session(token, opening, now, limits.absolute, self._chance.token(16)), seen=now, noted=now)
         if replaces is not None and same:
             # A renewal: the application's session goes on.
             entry.session = replace(entry.session, jars=replaces.session.jars)
@@ -165,9 +173,9 @@ class Sessions:
             await self._keep_within_bound(session, limits.per_person, trace)
         except StateError:
             # Nobody gets its cookie, so it must not linger.
-            _ = self._tasks.begin(_quietly(self._end(session.key, "unfinished", trace, closing=not same)))
+            _ = self._tasks.begin(quietly(self._end(session.key, "unfinished", trace, closing=not same)))
             raise
-        return session, self._signer.sign(_purpose(opening.application), token)
+        return session, self._signer.sign(purpose_of(opening.application), token)
 
     async def end(self, key: str, cause: str, trace: Trace = NO_TRACE) -> Session | None:
         """End a session and everything that is open for it. Harmless if it is over already.
@@ -193,7 +201,7 @@ class Sessions:
         others = {other: kept for other, kept in jars.items() if node_of(other) != node}
         entry.session = replace(entry.session, jars={**others, seat: jar})
         if entry.writing is None or entry.writing.done():
-            entry.writing = self._tasks.begin(_quietly(self._write_jars(entry)))
+            entry.writing = self._tasks.begin(quietly(self._write_jars(entry)))
 
     async def whole(self, entry: Entry) -> Session | None:
         """The record with its tokens, from the store; None if it is gone.
@@ -233,6 +241,8 @@ class Sessions:
             StateError: what is left is removed the next time.
         """
         now, idle = self._clock.now(), self._policy().limits.idle
+        # What others see, the store hears of up to a minute later.
+        idle += SEEN_EVERY if self._vouching.shared else 0
         for entry in list(self._entries.values()):
             # The store is behind by up to a minute; it must not end what is still in use.
             if entry.noted + idle <= now < entry.seen + idle:
@@ -242,6 +252,31 @@ class Sessions:
             self._drop(session.key)
             self._tell(Code.SESSION_ENDED, session, "absolute" if now >= session.ends_at else "idle", NO_TRACE)
         self._forget_unused(now)
+
+    def is_vouched_for(self, now: UnixSeconds) -> bool:
+        """Whether the store answered lately; rules that ask for a fresh sign-in forgive nothing."""
+        return self._vouching.is_fresh(now)
+
+    def remembered(self, since: UnixSeconds) -> Sequence[str]:
+        """See `flows.others.Remembers`."""
+        return [key for key, entry in self._entries.items() if entry.seen >= since or entry.closers]
+
+    def ended_elsewhere(self, key: str) -> None:
+        """See `flows.others.Remembers`."""
+        self._drop(key)
+
+    async def changed_elsewhere(self, key: str, stored: Stored) -> None:
+        """See `flows.others.Remembers`."""
+        entry = self._entries.get(key)
+        if entry is None or entry.ended:
+            return
+        entry.seen, entry.noted = max(entry.seen, stored.seen), max(entry.noted, stored.seen)
+        if stored.version > entry.session.version:
+            found = await self._store.get(key)
+            if found is None:
+                self._drop(key)
+            else:
+                entry.learn(found[0])
 
     def counts(self) -> Mapping[str, int]:
         """Sessions in memory by application, for the gauge."""
@@ -254,19 +289,19 @@ class Sessions:
         """Write what is still to be written."""
         for entry in self._entries.values():
             if entry.seen > entry.noted:
-                _ = self._tasks.begin(_quietly(self._store.touch(entry.session.key, entry.seen)))
+                _ = self._tasks.begin(quietly(self._store.touch(entry.session.key, entry.seen)))
         await self._tasks.close()
 
     def _key_of(self, application: str, cookie: str) -> str | None:
         known = self._keys.get((application, cookie))
         if known is not None:
             return known
-        token = self._signer.unsign(_purpose(application), cookie)
+        token = self._signer.unsign(purpose_of(application), cookie)
         if token is None:
             return None
         if len(self._keys) >= REMEMBERED:
             self._keys.clear()
-        return self._keys.setdefault((application, cookie), _key(token))
+        return self._keys.setdefault((application, cookie), key_of(token))
 
     async def _load(self, key: str) -> Entry | None:
         """One look into the store however many requests of a page ask at once."""
@@ -289,6 +324,12 @@ class Sessions:
             if self._loading.get(key) is this:
                 del self._loading[key]
 
+    async def _ask_when_seen(self, entry: Entry) -> None:
+        """Another instance may have seen the session used; it tells the store once a minute."""
+        found = await self._store.get(entry.session.key)
+        if found is not None:
+            entry.seen = max(entry.seen, min(self._clock.now(), UnixSeconds(found[1] + SEEN_EVERY)))
+
     async def _ask_barrier(self, entry: Entry, began: UnixSeconds) -> None:
         """Take a session back that was revoked while it began. It has no cookie yet: nobody hears of it."""
         session, barred = entry.session, True
@@ -297,7 +338,7 @@ class Sessions:
         finally:
             if barred:
                 self._drop(session.key)
-                _ = self._tasks.begin(_quietly(self._store.end(session.key)))
+                _ = self._tasks.begin(quietly(self._store.end(session.key)))
         if barred:
             raise LoginError(Reason.SESSION_REVOKED, "the sign-in was revoked before it was finished")
 
@@ -322,7 +363,8 @@ class Sessions:
             if not await self._store.replace(ready):
                 conflicts += 1
                 continue
-            entry.session = replace(entry.session, version=ready.version)
+            # Its claims may have been confirmed elsewhere.
+            entry.learn(ready)
             if entry.session.jars is jars:
                 return
         raise StateError("the application's cookies of a session could not be kept: others write all the time")
@@ -357,39 +399,3 @@ class Sessions:
             await self._audit.sure(about(session, code, trace))
         except AuditError as error:
             raise StateError(str(error)) from error
-
-
-async def _quietly(work: Coroutine[Any, Any, object]) -> None:
-    """A note that could not be written is written again at the next occasion; no request hangs on it."""
-    try:
-        _ = await work
-    except StateError as error:
-        LOG.warning("the state store did not take a note: %s", error)
-
-
-def _new(token: str, opening: Opening, now: UnixSeconds, absolute: int, form_token: str) -> Session:
-    return Session(
-        key=_key(token),
-        application=opening.application,
-        portal=opening.portal,
-        identity=opening.identity,
-        created_at=now,
-        ends_at=UnixSeconds(now + absolute),
-        checked_at=now,
-        form_token=form_token,
-        refresh_token=opening.refresh_token,
-        id_token=opening.id_token,
-    )
-
-
-def _key(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _purpose(application: str) -> str:
-    return f"session/{application}"
-
-
-def _same_seat(session: Session, opening: Opening) -> bool:
-    """Whether the application's cookies may go on: the same person at the same door (R5)."""
-    return session.portal == opening.portal and session.identity.person == opening.identity.person

@@ -212,6 +212,7 @@ class Gateway:
             renew=self._sessions.wants_renewal(entry) or self._recheck.wants_browser(entry, now),
             claims=self._recheck.age(entry, now),
             unconfirmed=entry.unconfirmed,
+            vouched=self._sessions.is_vouched_for(now),
         )
 
     async def _caller(self, visit: Visit, place: Place, authorization: str) -> Visitor | None:

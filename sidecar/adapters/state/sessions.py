@@ -46,7 +46,7 @@ class SqliteSessions:
                     session.key,
                     session.application,
                     hashed(session.identity.person.issuer, session.identity.person.subject),
-                    *_names(session),
+                    *columns_of(session),
                     session.created_at,
                     session.ends_at,
                     session.created_at,
@@ -75,7 +75,7 @@ class SqliteSessions:
                 "UPDATE sessions SET sid = ?, subject = ?, email = ?, ends = ?, version = ?, record = ?"
                 " WHERE key = ? AND version = ?",
                 (
-                    *_names(session),
+                    *columns_of(session),
                     session.ends_at,
                     session.version,
                     self._sealed(session),
@@ -152,7 +152,7 @@ class SqliteSessions:
         return None if plain is None else session_from_bytes(plain)
 
 
-def _names(session: Session) -> tuple[bytes | None, bytes | None, bytes | None]:
+def columns_of(session: Session) -> tuple[bytes | None, bytes | None, bytes | None]:
     """What the columns `sid`, `subject` and `email` hold."""
     found = {name.by: hashed(name.issuer, name.value) for name in names_of(session.identity)}
     return found.get(By.SID), found.get(By.SUBJECT), found.get(By.EMAIL)

@@ -16,13 +16,14 @@ def within(config: Config) -> Iterator[Finding]:
     """Sessions, proxies, state, addresses."""
     yield from _sessions(config)
     yield from _proxies(config)
-    if config.state.directory is None:
+    if not config.state.lasts:
         yield Finding(
             ("state",),
             "memory is forgotten at every restart: sessions, pins and what Lychgate may undo",
             "write file:///var/lib/lychgate for anything but a trial",
             Severity.WARNING,
         )
+    yield from _database(config)
     if config.listen.public == config.listen.operations and not config.listen.public.endswith(":0"):
         yield Finding(
             ("listen", "operations"), "is the public address as well", "give health and metrics a port of their own"
@@ -34,6 +35,37 @@ def between(config: Config) -> Iterator[Finding]:
     for name in ("providers", "applications", "portals"):
         if not getattr(config, name):
             yield Finding((name,), "names nothing", f"add one of the {name}; docs/configuration.md shows how")
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    settings, hosts = config.postgresql, config.state.hosts
+    if not hosts:
+        if "postgresql" in config.model_fields_set:
+            yield Finding(
+                ("postgresql",),
+                "is for a database, and `state` names none",
+                "write state: postgresql://user@host/database, or remove it",
+                Severity.WARNING,
+            )
+        return
+    if settings.tls == "off" and not all(map(_is_here, hosts)):
+        yield Finding(
+            ("postgresql", "tls"),
+            "sends the password and all sessions over the network as they are",
+            "let the database have a certificate, and write verify",
+            Severity.WARNING,
+        )
+    if settings.tls == "off" and settings.ca is not None:
+        yield Finding(("postgresql", "ca"), "vouches for nothing while tls is off", "remove it, or write tls: verify")
+
+
+def _is_here(host: str) -> bool:
+    name = host.rpartition(":")[0] or host if host.count(":") == 1 or host.startswith("[") else host
+    name = name.strip("[]")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _sessions(config: Config) -> Iterator[Finding]:

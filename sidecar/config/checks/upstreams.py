@@ -25,6 +25,8 @@ def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]
 
 def files(config: Config) -> Iterator[Finding]:
     """Read the files of TLS and judge them; the key by itself is judged with the secrets."""
+    if config.postgresql.ca is not None:
+        yield from _authorities(("postgresql", "ca"), config.postgresql.ca)
     for name, application in config.applications.items():
         at: Path = ("applications", name, "upstream")
         settings, accounts = application.upstream, application.accounts
