@@ -119,19 +119,19 @@ class Recheck:
     async def _work(self, entry: Entry, trace: Trace) -> bool:
         if entry.session.key in self._unsaved and not await self._save(entry.session.key):
             return False
+        known = entry.session.checked_at
         # A provider that rotates refresh tokens takes one that comes twice for stolen.
         async with self._one_at_a_time.turn("refresh", entry.session.key):
-            return await self._ask(entry, trace)
+            return await self._ask(entry, known, trace)
 
-    async def _ask(self, entry: Entry, trace: Trace) -> bool:
+    async def _ask(self, entry: Entry, known: UnixSeconds, trace: Trace) -> bool:
         now, session = self._clock.now(), await self._sessions.whole(entry)
         if session is None:
             return False
-        if session.version > entry.session.version:
+        if session.checked_at > known:
+            # Another instance has asked while this one waited for its turn.
             entry.learn(session)
-            if not self.is_due(entry):
-                # Another instance has just asked.
-                return True
+            return True
         provider = self._providers.get(session.identity.provider)
         if provider is None or session.refresh_token is None:
             return True

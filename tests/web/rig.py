@@ -35,6 +35,7 @@ from sidecar.demo.jira import (
     serve_jira,
 )
 from sidecar.demo.provider import Client, Provider, RunningProvider, serve_provider
+from tests.postgres import PASSWORD
 from tests.web.site import Site, configuration
 from tests.web.wire import Answer, Wire
 
@@ -245,7 +246,7 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
             )
             tools = await stack.enter_async_context(serve_jira(tools_state, config))
         kept = {"client-secret": secret, "cookie-key": secrets.token_urlsafe(48), "jira-token": token, "shared": SHARED}
-        kept["landing-secret"] = LANDING
+        kept["landing-secret"], kept["database"] = LANDING, PASSWORD
         for name, value in kept.items():
             (folder / name).touch(mode=0o600)
             (folder / name).write_text(value, encoding="ascii")

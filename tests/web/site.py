@@ -31,6 +31,8 @@ class Site:
         sign_out: Whether a sign-out goes on to the provider.
         staff, buyers: Keys to change in the configuration of the agents' and of the customers' provider.
         audit: Where audit events go.
+        state: Address of a database instead of a folder; its password is `tests.postgres.PASSWORD`.
+        postgresql: Keys to change in how it is reached.
         clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
     """
 
@@ -52,6 +54,8 @@ class Site:
     staff: Mapping[str, Any] = field(default_factory=dict)
     buyers: Mapping[str, Any] = field(default_factory=dict)
     audit: Mapping[str, Any] = field(default_factory=lambda: {"stdout": "json"})
+    state: str = ""
+    postgresql: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -77,7 +81,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
     file: dict[str, Any] = {
         "version": 1,
         "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **at_landing, **site.listen},
-        "state": f"file://{folder}/state",
+        "state": site.state or f"file://{folder}/state",
         "trusted_proxies": list(site.trusted),
         "cookie_keys": [f"file://{folder}/cookie-key"],
         "audit": dict(site.audit),
@@ -97,6 +101,8 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
         },
         "portals": _portals(site),
     }
+    if site.state:
+        file["postgresql"] = {"password": f"file://{folder}/database", "tls": "off", **site.postgresql}
     if site.confluence:
         _add_confluence(file, f"{origin}/confluence", site, folder)
     if site.second:

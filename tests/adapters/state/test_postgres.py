@@ -224,7 +224,7 @@ async def test_a_database_that_answers_nothing_is_given_up_and_found_again() -> 
     told = list[str]()
     with server() as own:
         way = own.way(await own.new_database(), timeout=1.0)
-        async with open_shared(way, SEALER, lambda result, _: told.append(result)) as state:
+        async with open_shared(way, SEALER, lambda _, result, __: told.append(result)) as state:
             await state.sessions.add(a_session())
             told.clear()
             own.pause()

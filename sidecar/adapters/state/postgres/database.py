@@ -55,10 +55,11 @@ class Way:
 
 
 class Database:
-    """Asks the pool."""
+    """Asks the pool, for the store *name*."""
 
-    def __init__(self, pool: Pool[asyncpg.Record], timeout: float, told: Told) -> None:
+    def __init__(self, pool: Pool[asyncpg.Record], name: str, timeout: float, told: Told) -> None:
         self._pool = pool
+        self._name = name
         self._timeout = timeout
         self._told = told
         self._tasks = OwnedTasks()
@@ -74,7 +75,7 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         if len(self._tasks) >= WAITING or loop.time() < self._down_until:
-            self._told("refused", 0.0)
+            self._told(self._name, "refused", 0.0)
             raise StateError("the database did not answer a moment ago, or too much waits for it")
         return await self._tasks.finish(self._timed(work))
 
@@ -113,15 +114,15 @@ class Database:
             with told():
                 answer = await self._transaction(work)
         except StateError as error:
-            self._told("failed", loop.time() - began)
+            self._told(self._name, "failed", loop.time() - began)
             if isinstance(error.__cause__, TimeoutError):
                 self._down_until = loop.time() + PAUSE
             raise
         except BaseException:
             # What the work itself refuses, as a pin that stands in the way, is an answer of the database all the same.
-            self._told("ok", loop.time() - began)
+            self._told(self._name, "ok", loop.time() - began)
             raise
-        self._told("ok", loop.time() - began)
+        self._told(self._name, "ok", loop.time() - began)
         return answer
 
     async def _transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -138,8 +139,10 @@ class Database:
 
 
 @asynccontextmanager
-async def pooled(way: Way, told_of: Told | None, *, read_only: bool = False) -> AsyncIterator[Database]:
-    """A pool that is open within the block.
+async def pooled(
+    way: Way, told_of: Told | None, *, read_only: bool = False
+) -> AsyncIterator[tuple[Database, Database]]:
+    """A pool that is open within the block, for the sessions and for the ledger.
 
     Raises:
         StateError: the database cannot be reached. Says where.
@@ -153,9 +156,9 @@ async def pooled(way: Way, told_of: Told | None, *, read_only: bool = False) -> 
             **arguments(way, read_only=read_only),
         )
     try:
-        database = Database(pool, way.timeout, told_of or _unheard)
-        yield database
-        await database.close()
+        sessions, ledger = (Database(pool, name, way.timeout, told_of or _unheard) for name in ("sessions", "ledger"))
+        yield sessions, ledger
+        await asyncio.gather(sessions.close(), ledger.close())
     finally:
         try:
             async with asyncio.timeout(way.timeout):
@@ -206,5 +209,5 @@ def _harmless(error: asyncpg.PostgresError) -> str:
     return str(message)[:200]
 
 
-def _unheard(_: str, __: float) -> None:
+def _unheard(_: str, __: str, ___: float) -> None:
     return

@@ -25,9 +25,9 @@ async def open_shared(way: Way, sealer: Sealer, told: Told | None = None) -> Asy
     Raises:
         StateError: the database cannot be reached, or is a newer Lychgate's. Says what to do.
     """
-    async with pooled(way, told) as database:
-        await migrate(database)
-        yield _state(database, way, sealer)
+    async with pooled(way, told) as (sessions, ledger):
+        await migrate(ledger)
+        yield _state(sessions, ledger, way, sealer)
 
 
 @asynccontextmanager
@@ -48,18 +48,18 @@ async def open_to_look(way: Way, sealer: Sealer) -> AsyncIterator[State]:
     Raises:
         StateError: the database cannot be reached, has no tables of ours yet, or another version's.
     """
-    async with pooled(way, None, read_only=True) as database:
-        if not await must_be_current(database):
+    async with pooled(way, None, read_only=True) as (sessions, ledger):
+        if not await must_be_current(ledger):
             raise StateError("the database has no tables of Lychgate's yet: run `lychgate ledger init` first")
-        yield _state(database, way, sealer)
+        yield _state(sessions, ledger, way, sealer)
 
 
-def _state(database: Database, way: Way, sealer: Sealer) -> State:
+def _state(database: Database, ledger: Database, way: Way, sealer: Sealer) -> State:
     sessions = PostgresSessions(database, sealer)
     return State(
         sessions=sessions,
         spent=PostgresSpentStates(database),
         markers=PostgresMarkers(database),
-        ledger=PostgresLedger(database),
+        ledger=PostgresLedger(ledger),
         shared=Shared(line=PostgresLine(way), confirms=sessions, leases=PostgresLeases(database)),
     )
