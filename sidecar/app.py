@@ -138,11 +138,9 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         callers = build_callers(providers, barrier, current, time, stack)
         vouching = vouching_for(config, state)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance, vouching)
-        stack.push_async_callback(sessions.close)
         sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
-        stack.push_async_callback(sign_in.close)
         recheck = Recheck(providers, sessions, current, log, time, tending.turns)
-        stack.push_async_callback(recheck.close)
+        _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
         headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
         applications = build_applications(config, policy, keys, tending, clients, headless)
         landings = {name: serving.landing for name, serving in applications.items()}

@@ -102,17 +102,16 @@ async def keep_in_step(
     Raises:
         StateError: they cannot be heard.
     """
-    if state.shared is None:
-        return
-    others = Others(state.shared.line, state.shared.confirms, sessions, vouching, clock)
-    stack.push_async_callback(others.close)
-    await others.start()
     metrics.gauge(
         "lychgate_state_heard",
-        "Whether the other instances on the same database are heard.",
+        "Whether all other instances on the same state are heard.",
         "state",
-        lambda: {"postgresql": int(vouching.is_fresh(clock.now()))},
+        lambda: {"alone" if state.shared is None else "shared": int(vouching.is_fresh(clock.now()))},
     )
+    if state.shared is not None:
+        others = Others(state.shared.line, state.shared.confirms, sessions, vouching, clock)
+        stack.push_async_callback(others.close)
+        await others.start()
 
 
 def _way(config: Config) -> Way:

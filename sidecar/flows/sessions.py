@@ -1,8 +1,7 @@
 """Sessions of browsers: opened at sign-in, found on every request, ended at sign-out.
 
-The memory is the truth of this process and the store outlives it; where others have the same store, memory is believed
-for as long as it is vouched for (`flows.others`). What has an effect runs in a task of this object:
-a closed tab stops nobody's sign-out half-way.
+The memory is the truth of this process and the store outlives it; of several instances each is believed while it is
+vouched for (`flows.others`). What has an effect runs in a task of this object: a closed tab stops no sign-out half-way.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ class Sessions:
             raise StateError("the state has not answered for too long: what is remembered counts no more")
         if entry is None or entry.ended or entry.session.application != application:
             return None
-        if not entry.session.is_live(now, entry.seen, limits.idle) and self._vouching.shared:
+        if self._vouching.shared and not entry.session.is_live(now, entry.seen, limits.idle):
             await self._ask_when_seen(entry)
         if not entry.session.is_live(now, entry.seen, limits.idle):
             cause = "absolute" if now >= entry.session.ends_at else "idle"
@@ -254,7 +253,7 @@ class Sessions:
         self._forget_unused(now)
 
     def is_vouched_for(self, now: UnixSeconds) -> bool:
-        """Whether the store answered lately; rules that ask for a fresh sign-in forgive nothing."""
+        """Whether memory is as the store, for rules that forgive nothing."""
         return self._vouching.is_fresh(now)
 
     def remembered(self, since: UnixSeconds) -> Sequence[str]:
