@@ -25,6 +25,7 @@ from sidecar.adapters.audit.settings import AuditSettings
 from sidecar.adapters.landing.header import AssertionProof, signing_keys
 from sidecar.adapters.landing.settings import LandingSettings
 from sidecar.adapters.oidc.settings import ProviderSettings
+from sidecar.adapters.state.settings import PostgresSettings
 from sidecar.app import Running, running
 from sidecar.cli import main
 from sidecar.config.load import load
@@ -108,6 +109,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "portals": RootModel[dict[str, PortalSettings]],
     "providers": RootModel[dict[str, ProviderSettings]],
     "audit": AuditSettings,
+    "postgresql": PostgresSettings,
 }
 
 

@@ -52,7 +52,7 @@ TABLE = [
     ("nobody-is-gone", 19, "applications.jira.accounts.gone_by", "never come to anything", "global_revocation"),
     ("overlapping-portals", 39, "portals.desk.paths", "belongs to support already", "its own prefixes"),
     ("placeholder-secret", 9, "providers.okta.client_secret", "placeholder", "openssl rand"),
-    ("postgresql", 2, "state", "later release", "file:///var/lib/lychgate"),
+    ("postgresql", 2, "state", "holds a password", "stand under postgresql"),
     ("protected-group", 23, "applications.jira.accounts.groups.map[0].to", "protected group", "groups.admin"),
     ("push-never", 11, "providers.okta.endpoints.push", "never used with par: never", "par: always"),
     ("push-nowhere", 10, "providers.okta.par", "no address to push to", "endpoints.push"),
