@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from sidecar.commands.ledger import link_account, relink_accounts, unlink_account
-from sidecar.commands.linking import accounts_in, link_accounts
+from sidecar.commands.ledger import link_account, relink_accounts
+from sidecar.commands.linking import accounts_in, link_accounts, names_in, unlink_accounts
 from sidecar.commands.relinking import ListError, persons_in
 from sidecar.commands.terminal import FILE, application_of, loaded_from, run
 from sidecar.config.load import Loaded
@@ -58,14 +58,21 @@ def accounts_link(
 @accounts.command("unlink")
 @click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
 @click.option("--application", required=True, help="Name of the application in the configuration.")
-@click.option("--username", required=True, help="The account.")
+@click.option("--username", help="The account.")
+@click.option("--list", "many", type=FILE, help="Many, one account per line without a heading. All or none.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-def accounts_unlink(config: Path, application: str, username: str, *, dry_run: bool) -> None:
-    """Untie an account from its person: after a mistake, or when a name passes to somebody else. The gate must not
-    run."""
+def accounts_unlink(config: Path, application: str, username: str | None, many: Path | None, *, dry_run: bool) -> None:
+    """Untie an account from its person, or many: after a mistake, or when a name passes to somebody else. The gate must
+    not run."""
+    if (many is None) == (username is None):
+        raise click.UsageError("name either an account or a list")
     loaded = loaded_from(config)
     application_of(loaded, application)
-    run(_unlink(loaded, application, username, apply=not dry_run))
+    try:
+        names = (username or "",) if many is None else names_in(many)
+    except ListError as error:
+        raise click.ClickException(str(error)) from None
+    run(_unlink(loaded, application, names, apply=not dry_run))
 
 
 @accounts.command("relink")
@@ -134,9 +141,11 @@ async def _link_many(loaded: Loaded, application: str, people: Mapping[Person, s
     click.echo(f"{application}: {len(links.new)} {done}; {links.already} were tied so before")
 
 
-async def _unlink(loaded: Loaded, application: str, username: str, *, apply: bool) -> None:
-    person = await unlink_account(loaded, application, username, apply=apply)
-    if person is None:
-        raise click.ClickException(f"{application}: {username} is tied to nobody")
+async def _unlink(loaded: Loaded, application: str, usernames: Sequence[str], *, apply: bool) -> None:
+    pins, untied = await unlink_accounts(loaded, application, usernames, apply=apply)
+    if untied:
+        raise click.ClickException(f"{application}: {', '.join(untied)} is tied to nobody")
     said = "is no longer" if apply else "would no longer be"
-    click.echo(f"{application}: {username} {said} tied to subject {person.subject} at {person.issuer}")
+    for pin in pins:
+        person = pin.person
+        click.echo(f"{application}: {pin.spelling} {said} tied to subject {person.subject} at {person.issuer}")

@@ -54,25 +54,6 @@ async def link_account(loaded: Loaded, application: str, username: str, person: 
         log.tell(Event(code=Code.USER_LINKED, person=person, username=name, application=application, facts=facts))
 
 
-async def unlink_account(loaded: Loaded, application: str, username: str, *, apply: bool = True) -> Person | None:
-    """Take a pin away by hand; the person whose it was, or None. Without *apply* it stays.
-
-    Raises:
-        StateError: the gate is running.
-        AuditError: the audit trail must have it and does not take it.
-    """
-    clock, name = SystemClock(), fold(username)
-    async with beside(loaded, clock) as (state, log):
-        pin = await state.ledger.pin_on(application, name)
-        if pin is None or not apply:
-            return pin.person if pin is not None else None
-        await log.sure(intended("unlink", application, pin.person, pin.spelling))
-        await state.ledger.unpin(application, name)
-        facts = {"cause": "command", "account": pin.spelling}
-        log.tell(Event(code=Code.USER_UNLINKED, person=pin.person, username=name, application=application, facts=facts))
-        return pin.person
-
-
 async def relink_accounts(
     loaded: Loaded, application: str, persons: Mapping[Person, Person], *, apply: bool
 ) -> tuple[Pin, ...]:

@@ -1,4 +1,4 @@
-"""Many accounts linked by hand: the list behind `lychgate accounts link --list`, all of it or none."""
+"""Many accounts linked or unlinked by hand: the lists behind `lychgate accounts link` and `unlink`, all or none."""
 
 from __future__ import annotations
 
@@ -93,6 +93,59 @@ async def link_accounts(loaded: Loaded, application: str, people: Mapping[Person
                 about = partial(Event, person=pin.person, username=pin.username, application=application)
                 log.tell(about(code=Code.USER_LINKED, facts=facts))
         return Links(tuple(new), len(pins) - len(new))
+
+
+def names_in(path: Path) -> tuple[str, ...]:
+    """The accounts of a file with one in each line, in its order; a CSV of one column without a heading.
+
+    Raises:
+        ListError: a line is no account, or one stands there twice.
+    """
+    found: dict[str, str] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            for number, row in enumerate(csv.reader(lines, strict=True), 1):
+                cells = [cell.strip() for cell in row]
+                if not any(cells):
+                    continue
+                if len(found) >= MOST:
+                    raise ListError(f"{path} has more than {MOST} lines; cut it in pieces")
+                if len(cells) != 1 or len(cells[0]) > 255 or not cells[0].isprintable():
+                    raise ListError(f"{path}:{number}: write one account per line")
+                if fold(cells[0]) in found:
+                    raise ListError(f"{path}:{number}: the account stood in an earlier line already")
+                found[fold(cells[0])] = cells[0]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ListError(f"{path} cannot be read as CSV: {error}") from None
+    if not found:
+        raise ListError(f"{path} names no account; write one per line")
+    return tuple(found.values())
+
+
+async def unlink_accounts(
+    loaded: Loaded, application: str, usernames: Sequence[str], *, apply: bool
+) -> tuple[Sequence[Pin], Sequence[str]]:
+    """Take the pins of accounts away by hand, if all of them have one.
+
+    Returns:
+        The pins, and the names without one; where there is such a name, nothing was done.
+
+    Raises:
+        StateError: the gate is running.
+        AuditError: the audit trail must have it and does not take it.
+    """
+    async with beside(loaded, SystemClock()) as (state, log):
+        held = {pin.username: pin for pin in await state.ledger.pins(application)}
+        pins = [held[fold(name)] for name in usernames if fold(name) in held]
+        untied = [name for name in usernames if fold(name) not in held]
+        if apply and not untied:
+            for pin in pins:
+                await log.sure(intended("unlink", application, pin.person, pin.spelling))
+                await state.ledger.unpin(application, pin.username)
+                facts: dict[str, Fact] = {"cause": "command", "account": pin.spelling}
+                about = partial(Event, person=pin.person, username=pin.username, application=application)
+                log.tell(about(code=Code.USER_UNLINKED, facts=facts))
+        return pins, untied
 
 
 def _new(pins: Sequence[Pin], held: Sequence[Pin]) -> list[Pin]:

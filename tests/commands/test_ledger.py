@@ -178,6 +178,28 @@ def test_a_mistaken_link_can_be_undone(site: Site) -> None:
     assert 0 == site.link("admin", subject="8").exit_code
 
 
+def test_many_links_are_undone_all_or_none(site: Site) -> None:
+    site.run("ledger", "init")
+    for number, name in enumerate(("admin", "o'brien"), 1):
+        assert 0 == site.link(name, subject=str(number)).exit_code
+    path = site.folder / "accounts.csv"
+    words = ("accounts", "unlink", "--application", "jira", "--list", str(path))
+    path.write_text("ADMIN\no'brien\nnobody\n", "utf-8")
+    stopped = site.run(*words)
+    assert (1, True) == (stopped.exit_code, "nobody is tied to nobody" in stopped.stderr)
+    path.write_text("ADMIN\n\no'brien\n", "utf-8")
+    looked = site.run(*words, "--dry-run")
+    assert 2 == looked.stdout.count("would no longer be tied")
+    assert None not in {site.pinned("admin"), site.pinned("o'brien")}
+    done = site.run(*words)
+    assert ["user.unlinked"] * 2 == [event["code"] for event in events(done)]
+    assert {None} == {site.pinned("admin"), site.pinned("o'brien")}
+    for lines, said in (("a,b\n", "one account per line"), ("a\nA\n", "earlier line"), ("", "names no account")):
+        path.write_text(lines, "utf-8")
+        assert said in site.run(*words).stderr
+    assert 2 == site.run(*words, "--username", "admin").exit_code
+
+
 def test_a_link_names_an_issuer_that_exists(site: Site) -> None:
     site.run("ledger", "init")
     done = site.run(

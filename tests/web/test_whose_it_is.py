@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sidecar.commands.ledger import link_account, unlink_account
+from sidecar.commands.ledger import link_account
+from sidecar.commands.linking import unlink_accounts
 from sidecar.domain.identity import Person
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
@@ -51,7 +52,8 @@ async def test_an_administrator_ties_the_new_account(worlds: Worlds) -> None:
     assert (403, "pin_conflict") == await _comes(world, "nina")
     await world.gates.aclose()
     nina = Person(world.staff.issuer, "00u-nina")
-    assert nina == await unlink_account(world.loaded, "jira", "nina")
+    untied, _ = await unlink_accounts(world.loaded, "jira", ["nina"], apply=True)
+    assert [nina] == [pin.person for pin in untied]
     await link_account(world.loaded, "jira", "nina", nina)
     await world.restart()
     assert (200, "") == await _comes(world, "nina")
