@@ -15,7 +15,7 @@ import click
 from sidecar.adapters.audit.chain import LONGEST
 from sidecar.adapters.audit.keys import CheckpointKey, PublicKeys, read_public
 from sidecar.adapters.audit.segments import sealed_beside
-from sidecar.adapters.audit.show import Record, Wanted, records, sessions_in, told
+from sidecar.adapters.audit.show import Record, Wanted, is_linked, links_in, records, told
 from sidecar.adapters.audit.verify import BrokenError, Line, Result, Verifier
 from sidecar.adapters.secrets import SecretError
 from sidecar.commands.terminal import FILE, loaded_from
@@ -106,9 +106,10 @@ def verifier_of(
 @click.option("--code", default="", help="A code, or a pattern such as `login.*`.")
 @click.option("--request", default="", help="A request id, as on an error page.")
 @click.option("--session", default="", help="A session as the trail shows it: 16 hex digits.")
+@click.option("--attempt", default="", help="A sign-in as the trail shows it: 16 hex digits.")
 @click.option("--since", type=click.DateTime(TIMES), help="From this time on (UTC).")
 @click.option("--until", type=click.DateTime(TIMES), help="Before this time (UTC).")
-@click.option("--follow", is_flag=True, help="Also all else of the sessions that are named in what was found.")
+@click.option("--follow", is_flag=True, help="Also all else of the sessions and sign-ins in what was found.")
 @click.option("--json", "as_json", is_flag=True, help="The records as they are, one a line.")
 def show(
     files: tuple[Path, ...],
@@ -120,7 +121,7 @@ def show(
     as_json: bool,
     **names: str,
 ) -> None:
-    """Show what happened, oldest first: filtered, or one request or session through all its events."""
+    """Show what happened, oldest first: filtered, or one request, sign-in or session through all its events."""
     files = files or _files(loaded_of(config) if config is not None else None)
     wanted = Wanted(since=_utc(since), until=_utc(until), **names)
     try:
@@ -140,9 +141,11 @@ def key(config: Path) -> None:
 
 def _followed(files: tuple[Path, ...], wanted: Wanted) -> Iterator[Record]:
     if Path("-") in files:
-        raise click.UsageError("--follow reads twice, and standard input comes once")
-    sessions = sessions_in(filter(wanted.fits, _records(files)))
-    return (one for one in _records(files) if wanted.fits(one) or one.get("session") in sessions)
+        raise click.UsageError("--follow reads more than once, and standard input comes once")
+    links = links_in(filter(wanted.fits, _records(files)))
+    # A session's records name the sign-in that it began with, and a sign-in's the session.
+    links |= links_in(one for one in _records(files) if is_linked(one, links))
+    return (one for one in _records(files) if wanted.fits(one) or is_linked(one, links))
 
 
 def _records(files: Iterable[Path]) -> Iterator[Record]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sidecar.domain.identity import Person
+from sidecar.domain.identity import Person, SignedIn
 from sidecar.domain.reason import Reason
 
 
@@ -23,6 +23,7 @@ class Code(StrEnum):
     PRODUCT_SESSIONS_ENDED = "product.sessions_ended"
     ACCESS_DENIED = "access.denied"
     ACCESS_OBSERVED = "access.observed"
+    REQUEST_FAILED = "request.failed"
     PORTAL_CROSS_USE = "portal.cross_use"
     API_PASSTHROUGH = "api.passthrough"
     API_CALLER = "api.caller"
@@ -103,6 +104,7 @@ STRANGERS = frozenset(
         Code.LOGIN_FAILED,
         Code.ACCESS_DENIED,
         Code.ACCESS_OBSERVED,
+        Code.REQUEST_FAILED,
         Code.API_PASSTHROUGH,
         Code.HEADER_STRIPPED,
         Code.LANDING_FAILED,
@@ -115,6 +117,10 @@ Fact = str | int | bool | tuple[str, ...]
 """A plain JSON value."""
 
 
+UNTOLD = SignedIn()
+"""Of a sign-in at the provider nothing is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What is told of one happening; the sink adds time, sequence, instance, version and config hash.
@@ -122,7 +128,11 @@ class Event:
     Attributes:
         request: Request id, or "".
         source: Client address as far as it is believed.
+        proxies: The trusted proxies between the client and us, the nearest to the client first.
+        signed_in: How the person signed in at the provider, where that is known.
         session: The first 16 characters of the session's key, or ""; the sink shows a keyed hash of them.
+        attempt: The part of the attempt cookie's name that names a sign-in before there is a session, or ""; shown as
+            a keyed hash.
         before, after: Sets of groups or attributes where something changed.
         facts: Further fields of the code, plain JSON values. Never tokens, codes, cookies, secrets or query values.
     """
@@ -132,13 +142,16 @@ class Event:
     reason: Reason = Reason.OK
     request: str = ""
     source: str = ""
+    proxies: tuple[str, ...] = ()
     person: Person | None = None
+    signed_in: SignedIn = UNTOLD
     username: str = ""
     application: str = ""
     portal: str = ""
     provider: str = ""
     rule: str = ""
     session: str = ""
+    attempt: str = ""
     before: tuple[str, ...] | None = None
     after: tuple[str, ...] | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)

@@ -34,6 +34,21 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """How somebody signed in at the provider, as the provider told it; for the audit trail.
+
+    Attributes:
+        sid: The provider's own name of its session, or None.
+        acr: Kind of sign-in, or None.
+        auth_time: When the person authenticated, or None.
+    """
+
+    sid: str | None = None
+    acr: str | None = None
+    auth_time: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Verified claims of one person, cut to what the policy reads.
 
@@ -57,3 +72,8 @@ class Identity:
     auth_time: UnixSeconds | None = None
     acr: str | None = None
     sub: str | None = None
+
+    @property
+    def signed_in(self) -> SignedIn:
+        """What the audit trail tells of the sign-in at the provider."""
+        return SignedIn(sid=self.sid, acr=self.acr, auth_time=self.auth_time)

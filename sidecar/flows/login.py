@@ -19,8 +19,10 @@ class LoginError(Exception):
         back_to: The judged return path of the attempt that failed, so that a new one leads there; "" if unknown.
         refresh_token: What the provider gave for the next time before something else failed, or None. The old one may
             be spent by then.
+        told: Whether the audit trail has heard of it under the id of the request that failed.
     """
 
+    told: bool = False
     back_to: str = ""
     refresh_token: str | None = None
 

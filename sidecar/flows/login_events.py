@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sidecar.core.logins import Attempt
-from sidecar.domain.events import Code, Event, Fact
+from sidecar.core.logins import Attempt, attempt_name
+from sidecar.domain.events import UNTOLD, Code, Event, Fact
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
@@ -27,19 +27,27 @@ class LoginTeller:
 
     def failed(self, attempt: Attempt, error: LoginError, trace: Trace) -> LoginError:
         """It cannot go on; hands *error* back, to be raised, with the page that the attempt was for."""
-        error.back_to = attempt.back_to
+        error.back_to, error.told = attempt.back_to, True
         self._tell(Code.LOGIN_FAILED, attempt, trace, error=error)
         return error
 
-    def unknown(self, application: Application, provider: str, error: LoginError, trace: Trace) -> LoginError:
-        """A callback that belongs to no attempt of this browser: somebody else's, or forged. Hands *error* back."""
+    def unknown(
+        self, application: Application, provider: str, name: str, error: LoginError, trace: Trace
+    ) -> LoginError:
+        """A callback that belongs to no attempt of this browser: somebody else's, or forged. Hands *error* back.
+
+        *name* is that of the attempt it claims, or "".
+        """
+        error.told = True
         self._audit.tell(
             Event(
                 code=Code.LOGIN_FAILED,
                 outcome="failure",
                 reason=error.reason,
+                attempt=name,
                 request=trace.request,
                 source=trace.source,
+                proxies=trace.proxies,
                 application=application.name,
                 provider=provider,
                 facts={"detail": error.detail},
@@ -68,9 +76,12 @@ class LoginTeller:
                 reason=error.reason if error is not None else Reason.OK,
                 request=trace.request,
                 source=trace.source,
+                proxies=trace.proxies,
                 person=session.identity.person if session is not None else None,
+                signed_in=session.identity.signed_in if session is not None else UNTOLD,
                 application=attempt.application,
                 portal=attempt.portal,
+                attempt=attempt_name(attempt.state),
                 provider=attempt.provider,
                 session=session.key[:16] if session is not None else "",
                 facts=facts,

@@ -20,7 +20,7 @@ from sidecar.core.logins import ATTEMPT_LIFE, SKEW
 from sidecar.core.logout_tokens import OLDEST, Notice
 from sidecar.core.standing import standing_of
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.identity import Identity, SignedIn, UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import By, Name, Revocation
@@ -146,7 +146,7 @@ class Revocations:
 
     def refused(self, provider: str, door: str, error: LoginError, trace: Trace) -> None:
         """Tell of a notice that was not acted on."""
-        self._tell(provider, door, error.reason, trace, detail=error.detail)
+        self._tell(provider, door, error.reason, trace, None, detail=error.detail)
 
     async def retry(self) -> None:
         """Tell the store what it could not be told before. Called every minute.
@@ -195,7 +195,7 @@ class Revocations:
         await self._see_off(revocation, trace)
         self._barrier.told(revocation)
         issued = {} if revocation.issued_at is None else {"issued": _written(revocation.issued_at)}
-        self._tell(provider, door, Reason.OK, trace, by=revocation.by.value, ended=ended, **issued)
+        self._tell(provider, door, Reason.OK, trace, revocation, by=revocation.by.value, ended=ended, **issued)
         return ended
 
     async def _see_off(self, revocation: Revocation, trace: Trace) -> None:
@@ -210,7 +210,16 @@ class Revocations:
         standing = standing_of(session, self._policy())
         return standing.username if standing is not None else None
 
-    def _tell(self, provider: str, door: str, reason: Reason, trace: Trace, **facts: str | int) -> None:
+    def _tell(
+        self,
+        provider: str,
+        door: str,
+        reason: Reason,
+        trace: Trace,
+        revocation: Revocation | None,
+        **facts: str | int,
+    ) -> None:
+        sid = revocation.value if revocation is not None and revocation.by is By.SID else None
         self._audit.tell(
             Event(
                 code=Code.SESSIONS_REVOKED,
@@ -218,6 +227,8 @@ class Revocations:
                 reason=reason,
                 request=trace.request,
                 source=trace.source,
+                proxies=trace.proxies,
+                signed_in=SignedIn(sid=sid),
                 provider=provider,
                 facts={"door": door, **facts},
             )

@@ -181,7 +181,7 @@ class SignIn:
         callback = read_callback(query)
         if callback is None:
             error = LoginError(Reason.CALLBACK_INVALID, "a parameter is missing or stands there twice")
-            raise self._teller.unknown(application, self._named(provider), error, trace)
+            raise self._teller.unknown(application, self._named(provider), "", error, trace)
         name = attempt_name(callback.state)
         attempt = self._cookies.attempt(application.name, name, cookies.get(name))
         if attempt is None:
@@ -227,7 +227,7 @@ class SignIn:
             wanted = self._returns.page_of(application.name, name, present.session.identity.person)
             return _back(application, wanted, name, present.session.portal)
         error.back_to = self._returns.page_of(application.name, name, None) or ""
-        raise self._teller.unknown(application, self._named(provider), error, trace)
+        raise self._teller.unknown(application, self._named(provider), name, error, trace)
 
     async def close(self) -> None:
         """Let what was begun come to its end."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from sidecar.domain.events import Event
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.record import RequestRecord
+from sidecar.domain.session import Session
 
 
 class Audit(Protocol):
@@ -63,12 +64,20 @@ class Trace:
     Attributes:
         request: Request id.
         source: Client address as far as it is believed.
+        proxies: The trusted proxies between the client and us, the nearest to the client first.
         session: The first 16 characters of the session's key, or "".
     """
 
     request: str = ""
     source: str = ""
+    proxies: tuple[str, ...] = ()
     session: str = ""
+
+
+def trace_of(record: RequestRecord, session: Session | None) -> Trace:
+    """What ties the events of a request together; with the session that it belongs to, if any."""
+    key = session.key[:16] if session is not None else ""
+    return Trace(request=record.request, source=record.source, proxies=record.proxies, session=key)
 
 
 class Meter(Protocol):

@@ -60,4 +60,5 @@ class CallerAnswer(Passing):
 
     def _alarm(self, code: Code, reason: Reason) -> None:
         session = self._caller.session
+        self._visit.record.told = True
         self._audit.tell(about(session, code, self._visit.trace, reason=reason, username=self._username))

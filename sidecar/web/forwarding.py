@@ -19,7 +19,7 @@ from sidecar.flows.callers import Caller
 from sidecar.flows.known import KnownAccounts
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Fields, Outgoing
-from sidecar.flows.telling import Audit, Clock, Trace
+from sidecar.flows.telling import Audit, Clock, trace_of
 from sidecar.web.answer import Passing
 from sidecar.web.caller import CallerAnswer
 from sidecar.web.head import websocket_accept
@@ -133,8 +133,7 @@ class Forwarding:
         """As the person of an access token: the token stays here, and cookies pass in neither direction."""
         session, api = caller.session, visit.policy.applications[order.application].api
         if api.jwt is not None and api.jwt.provision:
-            trace = Trace(request=visit.record.request, source=visit.record.source, session=session.key[:16])
-            username = await serving.accounts.ensure(order, session.identity, trace)
+            username = await serving.accounts.ensure(order, session.identity, trace_of(visit.record, session))
         else:
             username = await self._known.look(order, session.identity)
         fields = await serving.landing.establish(

@@ -91,9 +91,11 @@ class Gateway:
             response = self._broken_off(visit, error)
         except Exception:
             LOG.exception("request %s failed", visit.record.request)
-            visit.record.outcome = "failed"
+            visit.record.outcome, visit.detail = "failed", "a fault of ours; the log has the rest"
             response = self._replies.refuse(unexpected(visit), visit.record)
         finally:
+            if visit.record.reason is not Reason.OK:
+                self._teller.refused(visit)
             self._teller.ended(visit.record)
         # What is written already has said itself whether the connection goes on. aiohttp's parser drops what stands
         # behind an upgrade that does not take place.
@@ -296,6 +298,8 @@ class Gateway:
     ) -> web.StreamResponse:
         record = visit.record
         record.outcome, record.reason = "failed", reason_of(error)
+        visit.detail = visit.detail or str(getattr(error, "detail", error))
+        record.told = record.told or (isinstance(error, LoginError) and error.told)
         reason = record.reason
         level = logging.WARNING if reason in ALARMING else logging.INFO
         where = visit.application.name if visit.application is not None else "-"

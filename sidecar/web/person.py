@@ -16,7 +16,7 @@ from sidecar.domain.session import Jar, seat_of
 from sidecar.flows.session_events import about
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import AnswerHead
-from sidecar.flows.telling import Audit, Trace
+from sidecar.flows.telling import Audit, trace_of
 from sidecar.web.answer import ClientSink, Passing
 from sidecar.web.visit import NODE, Serving
 
@@ -112,8 +112,8 @@ class PersonAnswer(Passing):
             self._sessions.keep_jar(self._entry, seat_of(NODE, self._username), jar)
 
     def _alarm(self, code: Code, reason: Reason) -> None:
-        session, record = self._entry.session, self._record
-        trace = Trace(request=record.request, source=record.source, session=session.key[:16])
+        self._record.told = True
+        session, trace = self._entry.session, trace_of(self._record, self._entry.session)
         self._audit.tell(about(session, code, trace, reason=reason, username=self._username))
 
 

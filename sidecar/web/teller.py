@@ -11,8 +11,8 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from sidecar.core.headers import Head
-from sidecar.domain.decision import Decision, Deny, Forward, PassThrough
-from sidecar.domain.events import Code, Event, Fact
+from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough
+from sidecar.domain.events import UNTOLD, Code, Event, Fact
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
@@ -24,8 +24,12 @@ from sidecar.web.visit import Visit
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 LONGEST_NAME = 64
 MOST_NAMES = 10
+LONGEST_DETAIL = 300
 _REPEATED = 60
 """Seconds in which the same noisy event is told once."""
+PAGES = 10
+"""Refusals of one kind that one client is told of on pages, in that time: each page bears an id that is looked for."""
+_PAGES = frozenset({Kind.NAVIGATION, Kind.FRAME})
 
 
 class Teller:
@@ -40,7 +44,7 @@ class Teller:
         self._count = count(1)
         self._clients = Clients(())
         self._proxies: tuple[str, ...] = ()
-        self._told: MutableMapping[tuple[str, ...], bool] = TTLCache(4096, _REPEATED, timer=clock.monotonic)
+        self._told: MutableMapping[tuple[str, ...], int] = TTLCache(4096, _REPEATED, timer=clock.monotonic)
 
     def began(self, request: web.BaseRequest, head: Head, reading: Reading) -> Visit:
         """Give the request its id, its client's address and its facts."""
@@ -83,7 +87,7 @@ class Teller:
         given = (given or head.noted.get(b"x-request-id")) if source != peer else None
         if given is None or _REQUEST_ID.fullmatch(given) is None:
             given = f"{self._instance}-{next(self._count):x}"
-        return RequestRecord(given, self._clock.monotonic(), source, method=method), chain
+        return RequestRecord(given, self._clock.monotonic(), source, chain=chain, method=method), chain
 
     def decided(self, visit: Visit, decision: Decision) -> None:
         """Note where the request went."""
@@ -101,12 +105,31 @@ class Teller:
             self._called(visit, decision)
             self._crossed(visit)
 
+    def refused(self, visit: Visit) -> None:
+        """The answer is an error page or its like: told here unless that was done before, so that its id is found."""
+        record = visit.record
+        page = visit.facts.kind in _PAGES
+        if record.told or (record.reason is Reason.NO_SESSION and not page):
+            return
+        place = visit.place
+        record.application = visit.application.name if visit.application is not None else ""
+        record.portal = record.portal or (place.portal.name if place is not None else "")
+        session = visit.entry.session.key if visit.entry is not None else ""
+        if self._is_new(Code.REQUEST_FAILED, visit, record.reason, session, most=PAGES if page else 1):
+            facts: dict[str, Fact] = {"path": _path(visit), "status": record.status}
+            if visit.detail:
+                facts["detail"] = visit.detail[:LONGEST_DETAIL]
+            self._tell(visit, Code.REQUEST_FAILED, "failure", record.reason, record.rule, facts)
+
     def ended(self, record: RequestRecord) -> None:
         """The answer is out, or the client is gone."""
         self._meter.request(record, self._clock.monotonic() - record.started)
 
     def _denied(self, visit: Visit, deny: Deny, code: Code) -> None:
-        if self._is_new(code, visit, deny.reason, deny.rule):
+        visit.record.told = code is Code.ACCESS_DENIED
+        session = visit.entry.session.key if visit.entry is not None else ""
+        page = visit.facts.kind in _PAGES and code is Code.ACCESS_DENIED
+        if self._is_new(code, visit, deny.reason, deny.rule, session, most=PAGES if page else 1):
             # Whoever opens a log-in page with a live session has met D14's circle: that is a failed landing.
             told = Code.LANDING_FAILED if deny.reason is Reason.LANDING_FAILED else code
             facts: dict[str, Fact] = {"path": _path(visit)}
@@ -139,11 +162,12 @@ class Teller:
         if self._is_new(Code.HEADER_STRIPPED, visit, *names):
             self._tell(visit, Code.HEADER_STRIPPED, "success", Reason.OK, "", {"headers": names})
 
-    def _is_new(self, code: Code, visit: Visit, *marks: str) -> bool:
+    def _is_new(self, code: Code, visit: Visit, *marks: str, most: int = 1) -> bool:
         key = (code, visit.record.source, *marks)
-        if key in self._told:
+        told = self._told.get(key, 0)
+        if told >= most:
             return False
-        self._told[key] = True
+        self._told[key] = told + 1
         return True
 
     def _tell(
@@ -165,7 +189,9 @@ class Teller:
                 reason=reason,
                 request=visit.record.request,
                 source=visit.record.source,
+                proxies=visit.record.proxies,
                 person=known.identity.person if known is not None else None,
+                signed_in=known.identity.signed_in if known is not None else UNTOLD,
                 username=(standing.username or "") if standing is not None else "",
                 application=visit.record.application,
                 portal=visit.record.portal,

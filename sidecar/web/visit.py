@@ -18,8 +18,8 @@ from sidecar.flows.observing import Observer
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
 from sidecar.flows.streaming import Patience, Patiences, Upstream
-from sidecar.flows.telling import Trace
 from sidecar.web.reading import Reading
+from sidecar.flows.telling import Trace, trace_of
 
 NODE = ""
 """Name of the only node of an application with one address."""
@@ -37,7 +37,7 @@ class Visit:
         first: The part of a form that was read ahead.
         form_seen: Whether it was.
         caller: For whom a verified access token speaks.
-        detail: Why a token was not accepted; for the audit trail, never for the client.
+        detail: Why it is refused, where the reason alone does not say it; for the audit trail, never for the client.
     """
 
     request: web.BaseRequest
@@ -69,8 +69,7 @@ class Visit:
     @property
     def trace(self) -> Trace:
         """For the events of flows."""
-        session = self.entry.session.key[:16] if self.entry is not None else ""
-        return Trace(request=self.record.request, source=self.record.source, session=session)
+        return trace_of(self.record, self.entry.session if self.entry is not None else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

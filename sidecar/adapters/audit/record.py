@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sidecar.domain.events import Event
-from sidecar.domain.identity import Person, UnixSeconds
+from sidecar.domain.identity import Person, SignedIn, UnixSeconds
 from sidecar.domain.reason import Reason
 
 NAMED = ("username", "application", "portal", "provider", "rule", "request", "source")
+LONGEST_CLAIM = 255
+"""Characters of what a provider wrote into `sid` and `acr`."""
 PSEUDONYM = "~"
 """Begins every pseudonym: no username begins so."""
 _TELLING = frozenset({"detail", "path"})
@@ -39,7 +41,7 @@ class Envelope:
     """What, when, where, who, outcome, and under which policy (NIST SP 800-53r5, AU-3).
 
     Attributes:
-        session_mark: Makes the keyed hash by which a session is shown; its store key stays inside.
+        session_mark: Makes the keyed hash by which a session or an attempt is shown; its own key stays inside.
         pseudonym: Makes the keyed hash by which a person is shown, or None: persons are named.
     """
 
@@ -65,11 +67,14 @@ class Envelope:
         if event.person is not None:
             record["person"] = {"iss": event.person.issuer, "sub": event.person.subject}
         record.update({name: getattr(event, name) for name in NAMED})
+        record["proxies"] = list(event.proxies)
+        record.update(_signed_in(event.signed_in))
         record.update(
             {name: list(value) for name in ("before", "after") if (value := getattr(event, name)) is not None}
         )
-        if event.session:
-            record["session"] = self.session_mark(event.session)
+        for name in ("session", "attempt"):
+            if key := getattr(event, name):
+                record[name] = self.session_mark(key)
         record["facts"] = dict(event.facts)
         if self.pseudonym is not None:
             self._hide(record, event, self.pseudonym)
@@ -79,12 +84,23 @@ class Envelope:
         """Nothing is left that names a person; the same person has the same pseudonym everywhere."""
         if event.person is not None:
             record["person"] = {"iss": event.person.issuer, "sub": person_mark(pseudonym, event.person)}
+        if event.signed_in.sid:
+            record["sid"] = PSEUDONYM + pseudonym(event.signed_in.sid)
         if event.username:
             record["username"] = name_mark(pseudonym, event.username)
         facts = {name: value for name, value in event.facts.items() if name not in _TELLING}
         if isinstance(account := facts.get("account"), str):
             facts["account"] = name_mark(pseudonym, account)
         record["facts"] = facts
+
+
+def _signed_in(known: SignedIn) -> dict[str, object]:
+    """What the provider said of its sign-in."""
+    return {
+        "sid": (known.sid or "")[:LONGEST_CLAIM],
+        "acr": (known.acr or "")[:LONGEST_CLAIM],
+        "auth_time": written(known.auth_time) if known.auth_time is not None else "",
+    }
 
 
 def person_mark(pseudonym: Callable[[str], str], person: Person) -> str:

@@ -43,8 +43,8 @@ class SinkSettings(Settings):
     )
     pseudonyms: bool = Field(
         default=False,
-        description="Whether persons are shown by keyed hashes: `sub`, `username` and the fact `account`. The facts "
-        "`detail` and `path` are left out.",
+        description="Whether persons are shown by keyed hashes: `sub`, `sid`, `username` and the fact `account`. "
+        "The facts `detail` and `path` are left out.",
     )
 
 

@@ -11,7 +11,10 @@ from fnmatch import fnmatchcase
 from sidecar.adapters.audit.chain import LONGEST
 from sidecar.adapters.audit.record import NAMED, plain, subject
 
+SHOWN = ("reason", *NAMED[1:], "proxies", "sid", "acr", "auth_time", "session", "attempt")
 Record = Mapping[str, object]
+LINKS = ("session", "attempt")
+"""What ties the records of several requests together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,13 @@ class Wanted:
     code: str = ""
     request: str = ""
     session: str = ""
+    attempt: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
     def fits(self, record: Record) -> bool:
         """Whether a record is one of them."""
-        exact = (("portal", self.portal), ("request", self.request), ("session", self.session))
+        exact = tuple((name, getattr(self, name)) for name in ("portal", "request", *LINKS))
         return (
             all(not wanted or record.get(name) == wanted for name, wanted in exact)
             and (not self.code or fnmatchcase(str(record.get("code")), self.code))
@@ -67,9 +71,14 @@ def records(lines: Iterable[bytes]) -> Iterator[Record]:
                 yield record
 
 
-def sessions_in(found: Iterable[Record]) -> frozenset[str]:
-    """The sessions that records name."""
-    return frozenset(str(record["session"]) for record in found if record.get("session"))
+def links_in(found: Iterable[Record]) -> frozenset[tuple[str, str]]:
+    """The sessions and sign-ins that records name, each with the field that names it."""
+    return frozenset((name, str(record[name])) for record in found for name in LINKS if record.get(name))
+
+
+def is_linked(record: Record, links: frozenset[tuple[str, str]]) -> bool:
+    """Whether a record belongs to one of them."""
+    return any((name, record.get(name)) in links for name in LINKS)
 
 
 def told(record: Record) -> str:
@@ -77,7 +86,7 @@ def told(record: Record) -> str:
     time = str(record.get("time", "")).replace("T", " ").replace("Z", "")
     who = record.get("username") or subject(record)
     parts = [f"{plain(time)}  {plain(record['code']):<22}  {plain(record.get('outcome', '')):<9}", plain(who or "-")]
-    parts += [f"{name}={plain(record[name])}" for name in ("reason", *NAMED[1:], "session") if name in record]
+    parts += [f"{name}={plain(record[name])}" for name in SHOWN if name in record]
     if "before" in record or "after" in record:
         parts.append(f"changed={plain(changed(record)) or 'nothing'}")
     facts = record.get("facts")

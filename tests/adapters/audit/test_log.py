@@ -17,7 +17,7 @@ from sidecar.adapters.audit.outputs import Stream
 from sidecar.adapters.audit.record import Envelope
 from sidecar.adapters.audit.sink import Sink, SinkPolicy
 from sidecar.domain.events import Code, Event
-from sidecar.domain.identity import Person
+from sidecar.domain.identity import Person, SignedIn, UnixSeconds
 from sidecar.domain.reason import Reason
 from tests.adapters.audit.trails import ENVELOPE, event, form, stranger, streamed
 from tests.flows.fakes import FakeClock
@@ -26,6 +26,9 @@ EVENT = Event(
     code=Code.GROUP_ADDED,
     request="r-1",
     source="192.0.2.7",
+    proxies=("10.0.0.1", "10.0.0.2"),
+    signed_in=SignedIn(sid="s-1\u202e", acr="mfa", auth_time=UnixSeconds(1_800_000_000)),
+    attempt="0123456789ab",
     person=Person("https://id.example", "7"),
     username="ada",
     application="jira",
@@ -84,6 +87,11 @@ def test_the_envelope_says_what_when_where_who_and_under_which_policy() -> None:
         "portal": "agents",
         "request": "r-1",
         "source": "192.0.2.7",
+        "proxies": ["10.0.0.1", "10.0.0.2"],
+        "sid": "s-1\u202e",
+        "acr": "mfa",
+        "auth_time": "2027-01-15T08:00:00Z",
+        "attempt": "keyed-12",
         "before": [],
         "after": ["jira-users"],
         "session": "keyed-16",
@@ -140,7 +148,8 @@ def test_persons_are_hidden_by_one_switch() -> None:
 
     assert {"iss": "https://id.example", "sub": "~1b"} == first["person"] == second["person"]
     assert ("~3", "~3", {"account": "~3"}) == (first["username"], second["username"], first["facts"])
-    assert "ada" not in out.getvalue().casefold()
+    assert "~4" == first["sid"]
+    assert "ada" not in out.getvalue().casefold() and "s-1" not in out.getvalue()
 
 
 def test_the_first_ten_of_a_kind_are_told_and_the_rest_of_the_minute_is_counted() -> None:
