@@ -29,6 +29,7 @@ from sidecar.building.parts import (
 from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.storing import keep_in_step, vouching_for
 from sidecar.building.tending import Tending, build_tending
+from sidecar.building.wrapping import wrapping_of
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
@@ -134,28 +135,29 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         tending = await build_tending(config, current, state, clients, log, metrics, time, stack)
         accounts, products = tending.accounts, tending.products
         providers = await build_providers(config, policy, time, metrics, stack)
-        barrier = Barrier(state.markers, time)
+        wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
+        asked = wrapping.providers(providers)
         callers = build_callers(providers, barrier, current, time, stack)
         vouching = vouching_for(config, state)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance, vouching)
-        sign_in = SignIn(providers, sealer, state.spent, sessions, current, log, time, chance)
-        recheck = Recheck(providers, sessions, current, log, time, tending.turns)
+        sign_in = SignIn(asked, sealer, state.spent, sessions, current, log, time, chance)
+        recheck = Recheck(asked, sessions, current, log, time, tending.turns)
         _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
         headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
-        applications = build_applications(config, policy, keys, tending, clients, headless)
+        applications = wrapping.applications(build_applications(config, policy, keys, tending, clients, headless))
         landings = {name: serving.landing for name, serving in applications.items()}
-        sign_outs = SignOuts(sessions, providers, landings, products, current, chance)
+        sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
         owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, stack)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
-        tunnels, readings = Tunnels(), Readings(current)
-        teller, replies = Teller(log, metrics, time, chance), Replies(Pages(nonce=lambda: chance.token(16)))
+        tunnels, readings, replies = Tunnels(), Readings(current), Replies(Pages(nonce=lambda: chance.token(16)))
+        teller = Teller(log, wrapping.meter(metrics), time, chance)
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
         bounce, foresight = Bounce(sealer, replies), tending.foresight
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, bounce, foresight)
         forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
-        gateway = Gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
-        lane = Lane(readings, sessions, applications, teller, recheck, log, time)
+        gateway = wrapping.gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
+        lane = wrapping.quick(Lane(readings, sessions, applications, teller, recheck, log, time), gateway)
         measure(metrics, in_force, providers, time, stack)
         await keep_in_step(state, sessions, vouching, time, metrics, stack)
         await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
@@ -175,7 +177,7 @@ def _reviews(tending: Tending) -> tuple[Work, ...]:
 async def _listen(
     config: Config,
     gateway: Gateway,
-    lane: Lane,
+    lane: Lane | None,
     metrics: Metrics,
     minutely: Iterable[Work],
     clients: Mapping[str, Client],

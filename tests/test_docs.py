@@ -31,6 +31,7 @@ from sidecar.cli import main
 from sidecar.config.load import load
 from sidecar.config.model_application import ApiSettings
 from sidecar.config.model_portal import PortalSettings
+from sidecar.config.model_tracing import TracingSettings
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -110,6 +111,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "providers": RootModel[dict[str, ProviderSettings]],
     "audit": AuditSettings,
     "postgresql": PostgresSettings,
+    "tracing": TracingSettings,
 }
 
 

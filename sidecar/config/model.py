@@ -18,6 +18,7 @@ from sidecar.adapters.settings import Seconds, Settings, Words, absolute, betwee
 from sidecar.adapters.state.settings import PostgresSettings, StateSettings
 from sidecar.config.model_application import ApplicationSettings
 from sidecar.config.model_portal import PortalSettings
+from sidecar.config.model_tracing import TracingSettings
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
@@ -157,3 +158,4 @@ class Config(Settings):
     )
     portals: dict[Name, PortalSettings] = Field(description="Doors to the applications by a name of your choice.")
     audit: AuditSettings = Field(default=AuditSettings(), description="Where audit events go.")
+    tracing: TracingSettings | None = Field(default=None, description="Spans by OpenTelemetry; none without it.")

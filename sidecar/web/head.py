@@ -108,7 +108,7 @@ class Clients:
         return known
 
     def _judge(self, peer: str, forwarded_for: str) -> tuple[str, str]:
-        if not self._is_trusted(peer):
+        if not self.trusts(peer):
             return peer, peer
         chain: list[str] = []
         hops = [text.strip() for text in forwarded_for.split(",")[-MOST_HOPS:]]
@@ -116,12 +116,13 @@ class Clients:
             if not _is_address(part):
                 break
             chain.insert(0, part)
-            if not self._is_trusted(part):
+            if not self.trusts(part):
                 break
         client = chain[0] if chain else peer
         return client, ", ".join([*chain, peer])
 
-    def _is_trusted(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether it is a proxy that the site trusts."""
         if not self.trusted or not _is_address(address):
             return False
         parsed = ip_address(address)

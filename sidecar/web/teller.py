@@ -63,6 +63,11 @@ class Teller:
             self._stripped(visit)
         return visit
 
+    def trusts(self, peer: str, policy: Policy) -> bool:
+        """Whether the site believes what *peer* says of where a request comes from."""
+        self._read(policy)
+        return self._clients.trusts(peer)
+
     def took_up(self) -> None:
         """A request of which there is a record is under way."""
         self._meter.began()
@@ -78,9 +83,7 @@ class Teller:
 
         *given* is the request's id if it is not in the head any more; it counts only from a trusted proxy.
         """
-        if policy.trusted_proxies is not self._proxies:
-            self._proxies = policy.trusted_proxies
-            self._clients = Clients(tuple(ip_network(text) for text in policy.trusted_proxies))
+        self._read(policy)
         source, chain = (
             self._clients.read(peer, head.noted.get(b"x-forwarded-for", "")) if self._proxies else (peer, peer)
         )
@@ -124,6 +127,11 @@ class Teller:
     def ended(self, record: RequestRecord) -> None:
         """The answer is out, or the client is gone."""
         self._meter.request(record, self._clock.monotonic() - record.started)
+
+    def _read(self, policy: Policy) -> None:
+        if policy.trusted_proxies is not self._proxies:
+            self._proxies = policy.trusted_proxies
+            self._clients = Clients(tuple(ip_network(text) for text in policy.trusted_proxies))
 
     def _denied(self, visit: Visit, deny: Deny, code: Code) -> None:
         visit.record.told = code is Code.ACCESS_DENIED

@@ -15,11 +15,11 @@ from sidecar.domain.standing import Standing
 from sidecar.flows.callers import Caller
 from sidecar.flows.landing import Landing
 from sidecar.flows.observing import Observer
-from sidecar.flows.provisioning import Accounts
 from sidecar.flows.sessions import Entry
+from sidecar.flows.spans import Ready
 from sidecar.flows.streaming import Patience, Patiences, Upstream
-from sidecar.web.reading import Reading
 from sidecar.flows.telling import Trace, trace_of
+from sidecar.web.reading import Reading
 
 NODE = ""
 """Name of the only node of an application with one address."""
@@ -87,7 +87,7 @@ class Serving:
 
     upstream: Upstream
     landing: Landing
-    accounts: Accounts
+    accounts: Ready
     observer: Observer | None = None
     guarded: frozenset[bytes] = field(default_factory=frozenset)
     kept: frozenset[bytes] = field(default_factory=frozenset)

@@ -33,6 +33,7 @@ class Site:
         audit: Where audit events go.
         state: Address of a database instead of a folder; its password is `tests.postgres.PASSWORD`.
         postgresql: Keys to change in how it is reached.
+        more: Further keys of the configuration.
         clock: Of the gate and the providers; a stand-in Jira goes by the real time and then needs the proof `secret`.
     """
 
@@ -56,6 +57,7 @@ class Site:
     audit: Mapping[str, Any] = field(default_factory=lambda: {"stdout": "json"})
     state: str = ""
     postgresql: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -100,6 +102,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
             },
         },
         "portals": _portals(site),
+        **site.more,
     }
     if site.state:
         file["postgresql"] = {"password": f"file://{folder}/database", "tls": "off", **site.postgresql}
