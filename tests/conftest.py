@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +15,28 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+class _Undeclared(logging.Handler):
+    """Facts that somebody told and the catalogue does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def declared_facts() -> Iterator[list[str]]:
+    """Whatever a test does, no event may have facts that `domain.catalogue` does not declare."""
+    handler, log = _Undeclared(), logging.getLogger("sidecar.adapters.audit.record")
+    log.addHandler(handler)
+    yield handler.said
+    log.removeHandler(handler)
+    assert [] == handler.said
+
 
 _SKIPPED: list[str] = []
 

@@ -33,6 +33,7 @@ from sidecar.config.model_application import ApiSettings
 from sidecar.config.model_portal import PortalSettings
 from sidecar.config.model_tracing import TracingSettings
 from sidecar.config.model_upstream import UpstreamSettings
+from sidecar.domain.catalogue import FACTS
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
@@ -271,13 +272,23 @@ def test_every_reason_is_in_the_docs() -> None:
 
 def test_every_event_code_is_in_operations_as_told_or_as_kept_for_later() -> None:
     """A code that a module begins or ceases to tell changes its place."""
-    sources = [path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "events.py"]
+    sources = [
+        path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name not in {"events.py", "catalogue.py"}
+    ]
     told = {code.value for code in Code if any(re.search(rf"\bCode\.{code.name}\b", text) for text in sources)}
     section = _section(OPERATIONS, "### Codes")
     kept = next((line for line in section.splitlines() if "never told" in line), "")
 
     assert told == {word for cells in _rows(section) for word in _code(cells[0])}
     assert {code.value for code in Code} - told == set(_code(kept))
+
+
+def test_every_fact_of_a_code_is_in_its_row() -> None:
+    rows = {_code(cells[0])[0]: set(_code(cells[2])) for cells in _rows(_section(OPERATIONS, "### Codes"))}
+
+    assert set(Code) == set(FACTS)
+    missing = {code.value: set(facts) - rows[code.value] for code, facts in FACTS.items()}
+    assert {} == {code: names for code, names in missing.items() if names}
 
 
 def test_own_endpoints_are_in_operations() -> None:

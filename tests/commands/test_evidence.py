@@ -31,7 +31,11 @@ WHERE: Mapping[str, Any] = {"application": "jira", "portal": "agents", "provider
 
 
 def told(code: Code, name: str, request: str = "", **more: Any) -> Event:
-    facts = {"account": name, **more.pop("facts", {})} if not code.startswith(("session", "login", "access")) else {}
+    facts = (
+        {"account": name, **more.pop("facts", {})}
+        if not code.startswith(("session", "login", "access", "product"))
+        else {}
+    )
     facts |= more.pop("cause", {})
     who = {"person": Person(ISSUER, name.upper()), "username": name}
     return Event(code=code, request=request, facts=facts, **{**WHERE, **who, **more})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from sidecar.core.revocations import names_of
+from sidecar.domain.catalogue import undeclared
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
 from sidecar.domain.policy import (
@@ -67,10 +68,12 @@ class ListAudit:
         self.events: list[Event] = []
 
     def tell(self, event: Event) -> None:
+        assert not undeclared(event.code, event.facts), (event.code, event.facts)
         self.events.append(event)
 
     async def sure(self, event: Event) -> None:
         """Nothing here holds work up, so no intention is written."""
+        assert not undeclared(event.code, event.facts), (event.code, event.facts)
         if event.code is not Code.CHANGE_INTENDED:
             self.tell(event)
 

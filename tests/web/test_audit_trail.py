@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from sidecar.cli import main
 from sidecar.demo.provider.faults import Fault
 from tests.web.conftest import Worlds
-from tests.web.rig import World
+from tests.web.rig import HTML, World
 from tests.web.test_credentials_elsewhere import _purse
+from tests.web.wire import Answer
 
 CANARY = "canary-Zx81kQ7wPm"
 TOKEN = f"eyJhbGciOiJub25lIn0.eyJzdWIiOiI{CANARY}.c2ln{CANARY}"
@@ -39,7 +40,7 @@ def kept(folder: Path, **keys: Any) -> dict[str, Any]:
     return {"stdout": "json", "file": {"path": f"{folder}/audit.jsonl", **keys}}
 
 
-async def _errors(world: World, marked: str) -> int:
+async def _errors(world: World, marked: str) -> list[Answer]:
     """Show a marked secret at every place where a request can carry one, on ways that end in refusals."""
     text = quote(marked, safe="")
     callback = "/.lychgate/callback/staff"
@@ -63,11 +64,12 @@ async def _errors(world: World, marked: str) -> int:
         ("POST", "/.lychgate/logout", (("Cookie", f"__Host-lychgate-jira={marked}"),)),
         ("PUT", f"/.lychgate/whoami?x={text}", ()),
     )
+    answers = []
     for method, target, fields in asked:
         body = f"token={text}&os_password={text}".encode() if method == "POST" else None
         form = (("Content-Type", "application/x-www-form-urlencoded"),) if body else ()
-        await world.ask(method, target, *fields, *form, body=body)
-    return len(asked)
+        answers.append(await world.ask(method, target, HTML, *fields, *form, body=body))
+    return answers
 
 
 def _outputs(world: World, folder: Path, log: str) -> dict[str, str]:

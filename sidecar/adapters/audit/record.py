@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sidecar.domain.events import Event
+from sidecar.domain.catalogue import FACTS, Holds, undeclared
+from sidecar.domain.events import Event, Fact
 from sidecar.domain.identity import Person, SignedIn, UnixSeconds
 from sidecar.domain.reason import Reason
 
@@ -17,8 +19,7 @@ LONGEST_CLAIM = 255
 """Characters of what a provider wrote into `sid` and `acr`."""
 PSEUDONYM = "~"
 """Begins every pseudonym: no username begins so."""
-_TELLING = frozenset({"detail", "path"})
-"""Facts in which a name may stand anywhere."""
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Envelope:
         for name in ("session", "attempt"):
             if key := getattr(event, name):
                 record[name] = self.session_mark(key)
-        record["facts"] = dict(event.facts)
+        record["facts"] = _declared(event)
         if self.pseudonym is not None:
             self._hide(record, event, self.pseudonym)
         return {name: value for name, value in record.items() if value or name in {"before", "after"}}
@@ -88,10 +89,19 @@ class Envelope:
             record["sid"] = PSEUDONYM + pseudonym(event.signed_in.sid)
         if event.username:
             record["username"] = name_mark(pseudonym, event.username)
-        facts = {name: value for name, value in event.facts.items() if name not in _TELLING}
-        if isinstance(account := facts.get("account"), str):
-            facts["account"] = name_mark(pseudonym, account)
-        record["facts"] = facts
+        holds = FACTS[event.code]
+        record["facts"] = {
+            name: name_mark(pseudonym, str(value)) if holds[name] is Holds.ACCOUNT else value
+            for name, value in _declared(event).items()
+            if holds[name] is not Holds.WORDS
+        }
+
+
+def _declared(event: Event) -> dict[str, Fact]:
+    """The facts that the catalogue has for this code."""
+    if unknown := undeclared(event.code, event.facts):
+        LOG.error("%s: facts that the catalogue does not have: %s", event.code.value, ", ".join(sorted(unknown)))
+    return {name: value for name, value in event.facts.items() if name not in unknown}
 
 
 def _signed_in(known: SignedIn) -> dict[str, object]:

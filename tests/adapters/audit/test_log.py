@@ -16,7 +16,7 @@ from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.audit.outputs import Stream
 from sidecar.adapters.audit.record import Envelope
 from sidecar.adapters.audit.sink import Sink, SinkPolicy
-from sidecar.domain.events import Code, Event
+from sidecar.domain.events import Code, Event, Fact
 from sidecar.domain.identity import Person, SignedIn, UnixSeconds
 from sidecar.domain.reason import Reason
 from tests.adapters.audit.trails import ENVELOPE, event, form, stranger, streamed
@@ -36,7 +36,7 @@ EVENT = Event(
     session="0123456789abcdef",
     before=(),
     after=("jira-users",),
-    facts={"group": "jira-users", "path": "/x\u202e\x1b[2J\n"},
+    facts={"group": "jira-users", "account": "/x\u202e\x1b[2J\n"},
 )
 
 
@@ -95,7 +95,7 @@ def test_the_envelope_says_what_when_where_who_and_under_which_policy() -> None:
         "before": [],
         "after": ["jira-users"],
         "session": "keyed-16",
-        "facts": {"group": "jira-users", "path": "/x\u202e\x1b[2J\n"},
+        "facts": {"group": "jira-users", "account": "/x\u202e\x1b[2J\n"},
     } == record
 
 
@@ -136,18 +136,28 @@ async def test_a_sink_that_fails_stops_nobody_and_loses_nothing_when_it_can_be_w
     assert ["r-0", "r-1", "r-2"] == [record["request"] for record in told(full) if "request" in record]
 
 
+def test_what_the_catalogue_does_not_have_is_not_written(declared_facts: list[str]) -> None:
+    out = io.StringIO()
+    log(sink(out)).tell(replace(EVENT, facts={"group": "jira-users", "password": "x"}))
+
+    assert {"group": "jira-users"} == told(out)[0]["facts"]
+    assert ["group.added: facts that the catalogue does not have: password"] == declared_facts
+    declared_facts.clear()
+
+
 def test_persons_are_hidden_by_one_switch() -> None:
     out = io.StringIO()
     hidden = Envelope(instance="pod-1", version="1", pseudonym=lambda text: f"{len(text):x}")
     way = form(Chain("0" * 16))
     way._envelope = hidden
     audit = log(sink(out, way))
-    audit.tell(replace(EVENT, facts={"account": "Ada", "detail": "the account is linked, as ada", "path": "/~ada"}))
+    words: dict[str, Fact] = {"account": "Ada", "detail": "the account is linked, as ada", "step": "join"}
+    audit.tell(replace(EVENT, code=Code.ACCOUNT_FAILED, facts=words))
     audit.tell(replace(EVENT, username="ADA"))
     first, second = told(out)
 
     assert {"iss": "https://id.example", "sub": "~1b"} == first["person"] == second["person"]
-    assert ("~3", "~3", {"account": "~3"}) == (first["username"], second["username"], first["facts"])
+    assert ("~3", "~3", {"account": "~3", "step": "join"}) == (first["username"], second["username"], first["facts"])
     assert "~4" == first["sid"]
     assert "ada" not in out.getvalue().casefold() and "s-1" not in out.getvalue()
 
