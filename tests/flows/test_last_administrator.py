@@ -10,6 +10,8 @@ import pytest
 
 from sidecar.domain.account import Account
 from sidecar.domain.events import Code
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.ledger import Deactivation
 from sidecar.domain.policy import GroupMapping
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
@@ -77,6 +79,21 @@ async def test_the_group_is_left_only_where_somebody_else_can_administer(other: 
     told = [(e.code, e.reason, e.before) for e in world.audit.events if e.code is Code.REMOVAL_SKIPPED]
     assert told == ([] if leaves else [(Code.REMOVAL_SKIPPED, Reason.LAST_ADMINISTRATOR, (ADMINS,))])
     assert int(leaves) == sum(count for _, count in (await world.ledger.breaker("jira")).taken)
+
+
+async def test_nobody_becomes_an_administrator_whose_account_does_not_show_active() -> None:
+    """It would be a protected account then, which no sign-in switches on."""
+    world = world_of(account("alice", "jira-users", active=False))
+    left = Deactivation(application="jira", username="alice", cause="leaver", at=UnixSeconds(1))
+    await world.ledger.note_deactivation(left)
+    world.directory.deaf = True
+    person = agent(groups=("okta-users", "okta-admins"))
+    assert Reason.DIRECTORY_SYNC_PENDING is await world.refusal(person)
+    assert ADMINS not in world.directory.groups("alice")
+    world.directory.accounts["alice"] = replace(world.directory.accounts["alice"], active=True)
+    world.clock.time += 5
+    assert "alice" == await world.visit(person)
+    assert ADMINS in world.directory.groups("alice")
 
 
 async def test_it_is_left_as_soon_as_somebody_else_is_in_it() -> None:
