@@ -1,5 +1,5 @@
-"""A company whose Jira was kept by hand for ten years, what its identity provider says of everybody, and the
-configuration that brings both together."""
+"""A company whose Jira or Confluence was kept by hand for ten years, what its identity provider says of everybody, and
+the configuration that brings both together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import csv
 import random
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from sidecar.cli import main
 from sidecar.config.load import Loaded, load
-from sidecar.demo.jira import JiraState
+from sidecar.demo.people import Directory
 
 ISSUER = "https://id.example.com"
 CONFIG = """\
@@ -30,29 +30,31 @@ providers:
     client_secret: file://{folder}/client
     usernames: authoritative
 applications:
-  jira:
-    product: jira
-    url: https://jira.example.com
+  {application}:
+    product: {product}
+    url: https://{application}.example.com{context}
     upstream: {upstream}
     landing: {{header: X-Lychgate-User, proof: assertion}}
     username: {names}
     accounts:
-      token: file://{folder}/token
+      {way}
       adopt: {adopt}
       create: true
-      update: [display_name, email]
+      update: [{update}]
       groups:
         map: [{{from: "okta-(.+)", to: "jira-$1"}}]
         always: [jira-everybody]
-        admin: [{{from: "okta-admins", to: "jira-administrators"}}]
+        admin: [{{from: "okta-admins", to: "{admins}"}}]
 portals:
-  agents: {{application: jira, default: true, provider: staff, mode: observe}}
+  agents: {{application: {application}, default: true, provider: staff, mode: observe}}
 """
 
 TEAMS = ("users", "developers", "o'higgins", "köln", "support", "finance")
 CLUBS = ("hiking-club", "o'neill's-friends", "Büro Köln", "bbq")
 FIRST = ("Ada", "Björn", "Chloé", "Dörte", "Émile", "Fritz", "Göran", "Heïdi", "Ian", "Jürgen")
 LAST = ("O'Brien", "Müller", "Lovelace", "d'Arc", "Weiß", "Ångström", "Smith", "Núñez")
+
+TOKEN = "token: file://{folder}/token"
 
 Shape = Mapping[str, tuple[bool, str, str, frozenset[str]]]
 
@@ -68,22 +70,38 @@ class Colleague:
     groups: tuple[str, ...]
 
 
-def shape(state: JiraState) -> Shape:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which application the company has, and where its accounts are: lines of the configuration. *names* stands under
+    `username`."""
+
+    upstream: str
+    application: str = "jira"
+    product: str = "jira"
+    context: str = ""
+    way: str = TOKEN
+    admins: str = "jira-administrators"
+    update: str = "display_name, email"
+    adopt: str = "by_username"
+    names: str = "{}"
+
+
+def shape(state: Directory) -> Shape:
     """Everything about every account that Lychgate could change."""
     return {
         name: (user.active, user.display_name, user.email, frozenset(user.groups)) for name, user in state.users.items()
     }
 
 
-def fill(state: JiraState, people: int, seed: int = 5) -> tuple[list[Colleague], str]:
-    """Fill Jira by hand; what the provider says of everybody, and the connector's token.
+def fill(state: Directory, people: int, admins: str = "jira-administrators", seed: int = 5) -> list[Colleague]:
+    """Fill an application by hand; what the provider says of everybody.
 
     Names come in mixed case, with umlauts and apostrophes, and so do groups; a third of the accounts lies in a
-    directory that Jira cannot write; some people were given groups by hand that the provider would give too, some
+    directory that cannot be written; some people were given groups by hand that the provider would give too, some
     lack groups that it gives, and all are in groups of which it knows nothing.
     """
     chance = random.Random(seed)  # noqa: S311 - the same company every time
-    state.add_user("lychgate", groups=("jira-administrators",))
+    state.add_user("lychgate", groups=(admins,))
     state.groups.update({f"jira-{team}" for team in TEAMS} | {"jira-everybody"})
     colleagues = []
     for number in range(people):
@@ -104,7 +122,7 @@ def fill(state: JiraState, people: int, seed: int = 5) -> tuple[list[Colleague],
         email = f"{first}.{last}{number}@example.com"
         spelled = username.upper() if number % 13 == 0 and "ß" not in username else username
         colleagues.append(Colleague(f"00u{number:05}", spelled, email, f"{first} {last}", groups))
-    return colleagues, state.add_token("lychgate")
+    return colleagues
 
 
 def write_list(path: Path, colleagues: list[Colleague]) -> Path:
@@ -119,14 +137,13 @@ def write_list(path: Path, colleagues: list[Colleague]) -> Path:
 class Office:
     """The administrator's desk: the configuration with its secrets, the list, and the command."""
 
-    def __init__(
-        self, folder: Path, upstream: str, token: str, *, adopt: str = "by_username", names: str = "{}"
-    ) -> None:
-        """*names* stands under `username`."""
+    def __init__(self, folder: Path, place: Place, token: str) -> None:
+        """*token* is whatever secret the connector has."""
         self.folder = folder
+        self.application = place.application
         self.path = folder / "lychgate.yaml"
-        text = CONFIG.format(folder=folder, upstream=upstream, issuer=ISSUER, adopt=adopt, names=names)
-        self.path.write_text(text, encoding="utf-8")
+        words = {**asdict(place), "way": place.way.format(folder=folder)}
+        self.path.write_text(CONFIG.format(folder=folder, issuer=ISSUER, **words), encoding="utf-8")
         for name in ("cookie-key", "client"):
             self.secret(name, secrets.token_urlsafe(48))
         self.secret("token", token)

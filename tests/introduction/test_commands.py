@@ -13,7 +13,7 @@ from click.testing import Result
 
 from sidecar.adapters.state.files import held
 from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
-from tests.introduction.company import ISSUER, Colleague, Office, write_list
+from tests.introduction.company import ISSUER, Colleague, Office, Place, write_list
 
 PEOPLE = [
     Colleague("1", "ada", "ada@example.com", "Ada", ("okta-users", "okta-new")),
@@ -63,7 +63,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     state.add_user("leaver", "Leaver")
     state.duplicates["ldap"] = (("LDAP", True), ("Jira Internal Directory", True))
     async with serve_jira(state, JiraConfig(jira_seats=None)) as jira:
-        office = Office(tmp_path, jira.origin, token)
+        office = Office(tmp_path, Place(upstream=jira.origin), token)
         write_list(tmp_path / "users.csv", PEOPLE)
         assert 0 == (await office.run("ledger", "init")).exit_code
         yield Desk(jira, office)
