@@ -76,6 +76,25 @@ async def build_connectors(
     return found
 
 
+async def build_looks(
+    config: Config,
+    policy: Policy,
+    stack: AsyncExitStack,
+    refused: Callable[[str, int, bool], None] = _nobody,
+    clock: Clock | None = None,
+) -> Mapping[str, Connector]:
+    """The applications that are asked themselves, beside the user server where their accounts are managed."""
+    found: dict[str, Connector] = {}
+    for name, settings in config.applications.items():
+        token = settings.accounts.look_token
+        if token is None:
+            continue
+        session, base = await stack.enter_async_context(rest_of(config, policy.applications[name]))
+        kind = ConfluenceConnector if settings.product == "confluence" else JiraConnector
+        found[name] = kind(session, base, partial(read_secret, token), told=partial(refused, name), clock=clock)
+    return found
+
+
 async def _user_server(settings: CrowdSettings, stack: AsyncExitStack) -> CrowdConnector:
     caller = await stack.enter_async_context(calls.open_session(tls=crowd_tls(settings)))
     return CrowdConnector(caller, settings.url, settings.application, partial(read_secret, settings.password))
@@ -90,6 +109,7 @@ def ends_sessions(config: Config, connectors: Mapping[str, Connector]) -> Mappin
 async def build_reach(
     config: Config,
     connectors: Mapping[str, Connector],
+    looks: Mapping[str, Connector],
     clients: Mapping[str, Client],
     clock: Clock,
     stack: AsyncExitStack,
@@ -107,9 +127,15 @@ async def build_reach(
         if way is None:
             found[name] = Reach(None, hooks, float(accounts.time_budget))
             continue
-        registry = way if isinstance(way, Registry) else None
-        lists, starting = way if isinstance(way, Lists) else None, StartingConnector(way, clients[name])
-        found[name] = Reach(starting, hooks, float(accounts.time_budget), registry, lists)
+        registry, look = way if isinstance(way, Registry) else None, looks.get(name)
+        found[name] = Reach(
+            StartingConnector(way, clients[name]),
+            hooks,
+            float(accounts.time_budget),
+            registry,
+            lists=way if isinstance(way, Lists) else None,
+            application=StartingConnector(look, clients[name]) if look is not None else None,
+        )
     return found
 
 

@@ -11,7 +11,7 @@ from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.sqlite import State
-from sidecar.building.reaching import build_connectors, build_foresight, build_reach, ends_sessions
+from sidecar.building.reaching import build_connectors, build_foresight, build_looks, build_reach, ends_sessions
 from sidecar.building.storing import one_at_a_time
 from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
@@ -68,9 +68,10 @@ async def build_tending(
 ) -> Tending:
     """Everything; it stops with *stack*."""
     connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock)
-    watch = _watch(connectors, log, metrics, clock)
+    looks = await build_looks(config, policy(), stack, partial(tell_refused, log), clock)
+    watch = _watch({**connectors, **looks}, log, metrics, clock)
     stack.push_async_callback(watch.close)
-    reach = await build_reach(config, connectors, clients, clock, stack)
+    reach = await build_reach(config, connectors, looks, clients, clock, stack)
     turns = one_at_a_time(state)
     accounts = Accounts(policy, reach, state.ledger, log, clock, metrics, one_at_a_time=turns)
     stack.push_async_callback(accounts.close)

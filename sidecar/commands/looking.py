@@ -15,7 +15,7 @@ from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State
-from sidecar.building.reaching import build_connectors
+from sidecar.building.reaching import build_connectors, build_looks
 from sidecar.building.storing import state_to_look
 from sidecar.commands.beside import beside
 from sidecar.commands.doors import QuestionError
@@ -24,6 +24,7 @@ from sidecar.config.outside import cookie_keys
 from sidecar.domain.events import Event
 from sidecar.domain.policy import Application
 from sidecar.flows.accounts import Connector, Registry
+from sidecar.flows.listing import Lists
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
 from sidecar.flows.telling import AuditError, Clock, SureAudit
@@ -49,7 +50,11 @@ class Deaf:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """State, accounts and audit trail of one application."""
+    """State, accounts and audit trail of one application.
+
+    Attributes:
+        itself: The application itself, where it is asked beside the user server.
+    """
 
     loaded: Loaded
     application: Application
@@ -57,13 +62,17 @@ class Sight:
     connector: Connector
     audit: SureAudit
     clock: Clock
+    itself: Connector | None = None
 
     def accounts(self, connector: Connector | None = None) -> Accounts:
         """The account flow of the gate, with these parts."""
         policy, way = self.loaded.policy, connector or self.connector
-        registry = way if isinstance(way, Registry) else None
-        reach = {self.application.name: Reach(way, budget=_BUDGET, registry=registry)}
-        return Accounts(lambda: policy, reach, self.state.ledger, self.audit, self.clock, Metrics(__version__))
+        registry, lists = way if isinstance(way, Registry) else None, way if isinstance(way, Lists) else None
+        # A roll stands for all that the application has.
+        itself = self.itself if connector is None else None
+        reach = Reach(way, budget=_BUDGET, registry=registry, lists=lists, application=itself)
+        reaches = {self.application.name: reach}
+        return Accounts(lambda: policy, reaches, self.state.ledger, self.audit, self.clock, Metrics(__version__))
 
 
 @asynccontextmanager
@@ -80,10 +89,11 @@ async def sight(loaded: Loaded, application: Application, *, apply: bool) -> Asy
         connector = connectors.get(application.name)
         if connector is None:
             raise QuestionError(f"the accounts of {application.name} are not managed: it has no accounts.token")
+        itself = (await build_looks(loaded.config, loaded.policy, stack)).get(application.name)
         if apply:
             state, log = await stack.enter_async_context(beside(loaded, clock))
-            yield Sight(loaded, application, state, connector, log, clock)
+            yield Sight(loaded, application, state, connector, log, clock, itself)
             return
         sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
         state = await stack.enter_async_context(state_to_look(loaded.config, sealer))
-        yield Sight(loaded, application, state, connector, Deaf(), clock)
+        yield Sight(loaded, application, state, connector, Deaf(), clock, itself)

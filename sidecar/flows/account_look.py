@@ -47,11 +47,14 @@ class Seen:
     """What one look found.
 
     Attributes:
+        shown: As the application itself shows the account. It is another look than *account* only where it is asked
+            beside the connector.
         licences: None: the application does not tell.
         renamed: Why an account that is not there under its name is not made anew.
     """
 
     account: Account | None
+    shown: Account | None
     licences: tuple[Licence, ...] | None
     pin: Pin | None
     pin_on_name: Pin | None
@@ -96,7 +99,7 @@ async def look(order: AccountOrder, person: Person, reach: Reach, ledger: ReadsL
         AccountError, StateError: as the connector and the ledger do.
     """
     application, name = order.application, fold(order.username)
-    (account, licences), pin, pin_on_name, owned, deactivation, usable = await asyncio.gather(
+    (account, shown, licences), pin, pin_on_name, owned, deactivation, usable = await asyncio.gather(
         _at_the_application(order, reach, seats),
         ledger.pin_of(application, person),
         ledger.pin_on(application, name),
@@ -108,7 +111,9 @@ async def look(order: AccountOrder, person: Person, reach: Reach, ledger: ReadsL
     if account is None and pin is not None and pin.username == name:
         found = await elsewhere(pin, reach.registry)
         moved = renamed(pin, found) if found is not None else None
-    return Seen(account, licences, pin, pin_on_name, owned, deactivation, usable, moved)
+    if account is None and shown is not None and moved is None:
+        moved = _somebody_else(shown)
+    return Seen(account, shown, licences, pin, pin_on_name, owned, deactivation, usable, moved)
 
 
 def way_for(order: AccountOrder, seen: Seen, rules: Rules) -> Plan | Refusal:
@@ -167,11 +172,28 @@ async def foresee(
 
 async def _at_the_application(
     order: AccountOrder, reach: Reach, seats: Seats
-) -> tuple[Account | None, tuple[Licence, ...] | None]:
-    """The account, and the licences: whoever is switched on takes seats too."""
+) -> tuple[Account | None, Account | None, tuple[Licence, ...] | None]:
+    """The account, what the application itself shows, and the licences: whoever is switched on takes seats too."""
     if reach.connector is None:
         raise AccountError(Reason.INTERNAL, "the application has no connector")
-    return await asyncio.gather(reach.connector.read(order.username), seats.licences())
+    if reach.application is None:
+        account, licences = await asyncio.gather(reach.connector.read(order.username), seats.licences())
+        return account, account, licences
+    account, shown, licences = await asyncio.gather(
+        reach.connector.read(order.username), reach.application.read(order.username), seats.licences()
+    )
+    if account is not None and shown is not None and shown.own:
+        account = replace(account, own=True)
+    return account, shown, licences
+
+
+def _somebody_else(shown: Account) -> Refusal:
+    """Why no account is made at the user server: the application would take it for the one that it has already."""
+    detail = (
+        f"the application has an account {shown.username} that is not on the user server: in a directory of its own, "
+        "or not synchronised yet after it was deleted"
+    )
+    return Refusal(Reason.ACCOUNT_NOT_ADOPTED, detail)
 
 
 async def elsewhere(pin: Pin, registry: Registry | None) -> Account | None:

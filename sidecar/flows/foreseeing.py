@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
 
 from cachetools import TTLCache
 
@@ -83,4 +84,9 @@ class Foresight:
 
 
 def _reading(reach: Reach) -> Reach:
-    return Reach(OnlyReads(reach.connector) if reach.connector is not None else None, (), reach.budget, reach.registry)
+    return replace(
+        reach,
+        connector=OnlyReads(reach.connector) if reach.connector is not None else None,
+        hooks=(),
+        application=OnlyReads(reach.application) if reach.application is not None else None,
+    )

@@ -25,7 +25,7 @@ from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.flows.account_events import AccountMeter, Teller
 from sidecar.flows.account_look import Foreseen, Rules, Seen, foresee, look, pins_way, rules_of, usable_way, way_for
-from sidecar.flows.account_plan import NotShownError, carry_out
+from sidecar.flows.account_plan import NotShownError, carry_out, must_be_ready
 from sidecar.flows.account_steps import Carrying, add_pin
 from sidecar.flows.accounts import AccountError, Connector, CredentialRefusedError, Ledger
 from sidecar.flows.group_ages import GroupAges
@@ -238,7 +238,7 @@ class Accounts:
         except CredentialRefusedError as error:
             return await self._unseen.username(teller, rules.groups, rules.accounts.serve_known, error), False
         if pin_conflict(order.username, seen.pin, seen.pin_on_name) is None:
-            self._late.check(order, seen.account, rules.accounts.sync_wait)
+            self._late.check(order, seen.shown, rules.accounts.sync_wait)
         async with self._last.turn(order.application, seen.account, rules.groups):
             way = await self._allowed(order, seen, rules, reach)
             seats = taken_by(way, seen.account, seen.licences or ())
@@ -246,6 +246,7 @@ class Accounts:
                 if full:
                     way = _or_refuse(fitted(way, seen.account, seen.licences or (), full))
                 username, complete = await self._carry_out(way, seen, rules, teller, connector)
+        await self._must_show(order, way, seen, rules, reach.application)
         await self._unseen.note(order, username)
         return username, complete
 
@@ -292,6 +293,23 @@ class Accounts:
         finally:
             self._read_only.note(teller.order.application, carrying.failures)
         return username, carrying.complete
+
+    async def _must_show(
+        self, order: AccountOrder, way: Plan, seen: Seen, rules: Rules, application: Connector | None
+    ) -> None:
+        """What the user server has is no proof that the application has it.
+
+        Raises:
+            AccountError: as `Late.refusal` says, or as `Connector.read` does.
+        """
+        if application is None:
+            return
+        try:
+            _ = must_be_ready(
+                await application.read(way.username) if way.steps else seen.shown, frozenset(map(fold, order.needed))
+            )
+        except NotShownError as error:
+            raise self._late.refusal(order, error, rules.accounts.sync_wait) from error
 
     def _seats_of(self, application: str, reach: Reach) -> Seats:
         return self._seats.setdefault(application, Seats(reach.registry, self._clock))

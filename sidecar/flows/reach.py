@@ -38,6 +38,8 @@ class Reach:
 
     Attributes:
         budget: Seconds that one piece of work may take, the wait for another on the same account included.
+        application: The application itself, where it is asked beside the connector what it shows; None: the connector
+            asks it already, or nobody can.
         registry: Where the application tells of licences and keys; None: it does not.
         lists: Where it tells who is in a group; None: it does not.
     """
@@ -47,6 +49,7 @@ class Reach:
     budget: float = 15.0
     registry: Registry | None = None
     lists: Lists | None = None
+    application: Connector | None = None
 
 
 @asynccontextmanager

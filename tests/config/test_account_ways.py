@@ -41,10 +41,16 @@ def switch(url: str = "https://jira.example.com/jira", *, token: bool = True, ca
         (ways(url="http://127.0.0.1:8095/crowd"),),
         (WIKI,),
         (switch(),),
+        (ways("look_token: env://JIRA_PAT"),),
     ],
 )
 def test_one_way_is_enough(errors: Errors, edits: tuple[Edit, ...]) -> None:
     assert [] == errors(*edits)
+
+
+def test_who_asks_the_application_itself_is_not_warned(loading: Callable[..., Loaded]) -> None:
+    warned = [[fault.path for fault in loading(ways(*keys)).warnings] for keys in ((), ("look_token: env://JIRA_PAT",))]
+    assert [[f"{AT}.crowd"], []] == warned
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,8 @@ def test_one_way_is_enough(errors: Errors, edits: tuple[Edit, ...]) -> None:
         ((ways(url="crowd.example.com"),), f"{AT}.crowd.url", "http"),
         ((ways(url="http://127.0.0.1:8095", ca=__file__),), f"{AT}.crowd.ca", "without https"),
         ((ways(ca="ca.pem"),), f"{AT}.crowd.ca", "no absolute path"),
+        (((TOKEN, "accounts: {token: env://JIRA_PAT, look_token: env://JIRA_PAT}"),),
+         f"{AT}.look_token", "user server"),
         ((switch(), WIKI), f"{AT}.switch", "second way of a Jira"),
         ((switch(token=False),), f"{AT}.switch", "second way of a Jira"),
         ((switch(url="http://jira.example.com"),), f"{AT}.switch.url", "plain http"),

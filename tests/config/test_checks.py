@@ -235,6 +235,7 @@ def test_is_no_fault(errors: Errors, edits: tuple[Edit, ...]) -> None:
     assert [] == errors(*edits)
 
 
+CROWD = "crowd: {url: 'https://crowd.example.com', application: lychgate, password: env://HOOK_SECRET}"
 WARNINGS: list[tuple[str, Edit, str, str]] = [
     ("wide proxies", ("state:", "trusted_proxies: [0.0.0.0/0]\nstate:"), "trusted_proxies[0]", "wide"),
     ("rather wide proxies", ("state:", "trusted_proxies: [10.0.0.0/15]\nstate:"), "trusted_proxies[0]", "wide"),
@@ -250,6 +251,8 @@ WARNINGS: list[tuple[str, Edit, str, str]] = [
      "applications.jira.accounts.groups.needed[0]", "no line"),
     ("first groups without first accounts", groups("{on_create: [new]}"),
      "applications.jira.accounts.groups.on_create", "never given"),
+    ("a user server alone", ("accounts: {token: env://JIRA_PAT}", f"accounts: {{{CROWD}}}"),
+     "applications.jira.accounts.crowd", "not asked whether it shows"),
     ("one secret for two things", ("env://JIRA_PAT", "env://OKTA_SECRET"),
      "applications.jira.accounts.token", "as well"),
 ]  # fmt: skip

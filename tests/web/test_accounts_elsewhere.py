@@ -4,6 +4,7 @@ signs in for the first time lands as a person with groups.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
-from sidecar.demo.crowd import CrowdConfig, serve_crowd
+from sidecar.demo.crowd import CrowdConfig, crowd_people, serve_crowd
 from sidecar.demo.jira.listening import Listening
 from tests.web.conftest import Worlds
 from tests.web.rig import SHARED, World
+from tests.web.test_time_over_http import Hands
 
 PASSWORD = "password-of-the-application"
 GROUPS = {"map": [{"from": "okta-jira-users", "to": "wiki-writers"}], "always": ["confluence-users"]}
@@ -61,6 +63,37 @@ async def wiki(request: pytest.FixtureRequest, worlds: Worlds, tmp_path: Path) -
             "groups": GROUPS,
         }
         yield Wiki(state, await worlds(confluence=server.origin, context="/jira", wiki={"accounts": accounts}), managed)
+
+
+async def test_the_wiki_itself_must_show_an_account_that_was_made_at_crowd(worlds: Worlds, tmp_path: Path) -> None:
+    """Two directories: Confluence has read nothing from Crowd yet, and has an account of its own."""
+    state, people, clock = ConfluenceState.sample(), crowd_people(), Hands(int(time.time()))
+    people.groups |= {"wiki-writers", "confluence-users"}
+    state.people.groups.add("wiki-writers")
+    state.people.add_user("nina", "A robot")
+    for name, value in (("wiki-token", state.add_token("admin")), ("crowd-password", PASSWORD)):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(value, encoding="utf-8")
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serve_confluence(state, ConfluenceConfig(secret=SHARED)))
+        managed = await stack.enter_async_context(serve_crowd(people, CrowdConfig(applications={"lychgate": PASSWORD})))
+        way = {**_crowd(tmp_path, managed), "look_token": _token(tmp_path)["token"]}
+        accounts = {**way, "create": True, "groups": {**GROUPS, "needed": ["wiki-writers"]}}
+        world = await worlds(clock=clock, confluence=server.origin, context="/jira", wiki={"accounts": accounts})
+        wiki = Wiki(state, world, managed)
+        status, text = await wiki.enter("ada")
+        assert (503, True) == (status, "nearly ready" in text)
+        # Confluence reads the account, and later its groups.
+        for step, groups, expected in ((60, (), 503), (60, ("confluence-users", "wiki-writers"), 200)):
+            state.people.add_user("ada", "Ada", groups=groups)
+            clock.passed += step
+            assert expected == (await wiki.enter("ada"))[0]
+        status, text = await wiki.enter("nina")
+        assert (403, False) == (status, "nina" in people.users)
+    assert 1 == len([call for call in managed.calls if call.method == "POST" and call.target.endswith("/user")])
+    refused = [event["reason"] for event in world.told("account.refused")]
+    assert ["directory_sync_pending", "directory_sync_pending", "account_not_adopted"] == refused
+    assert {"GET"} == {call.method for call in server.calls}
 
 
 def _token(folder: Path) -> Mapping[str, Any]:

@@ -153,6 +153,11 @@ class AccountSettings(Settings):
         description="The user server where accounts are managed, instead of `token`: for users in Crowd, or in a Jira "
         "that serves others.",
     )
+    look_token: Annotated[Secret | None, AtLeast(16)] = Field(
+        default=None,
+        description="Beside `crowd`: a token with which the application itself is asked whether it shows an account, "
+        "before its person is let in. It changes nothing; its account must be able to see all users and their groups.",
+    )
     switch: CrowdSettings | None = Field(
         default=None,
         description="A user server that makes accounts active and inactive where Jira itself, asked with `token`, does "

@@ -92,6 +92,20 @@ def _ways(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             "stands beside token: accounts can be managed at one place only",
             "keep crowd where the users live on a user server, token where they live in the application itself",
         )
+    if accounts.look_token is not None and accounts.crowd is None:
+        yield Finding(
+            (*at, "accounts", "look_token"),
+            "asks nobody anything new: it is for accounts that are managed at a user server",
+            "remove it; with accounts.token the application itself is asked anyway",
+        )
+    if accounts.crowd is not None and accounts.look_token is None and accounts.token is None:
+        yield Finding(
+            (*at, "accounts", "crowd"),
+            "is a user server, and the application itself is not asked whether it shows an account yet: "
+            "who has a new one may meet its log-in page until its directory is synchronised",
+            "add look_token: file:///absolute/path of a token of the application, and see docs/accounts.md",
+            Severity.WARNING,
+        )
     if accounts.switch is not None and (application.product != "jira" or accounts.token is None):
         yield Finding(
             (*at, "accounts", "switch"),
