@@ -1,4 +1,5 @@
-"""All accounts of an application in bounded calls, for reports over everybody: never on the way of a request.
+"""All accounts of an application in bounded calls, for reports over everybody. On the way of a request only the members
+of one group are asked for (`last_administrators`).
 
 `sidecar.commands.migrating` reads a roll and lets the account flow look into it instead of asking for five thousand
 people one by one.
