@@ -99,8 +99,9 @@ def note(book: Book, path: str, status: int, text: str) -> str:
         book.events["login.error"] += 1
     elif outcome == "denied" and reason != "no_session":
         book.events["access.denied"] += 1
-    elif reason in KEPT_OUT:
-        book.events["account.refused"] += 1
+    elif outcome == "failed":
+        book.events["request.failed"] += 1
+        book.events["account.refused"] += reason in KEPT_OUT
     return reason
 
 
