@@ -24,9 +24,12 @@ from sidecar.domain.session import Jar, Session
 from sidecar.flows.asking import Asking, Reply
 from sidecar.flows.landing import LandingError
 from sidecar.flows.landing_codes import Codes
+from sidecar.flows.streaming import Stage, UpstreamError
 from sidecar.flows.telling import Clock
 
 _REDIRECTS = frozenset({302, 303, 307})
+_LATER = frozenset({429, 503})
+"""What a product says that has too much to do."""
 _ERROR_ID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -94,25 +97,34 @@ class Dance:
         return await self._proven(self._ours(_after(jar, done)), username)
 
     async def try_out(self, jar: Jar, username: str) -> Reason:
-        """Whom the product serves with these cookies: `ok` also where it cannot say.
+        """Whom the product serves with these cookies. Only a name counts as `ok`: what names nobody proves nothing.
 
         Raises:
-            UpstreamError: it could not be asked.
+            UpstreamError: it could not be asked, or cannot answer now (429, 5xx): a little later it may.
         """
+        return (await self._whose(jar, username))[0]
+
+    async def _whose(self, jar: Jar, username: str) -> tuple[Reason, int]:
+        """The same, and the status of the answer."""
         path, member = self._floor.product.whoami
         reply = await self._floor.asking.get(self._floor.context + path, jar)
+        status = reply.head.status
         named = reply.head.noted(self._floor.product.user_header.lower().encode())
-        if named is None and reply.head.status == 200:
+        if named is None and status == 200:
             named = _member(reply.body, member)
-        if named is None and reply.head.status in {401, *_REDIRECTS}:
-            # 403 is for whom it knows as well: a customer without any application.
-            return Reason.LANDING_FAILED
-        return Reason.OK if named is None else served(named, username)
+        if named is not None:
+            return served(named, username), status
+        if status in _LATER or status >= 500:
+            # Whose session it is stays open: nothing that was held is dropped, and nothing goes up unproven.
+            stage: Stage = "busy" if status in _LATER else "head"
+            raise UpstreamError(stage, f"it answered {status} when it was asked whose session it is")
+        return Reason.LANDING_FAILED, status
 
     async def _proven(self, jar: Jar, username: str) -> Jar:
         if not jar:
             raise LandingError("the product took the code and began no session")
-        match await self.try_out(jar, username):
+        whose, status = await self._whose(jar, username)
+        match whose:
             case Reason.OK:
                 return jar
             case Reason.LANDING_MISMATCH:
@@ -122,7 +134,7 @@ class Dance:
                     reason=Reason.LANDING_MISMATCH,
                 )
             case _:
-                raise LandingError("the product took the code and then did not know the person")
+                raise LandingError(f"the product took the code and then named nobody as its person (it said {status})")
 
     def _grant(self, session: Session, username: str, asked: Asked, now: UnixSeconds) -> Grant:
         identity = session.identity

@@ -255,3 +255,33 @@ async def test_scripts_get_the_reason_too(worlds: Worlds) -> None:
     assert (502, "landing_failed") == (answer.status, answer.error)
     assert [START] == paths(world)
     assert 502 == (await world.ask("GET", PATH, HTML, cookie)).status
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(429, "upstream_busy"), (503, "upstream_busy"), (500, "upstream_broken"), (404, None), (403, None)],
+)
+@pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
+async def test_a_product_that_does_not_say_whose_session_it_is_gets_no_request(
+    worlds: Worlds, status: int, said: str | None, again: bool
+) -> None:
+    """Not now (429, 5xx): nothing is dropped and nothing remembered. Never (404): the landing failed."""
+    world, echo = await worlds(proof="sso"), "/plugins/servlet/demo/echo"
+    cookie = await cookie_of(world)
+    assert 200 == (await world.ask("POST", echo, cookie, body=b"x")).status
+    if again:
+        await age(world, 61)
+    else:
+        # The account is known by now, so that nobody but the landing asks.
+        world.gate.sessions.keep_jar(entry_of(world), seat_of("", "ada"), ())
+    held = entry_of(world).session.jars
+    world.forget()
+    world.jira.fail_next(WHO, status, times=9)
+    answer = await world.ask("POST", echo, cookie, body=b"x")
+    assert (said or "landing_failed", False) == (answer.error, echo in paths(world))
+    assert (said is None) == bool(world.told("landing.failed"))
+    world.jira.faults.clear()
+    if said is not None:
+        assert held == entry_of(world).session.jars
+        assert 200 == (await world.ask("POST", echo, cookie, body=b"x")).status
+        assert "ada" == world.arrived[-1].username
