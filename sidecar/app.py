@@ -18,11 +18,11 @@ from sidecar.adapters.state.sqlite import State
 from sidecar.building.landings import build_headless
 from sidecar.building.leaving import build_leaving
 from sidecar.building.measuring import measure, new_metrics
+from sidecar.building.nodes import build_nodes
 from sidecar.building.parts import (
     audit_log,
     build_applications,
     build_callers,
-    build_clients,
     build_providers,
     build_state,
 )
@@ -43,7 +43,7 @@ from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
-from sidecar.upstream.client import Client
+from sidecar.upstream.nodes import Nodes
 from sidecar.web.allowance import Allowance
 from sidecar.web.bounce import Bounce
 from sidecar.web.doors import Doors
@@ -131,8 +131,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         metrics = new_metrics()
         log = audit_log(in_force, audit, time, metrics, sealer, stack)
         state = await build_state(config, policy, sealer, time, metrics, stack)
-        clients = build_clients(config, policy, stack, metrics)
-        tending = await build_tending(config, current, state, clients, log, metrics, time, stack)
+        nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics)
+        tending = await build_tending(config, current, state, nodes, log, metrics, time, stack)
         accounts, products = tending.accounts, tending.products
         providers = await build_providers(config, policy, time, metrics, stack)
         wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
@@ -143,8 +143,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         sign_in = SignIn(asked, sealer, state.spent, sessions, current, log, time, chance)
         recheck = Recheck(asked, sessions, current, log, time, tending.turns)
         _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
-        headless = await build_headless(config, policy, keys, clients, (log, time, chance), stack)
-        applications = wrapping.applications(build_applications(config, policy, keys, tending, clients, headless))
+        headless = await build_headless(config, policy, keys, nodes, (log, time, chance), stack)
+        applications = wrapping.applications(build_applications(config, policy, keys, tending, nodes, headless))
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
         owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, stack)
@@ -160,10 +160,10 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         lane = wrapping.quick(Lane(readings, sessions, applications, teller, recheck, log, time), gateway)
         measure(metrics, in_force, providers, time, stack)
         await keep_in_step(state, sessions, vouching, time, metrics, stack)
-        await _gauges(metrics, sessions, tunnels, state, policy, clients, accounts)
+        await _gauges(metrics, sessions, tunnels, state, policy, nodes, accounts)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, *_reviews(tending))
         provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None
-        public, operations = await _listen(config, gateway, lane, metrics, minutely, clients, stack, provider)
+        public, operations = await _listen(config, gateway, lane, metrics, minutely, nodes, stack, provider)
         reloading = Reloading(in_force, log, metrics, gateway.review)
         reloading.tell("start")
         stack.callback(tunnels.close_all)
@@ -180,7 +180,7 @@ async def _listen(
     lane: Lane | None,
     metrics: Metrics,
     minutely: Iterable[Work],
-    clients: Mapping[str, Client],
+    nodes: Mapping[str, Nodes],
     stack: AsyncExitStack,
     provider: LandingProvider | None,
 ) -> tuple[int, int]:
@@ -189,7 +189,7 @@ async def _listen(
     sweeper = asyncio.create_task(_sweep(minutely, health))
     stack.push_async_callback(stopped, sweeper)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
-    states = UpstreamStatus({name: client.state for name, client in clients.items()})
+    states = UpstreamStatus({name: one.state for name, one in nodes.items()})
     stack.push_async_callback(states.close)
     operations = await _open(Listener(Operations(metrics.render, health.ready, states)), "operations", config, stack)
     if provider is not None:
@@ -216,7 +216,7 @@ async def _gauges(
     tunnels: Tunnels,
     state: State,
     policy: Policy,
-    clients: Mapping[str, Client],
+    nodes: Mapping[str, Nodes],
     accounts: Accounts,
 ) -> None:
     """What is read at a scrape. An empty ledger refuses whoever is new: better said now than by the first person."""
@@ -227,7 +227,13 @@ async def _gauges(
         ("lychgate_upstream_waiting", "Requests that wait for one of them to end.", attrgetter("waiting")),
         ("lychgate_upstream_idle", "Connections to the application kept open for reuse.", attrgetter("idle")),
     ):
-        metrics.gauge(name, help_text, "application", partial(_of_each, clients, read))
+        metrics.gauge(name, help_text, "application", partial(_of_each, nodes, read))
+    metrics.gauge(
+        "lychgate_upstream_node_serving",
+        "Whether a node of an application with several serves.",
+        "node",
+        lambda: {f"{name}/{node}": yes for name, one in nodes.items() for node, yes in one.serving().items()},
+    )
     usable = {name: int(await state.ledger.usable(name)) for name in policy.applications}
     for name in (name for name, answer in usable.items() if not answer):
         LOG.error("the ledger of %s was not initialised: nobody new gets in before `lychgate ledger init`", name)
@@ -239,8 +245,8 @@ async def _gauges(
     metrics.gauge("lychgate_removals_frozen", "Whether no group is left any more.", "application", frozen)
 
 
-def _of_each(clients: Mapping[str, Client], read: Callable[[Client], int]) -> Mapping[str, int]:
-    return {name: read(client) for name, client in clients.items()}
+def _of_each(nodes: Mapping[str, Nodes], read: Callable[[Nodes], int]) -> Mapping[str, int]:
+    return {name: read(one) for name, one in nodes.items()}
 
 
 async def _open(

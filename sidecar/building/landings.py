@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
 from sidecar.config.model import Config
@@ -18,6 +19,7 @@ from sidecar.flows.headless import HeadlessLanding
 from sidecar.flows.landing_codes import Codes
 from sidecar.flows.streaming import Upstream
 from sidecar.flows.telling import Audit, Chance, Clock
+from sidecar.upstream.nodes import Nodes
 from sidecar.web.landing_provider import Party
 
 
@@ -33,7 +35,7 @@ async def build_headless(
     config: Config,
     policy: Policy,
     keys: tuple[str, ...],
-    clients: Mapping[str, Upstream],
+    nodes: Mapping[str, Nodes],
     tell: tuple[Audit, Clock, Chance],
     stack: AsyncExitStack,
 ) -> Mapping[str, Headless]:
@@ -51,11 +53,18 @@ async def build_headless(
     for name in names:
         application = policy.applications[name]
         party = _party(application, config, minter, clock, chance)
-        dance = Dance(floor_of(application, clients[name], party.client), party.codes, clock)
-        landing = HeadlessLanding(dance, party.codes, application.product.user_header, audit, clock)
+        dance_at = partial(_dance_at, application, nodes[name], party, clock)
+        landing = HeadlessLanding(dance_at, party.codes, application.product.user_header, audit, clock)
+        watch = nodes[name].watch
+        if watch is not None:
+            watch.lost.append(landing.doubt)
         stack.push_async_callback(landing.close)
         found[name] = Headless(landing, party)
     return found
+
+
+def _dance_at(application: Application, nodes: Nodes, party: Party, clock: Clock, node: str) -> Dance:
+    return Dance(floor_of(application, nodes.at(node), party.client), party.codes, clock)
 
 
 async def build_minter(keys: tuple[str, ...]) -> IdTokens:

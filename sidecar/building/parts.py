@@ -28,7 +28,6 @@ from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State
 from sidecar.building.landings import Headless, forwarded_lines
-from sidecar.building.measuring import timed
 from sidecar.building.reloading import InForce
 from sidecar.building.storing import state_for_gate
 from sidecar.building.tending import Tending
@@ -38,15 +37,12 @@ from sidecar.config.outside import (
     header_landing,
     patiences,
     provider_config,
-    upstream_limits,
-    upstream_tls,
 )
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
 from sidecar.flows.telling import Clock
-from sidecar.upstream.client import Client, connect_to, connect_unix
-from sidecar.upstream.startup import StatusPage
+from sidecar.upstream.nodes import Nodes
 from sidecar.web.visit import Serving
 
 
@@ -157,36 +153,20 @@ def build_callers(
     return callers
 
 
-def build_clients(
-    config: Config, policy: Policy, stack: AsyncExitStack, metrics: Metrics | None = None
-) -> Mapping[str, Client]:
-    """The ways to the applications, one each, never shared (rule 73)."""
-    found: dict[str, Client] = {}
-    for name, application in policy.applications.items():
-        way = config.applications[name].upstream
-        connect = connect_unix(way.socket) if way.socket else connect_to(*way.place, upstream_tls(way), way.server_name)
-        if metrics is not None:
-            connect = timed(connect, partial(metrics.connected, name))
-        target = application.context + application.product.status_page
-        status = StatusPage(target.encode(), application.host.encode())
-        found[name] = Client(connect, upstream_limits(way), status)
-        stack.push_async_callback(found[name].close)
-    return found
-
-
 def build_applications(
     config: Config,
     policy: Policy,
     keys: tuple[str, ...],
     tending: Tending,
-    clients: Mapping[str, Client],
+    nodes: Mapping[str, Nodes],
     headless: Mapping[str, Headless],
 ) -> Mapping[str, Serving]:
     found: dict[str, Serving] = {}
     for name, application in policy.applications.items():
         product, unseen = application.product, headless.get(name)
         found[name] = Serving(
-            upstream=clients[name],
+            nodes=nodes[name],
+            only=nodes[name].only,
             landing=unseen.landing if unseen is not None else header_landing(application, config, keys),
             accounts=tending.accounts,
             observer=tending.observer,

@@ -26,7 +26,7 @@ from sidecar.flows.product_sessions import EndsSessions
 from sidecar.flows.reach import BoundHook, OnFailure, Reach
 from sidecar.flows.starting import StartingConnector
 from sidecar.flows.telling import Clock
-from sidecar.upstream.client import Client
+from sidecar.upstream.nodes import Nodes
 
 
 @asynccontextmanager
@@ -110,7 +110,7 @@ async def build_reach(
     config: Config,
     connectors: Mapping[str, Connector],
     looks: Mapping[str, Connector],
-    clients: Mapping[str, Client],
+    nodes: Mapping[str, Nodes],
     clock: Clock,
     stack: AsyncExitStack,
 ) -> Mapping[str, Reach]:
@@ -129,12 +129,12 @@ async def build_reach(
             continue
         registry, look = way if isinstance(way, Registry) else None, looks.get(name)
         found[name] = Reach(
-            StartingConnector(way, clients[name]),
+            StartingConnector(way, nodes[name]),
             hooks,
             float(accounts.time_budget),
             registry,
             lists=way if isinstance(way, Lists) else None,
-            application=StartingConnector(look, clients[name]) if look is not None else None,
+            application=StartingConnector(look, nodes[name]) if look is not None else None,
         )
     return found
 

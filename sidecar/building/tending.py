@@ -26,7 +26,7 @@ from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
 from sidecar.flows.telling import Clock
 from sidecar.flows.token_watch import TokenWatch, tell_refused
-from sidecar.upstream.client import Client
+from sidecar.upstream.nodes import Nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ async def build_tending(
     config: Config,
     policy: Callable[[], Policy],
     state: State,
-    clients: Mapping[str, Client],
+    nodes: Mapping[str, Nodes],
     log: AuditLog,
     metrics: Metrics,
     clock: Clock,
@@ -71,7 +71,7 @@ async def build_tending(
     looks = await build_looks(config, policy(), stack, partial(tell_refused, log), clock)
     watch = _watch({**connectors, **looks}, log, metrics, clock)
     stack.push_async_callback(watch.close)
-    reach = await build_reach(config, connectors, looks, clients, clock, stack)
+    reach = await build_reach(config, connectors, looks, nodes, clock, stack)
     turns = one_at_a_time(state)
     accounts = Accounts(policy, reach, state.ledger, log, clock, metrics, one_at_a_time=turns)
     stack.push_async_callback(accounts.close)

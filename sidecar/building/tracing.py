@@ -12,7 +12,7 @@ from sidecar.adapters.tracing import build
 from sidecar.building.wrapping import Wrapping
 from sidecar.config.model_tracing import TracingSettings
 from sidecar.flows.login import Provider
-from sidecar.flows.spans import Spans, TracedAccounts, TracedProvider, TracedUpstream
+from sidecar.flows.spans import Spans, TracedAccounts, TracedNodes, TracedProvider
 from sidecar.flows.telling import Meter
 from sidecar.web.gateway import Gateway
 from sidecar.web.lane import Lane
@@ -47,9 +47,11 @@ class Watched(Wrapping):
         return None
 
     def _serving(self, name: str, serving: Serving) -> Serving:
+        nodes = TracedNodes(serving.nodes, name, self._spans)
         return replace(
             serving,
-            upstream=TracedUpstream(serving.upstream, name, self._spans),
+            nodes=nodes,
+            only=nodes.only,
             accounts=TracedAccounts(serving.accounts, self._spans),
         )
 

@@ -14,7 +14,7 @@ from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.landing.authconfig import AuthConfig
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.building.landings import build_party, floor_of
-from sidecar.building.parts import build_clients
+from sidecar.building.nodes import build_nodes
 from sidecar.building.reaching import rest_of
 from sidecar.commands.beside import beside, intended
 from sidecar.config.load import Loaded
@@ -84,7 +84,7 @@ async def verify(loaded: Loaded, application: Application, username: str, tell: 
     config, clock, chance = loaded.config, SystemClock(), SystemChance()
     about = partial(Event, application=application.name, username=username)
     async with beside(loaded, clock) as (_, log), AsyncExitStack() as stack:
-        clients = build_clients(config, loaded.policy, stack)
+        nodes = (await build_nodes(config, loaded.policy, str, stack))[application.name]
         party = await build_party(application, config, cookie_keys(config), clock, chance)
         listener = Listener(LandingProvider({application.name: party}, clock))
         host, _, port = config.listen.landing.rpartition(":")
@@ -92,7 +92,7 @@ async def verify(loaded: Loaded, application: Application, username: str, tell: 
         stack.push_async_callback(listener.close)
         facts = {"cause": "command", "step": "verify landing", "account": username}
         await log.sure(about(code=Code.CHANGE_INTENDED, outcome="intended", facts=facts))
-        floor = floor_of(application, clients[application.name], party.client)
+        floor = floor_of(application, nodes.any().upstream, party.client)
         told = _ToldAsking(floor.asking.upstream, floor.asking.host, floor.asking.forwarded, tell)
         try:
             dance = Dance(replace(floor, asking=told), party.codes, clock)

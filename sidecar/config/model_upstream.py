@@ -53,6 +53,10 @@ def _socket(value: str) -> str:
     return value
 
 
+def _further(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_address(one) for one in value)
+
+
 def _name(value: str) -> str:
     if not _HOST.fullmatch(value):
         raise fault("is no name of a host", "write it as the certificate does, such as jira.internal.example.com")
@@ -130,10 +134,22 @@ class UpstreamLimits(Settings):
 
 
 class UpstreamSettings(Settings):
-    """The way to the application. An address alone stands for `url`."""
+    """The way to the application. An address alone stands for `url`; a list of addresses, for `url` and `also`."""
 
     url: Annotated[str, AfterValidator(_address)] = Field(
         description="Where the application itself listens: scheme, host and port, or `unix://` and a socket's path."
+    )
+    also: Annotated[tuple[str, ...], AfterValidator(_further)] = Field(
+        default=(),
+        description="Addresses of the application's further nodes. A session stays on its node while that one serves.",
+    )
+    every_address: bool = Field(
+        default=False,
+        description="Whether each address to which the name in `url` leads is a node of its own, as with a headless "
+        "Service; the name is looked up at every `status_every`.",
+    )
+    status_every: Annotated[Seconds, _times(1, 300)] = Field(
+        default=5, description="With several nodes: how often each is asked for the product's `/status`."
     )
     ca: Annotated[str, AfterValidator(absolute)] | None = Field(
         default=None,
@@ -177,22 +193,44 @@ class UpstreamSettings(Settings):
     @property
     def place(self) -> tuple[str, int]:
         """Host and port, if it is no socket."""
-        parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or (443 if self.secure else 80)
+        return place_of(self.url)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses that are written down."""
+        return (self.url, *self.also)
+
+    @property
+    def several(self) -> bool:
+        """Whether there may be more than one node."""
+        return bool(self.also) or self.every_address
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(schema))]}
+        several = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {"anyOf": [{"type": "string"}, several, handler.resolve_ref_schema(handler(schema))]}
+
+
+def place_of(url: str) -> tuple[str, int]:
+    """Host and port of an http address."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def in_short(value: object) -> object:
-    """An address alone is the whole of `UpstreamSettings`.
+    """An address alone, or a list of them, is the whole of `UpstreamSettings`.
 
     Raises:
         PydanticCustomError: for what is neither an address nor keys.
     """
     if isinstance(value, str):
         return UpstreamSettings(url=_address(value))
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        first, *others = (_address(one) for one in value)
+        return UpstreamSettings(url=first, also=_further(tuple(others)))
     if not isinstance(value, Mapping | UpstreamSettings):
-        raise fault("is no address", "write where the application listens, such as http://127.0.0.1:8081, or keys")
+        raise fault(
+            "is no address",
+            "write where the application listens, such as http://127.0.0.1:8081, a list of addresses, or keys",
+        )
     return value

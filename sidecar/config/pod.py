@@ -89,6 +89,8 @@ def findings(config: Config, pod: Pod) -> Iterator[Finding]:
         yield Finding(("applications",), "are several, and the pod holds one", "give each a gate in its own pod")
         return
     ((name, application),) = config.applications.items()
+    if application.upstream.several:
+        yield Finding(("applications", name, "upstream"), "has several nodes, and a pod holds one", "name that one")
     yield from _upstream(("applications", name, "upstream"), application.upstream.url, config, chart)
     yield from _listening(config, chart)
     if not config.state.lasts:

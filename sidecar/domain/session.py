@@ -32,6 +32,18 @@ def node_of(seat: str) -> str:
     return seat.partition("\n")[0]
 
 
+MOST_NODES = 8
+"""Nodes whose cookies a session keeps, beside the one of now; the oldest go first."""
+
+
+def jars_after(jars: Mapping[str, Jar], seat: str, jar: Jar) -> Mapping[str, Jar]:
+    """With *jar* at *seat*: whoever sat at the same node before under another username sits there no more."""
+    others = {other: kept for other, kept in jars.items() if node_of(other) != node_of(seat)}
+    while len(others) > MOST_NODES:
+        del others[next(iter(others))]
+    return {**others, seat: jar}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """Made by `flows.login`, read once per request, ended by `flows.logout`. A changed session is a new object.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
 from cachetools import LRUCache
@@ -19,7 +19,7 @@ from sidecar.core.served import served
 from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Jar, Session, seat_of
+from sidecar.domain.session import Jar, Session, node_of, seat_of
 from sidecar.flows.dance import Dance, MissedStepError
 from sidecar.flows.landing import Keep, LandingError
 from sidecar.flows.landing_codes import Codes
@@ -69,8 +69,11 @@ class _Seat:
 class HeadlessLanding:
     """See `flows.landing.Landing`."""
 
-    def __init__(self, dance: Dance, codes: Codes, user_header: str, audit: Audit, clock: Clock) -> None:
-        self._dance = dance
+    def __init__(
+        self, dance_at: Callable[[str], Dance], codes: Codes, user_header: str, audit: Audit, clock: Clock
+    ) -> None:
+        """*dance_at* walks with one node, by its name; it raises UpstreamError for one that is gone."""
+        self._dance_at = dance_at
         codes.spoilt = self._spoilt
         self._user_header = user_header.lower().encode()
         self._audit = audit
@@ -141,6 +144,12 @@ class HeadlessLanding:
         """No assertion is sent with requests; the provider's own keys stand at its own address."""
         return {"keys": []}
 
+    def doubt(self, node: str) -> None:
+        """That node serves no more: should it come back, it may have forgotten everybody."""
+        for key, seat in self._seats.items():
+            if node_of(key[1]) == node:
+                seat.doubted = True
+
     def _spoilt(self, grant: Grant) -> None:
         """Somebody used a code a second time: what came of the first use counts no more."""
         LOG.warning("a code for %s was used twice, or otherwise than it was meant", grant.client.client_id)
@@ -166,17 +175,18 @@ class HeadlessLanding:
         """Try the seat out, and land the person if it is empty."""
         seat = self._seat(key)
         trace = Trace(session=session.key[:16])
+        dance = self._dance_at(node_of(key[1]))
         try:
             async with asyncio.timeout(LONGEST):
                 if jar and not seat.spoilt:
-                    whose = await self._dance.try_out(jar, username)
+                    whose = await dance.try_out(jar, username)
                     if whose is Reason.OK:
                         self._settled(seat)
                         return
                     if whose is Reason.LANDING_MISMATCH:
                         self._audit.tell(about(session, Code.LANDING_MISMATCH, trace, reason=whose, username=username))
                 seat.spoilt = False
-                fresh = await self._walk(session, username)
+                fresh = await _walk(dance, session, username)
         except TimeoutError:
             raise UpstreamError("timeout", f"no landing within {LONGEST:.0f} seconds") from None
         except LandingError as error:
@@ -194,17 +204,18 @@ class HeadlessLanding:
         cause = {"cause": "again" if jar else "first"}
         self._audit.tell(about(session, Code.LANDING_ESTABLISHED, trace, username=username, facts=cause))
 
-    async def _walk(self, session: Session, username: str) -> Jar:
-        """A dance, and a second one if a step was missed: another node, a restart, a state that was too old."""
-        try:
-            return await self._dance.walk(session, username)
-        except MissedStepError as error:
-            LOG.info("a landing at %s is tried once more: %s", session.application, error)
-            return await self._dance.walk(session, username)
-
     def _settled(self, seat: _Seat) -> None:
         seat.tried = seat.confirmed = self._clock.monotonic()
         seat.doubted, seat.refused = False, None
+
+
+async def _walk(dance: Dance, session: Session, username: str) -> Jar:
+    """A dance, and a second one if a step was missed: another node, a restart, a state that was too old."""
+    try:
+        return await dance.walk(session, username)
+    except MissedStepError as error:
+        LOG.info("a landing at %s is tried once more: %s", session.application, error)
+        return await dance.walk(session, username)
 
 
 def _again(error: LandingError) -> LandingError:

@@ -19,7 +19,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import Revocation
-from sidecar.domain.session import Jar, Session, node_of
+from sidecar.domain.session import Jar, Session, jars_after
 from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
@@ -196,9 +196,7 @@ class Sessions:
 
         Whoever sat at the same node before under another username sits there no more.
         """
-        node, jars = node_of(seat), entry.session.jars
-        others = {other: kept for other, kept in jars.items() if node_of(other) != node}
-        entry.session = replace(entry.session, jars={**others, seat: jar})
+        entry.session = replace(entry.session, jars=jars_after(entry.session.jars, seat, jar))
         if entry.writing is None or entry.writing.done():
             entry.writing = self._tasks.begin(quietly(self._write_jars(entry)))
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from sidecar.domain.account import AccountOrder
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.flows.login import AuthorizationRequest, CodeGrant, Provider, Tokens
+from sidecar.flows.nodes import Node, Nodes
 from sidecar.flows.streaming import Answer, Outcome, Outgoing, Over, Upstream
 from sidecar.flows.telling import Trace
 
@@ -105,6 +106,35 @@ class TracedUpstream:
     async def close(self) -> None:
         """See `Upstream.close`."""
         await self._upstream.close()
+
+
+class TracedNodes:
+    """The nodes of an application, with a span for each exchange with one."""
+
+    def __init__(self, nodes: Nodes, application: str, spans: Spans) -> None:
+        self._nodes = nodes
+        self._application = application
+        self._spans = spans
+        self.only = self._traced(nodes.only) if nodes.only is not None else None
+
+    def of(self, key: str) -> Node:
+        """See `Nodes.of`."""
+        return self._traced(self._nodes.of(key))
+
+    def of_client(self, authorization: str) -> Node:
+        """See `Nodes.of_client`."""
+        return self._traced(self._nodes.of_client(authorization))
+
+    def any(self) -> Node:
+        """See `Nodes.any`."""
+        return self._traced(self._nodes.any())
+
+    async def is_lost(self, node: Node) -> bool:
+        """See `Nodes.is_lost`."""
+        return await self._nodes.is_lost(node)
+
+    def _traced(self, node: Node) -> Node:
+        return Node(node.name, TracedUpstream(node.upstream, self._application, self._spans))
 
 
 class TracedProvider:

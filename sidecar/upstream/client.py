@@ -56,7 +56,7 @@ def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None, server_n
     async def connect(protocol: Callable[[], asyncio.BaseProtocol], /) -> object:
         # One after the other: asyncio's own race between addresses (RFC 8305) loses a socket when it is cancelled.
         loop = asyncio.get_running_loop()
-        *others, last = await _addresses(host, port)
+        *others, last = await addresses_of(host, port)
         for address in others:
             with contextlib.suppress(OSError):  # TimeoutError is one
                 async with asyncio.timeout(_NEXT_ADDRESS):
@@ -66,7 +66,7 @@ def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None, server_n
     return connect
 
 
-async def _addresses(host: str, port: int) -> list[str]:
+async def addresses_of(host: str, port: int) -> list[str]:
     """Where a name leads, or the address that *host* is.
 
     Raises:

@@ -15,7 +15,7 @@ from sidecar.web.answer import Passing
 from sidecar.web.inbound import goes_on
 from sidecar.web.person import leads_to_log_in
 from sidecar.web.sink import TransportSink
-from sidecar.web.visit import NODE, Serving, Visit
+from sidecar.web.visit import Serving, Visit
 
 _REDIRECTS = range(300, 400)
 
@@ -23,7 +23,9 @@ _REDIRECTS = range(300, 400)
 class CallerAnswer(Passing):
     """Delivers what was made for the caller's person."""
 
-    def __init__(self, visit: Visit, caller: Caller, serving: Serving, username: str, sent: Jar, audit: Audit) -> None:
+    def __init__(
+        self, visit: Visit, caller: Caller, serving: Serving, node: str, username: str, sent: Jar, audit: Audit
+    ) -> None:
         request: web.BaseRequest = visit.request
         super().__init__(
             TransportSink(request),
@@ -37,6 +39,7 @@ class CallerAnswer(Passing):
         self._visit = visit
         self._caller = caller
         self._serving = serving
+        self._node = node
         self._username = username
         self._sent = sent
         self._audit = audit
@@ -44,12 +47,14 @@ class CallerAnswer(Passing):
     def judge(self, head: AnswerHead) -> Reason:
         """D8's alarm; and a log-in page is no answer for a program."""
         landing, session, place = self._serving.landing, self._caller.session, self._visit.place
-        reason = landing.check(session, self._username, NODE, head)
+        reason = landing.check(session, self._username, self._node, head)
         if reason is Reason.LANDING_MISMATCH:
             self._alarm(Code.LANDING_MISMATCH, reason)
             return reason
         astray = head.status in _REDIRECTS and place is not None and leads_to_log_in(head, place, self._serving)
-        if (astray or reason is Reason.LANDING_FAILED) and landing.lost(session, self._username, NODE, self._sent):
+        if (astray or reason is Reason.LANDING_FAILED) and landing.lost(
+            session, self._username, self._node, self._sent
+        ):
             self.again = self._visit.repeatable
             if self.again:
                 return Reason.LANDING_FAILED

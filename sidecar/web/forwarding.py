@@ -17,8 +17,9 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, seat_of
 from sidecar.flows.callers import Caller
 from sidecar.flows.known import KnownAccounts
+from sidecar.flows.nodes import Node
 from sidecar.flows.sessions import Entry, Sessions
-from sidecar.flows.streaming import Fields, Outgoing
+from sidecar.flows.streaming import Answer, Fields, Outcome, Outgoing, UpstreamError
 from sidecar.flows.telling import Audit, Clock, trace_of
 from sidecar.web.answer import Passing
 from sidecar.web.caller import CallerAnswer
@@ -28,7 +29,7 @@ from sidecar.web.passages import passage_of
 from sidecar.web.person import PersonAnswer
 from sidecar.web.sink import TransportSink, Written
 from sidecar.web.tunnel import Handshake, Tunnels
-from sidecar.web.visit import NODE, Serving, Visit
+from sidecar.web.visit import Serving, Visit
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FORMS = ("application/x-www-form-urlencoded", "multipart/")
@@ -54,7 +55,7 @@ class RefusedError(Exception):
 
 class StaleError(Exception):
     """What was decided holds no longer: the session ended, or its standing or the policy changed, while the request
-    waited; or the application had lost the person. Nothing was done; decide again."""
+    waited; or the application had lost the person, or its node is lost. Nothing was done; decide again."""
 
 
 class Forwarding:
@@ -95,15 +96,17 @@ class Forwarding:
             # Cookies beside a token are a browser's, and no part of what was judged (D6).
             cookies = caller is None
             answer = _passing(visit, serving.guarded, cookies=cookies)
-            return await self._exchange(visit, serving, answer, _passage(visit, serving, cookies=cookies))
+            node = serving.only or serving.nodes.any()
+            return await self._exchange(visit, serving, node, answer, _passage(visit, serving, cookies=cookies))
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
-        fields = await self._establish(visit, serving, entry, username)
+        node = serving.only or serving.nodes.of(entry.session.key)
+        fields = await self._establish(visit, serving, node, entry, username)
         if not self._sessions.holds(entry, visit.standing):
             # We may have waited for the form, the account or the landing.
             raise StaleError
         if decision.extends_idle:
             self._sessions.used(entry)
-        request, jar = visit.request, entry.session.jars.get(seat_of(NODE, username), ())
+        request, jar = visit.request, entry.session.jars.get(seat_of(node.name, username), ())
         answer = PersonAnswer(
             TransportSink(request),
             visit.record,
@@ -111,6 +114,7 @@ class Forwarding:
             entry,
             visit.facts.kind,
             serving,
+            node.name,
             username,
             jar,
             self._sessions,
@@ -123,7 +127,7 @@ class Forwarding:
         passage = _passage(visit, serving, identity=fields, jar=jar)
         entry.closers.add(answer.sink.abort)
         try:
-            return await self._exchange(visit, serving, answer, passage)
+            return await self._exchange(visit, serving, node, answer, passage)
         finally:
             entry.closers.discard(answer.sink.abort)
 
@@ -136,22 +140,30 @@ class Forwarding:
             username = await serving.accounts.ensure(order, session.identity, trace_of(visit.record, session))
         else:
             username = await self._known.look(order, session.identity)
-        fields = await serving.landing.establish(
-            session, username, NODE, self._clock.now(), caller.keep, surely=not visit.repeatable
-        )
+        node, now = serving.only or serving.nodes.of(session.key), self._clock.now()
+        surely = not visit.repeatable
+        try:
+            fields = await serving.landing.establish(session, username, node.name, now, caller.keep, surely=surely)
+        except UpstreamError:
+            await _elsewhere(visit, serving, node)
+            raise
         if not self._sessions.is_of_now(caller.standing):
             raise StaleError
-        jar = caller.session.jars.get(seat_of(NODE, username), ())
-        answer = CallerAnswer(visit, caller, serving, username, jar, self._audit)
+        jar = caller.session.jars.get(seat_of(node.name, username), ())
+        answer = CallerAnswer(visit, caller, serving, node.name, username, jar, self._audit)
         passage = _passage(visit, serving, identity=fields, jar=jar, cookies=False)
-        return await self._exchange(visit, serving, answer, passage)
+        return await self._exchange(visit, serving, node, answer, passage)
 
-    async def _establish(self, visit: Visit, serving: Serving, entry: Entry, username: str) -> Fields:
+    async def _establish(self, visit: Visit, serving: Serving, node: Node, entry: Entry, username: str) -> Fields:
         def keep(seat: str, jar: Jar) -> None:
             self._sessions.keep_jar(entry, seat, jar)
 
-        surely = visit.facts.websocket or not visit.repeatable
-        return await serving.landing.establish(entry.session, username, NODE, self._clock.now(), keep, surely=surely)
+        surely, session, now = visit.facts.websocket or not visit.repeatable, entry.session, self._clock.now()
+        try:
+            return await serving.landing.establish(session, username, node.name, now, keep, surely=surely)
+        except UpstreamError:
+            await _elsewhere(visit, serving, node)
+            raise
 
     async def pass_through(self, visit: Visit, decision: PassThrough) -> web.StreamResponse:
         """With the client's own credential, or untouched for a portal that is not in force."""
@@ -165,13 +177,15 @@ class Forwarding:
             await self._check_form(visit, decision.place)
         answer = _passing(visit, frozenset() if decision.transparent else serving.guarded, cookies=decision.transparent)
         passage = _passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
-        return await self._exchange(visit, serving, answer, passage)
+        return await self._exchange(visit, serving, _node_of(visit, serving), answer, passage)
 
     async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
         """Close the WebSockets that may not go on."""
         await self._tunnels.review(may_go_on)
 
-    async def _exchange(self, visit: Visit, serving: Serving, answer: Passing, passage: Passage) -> web.StreamResponse:
+    async def _exchange(
+        self, visit: Visit, serving: Serving, node: Node, answer: Passing, passage: Passage
+    ) -> web.StreamResponse:
         place = visit.place
         most = place.portal.max_body if place is not None and place.portal.mode is Mode.ENFORCE else None
         request, record = visit.request, visit.record
@@ -194,7 +208,7 @@ class Forwarding:
         )
         began = self._clock.monotonic()
         try:
-            outcome = await serving.upstream.exchange(outgoing, handshake or answer)
+            outcome = await _sent(visit, serving, node, outgoing, handshake or answer)
         finally:
             record.waited += self._clock.monotonic() - began
             record.sent = answer.sink.sent
@@ -240,6 +254,35 @@ class Forwarding:
         visit.first, visit.form_seen = bytes(first), True
         if form_has(kind, visit.first[:FORM_HEAD], place.application.product.password_fields):
             raise RefusedError(Reason.PASSWORD_LOGIN)
+
+
+def _node_of(visit: Visit, serving: Serving) -> Node:
+    """A program's by its credential. Where the application's own cookies pass, a browser's by its address: with them
+    it must come back to the node that gave them."""
+    authorization = visit.facts.authorization
+    if serving.only is not None:
+        return serving.only
+    return serving.nodes.of(visit.record.source) if authorization is None else serving.nodes.of_client(authorization)
+
+
+async def _sent(visit: Visit, serving: Serving, node: Node, outgoing: Outgoing, answer: Answer) -> Outcome:
+    try:
+        return await node.upstream.exchange(outgoing, answer)
+    except UpstreamError as error:
+        if error.stage == "connect" or (error.stage == "starting" and visit.repeatable):
+            await _elsewhere(visit, serving, node)
+        raise
+
+
+async def _elsewhere(visit: Visit, serving: Serving, node: Node) -> None:
+    """Nothing of the request was sent to that node: if it is lost, another one is asked, once.
+
+    Raises:
+        StaleError: decide again.
+    """
+    if serving.only is None and not visit.moved and await serving.nodes.is_lost(node):
+        visit.moved = True
+        raise StaleError
 
 
 def _is_rest(place: Place) -> bool:

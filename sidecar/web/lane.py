@@ -22,6 +22,7 @@ from sidecar.domain.decision import Forward, Place
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Mode
 from sidecar.domain.session import Jar, seat_of
+from sidecar.flows.nodes import Node
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Fields, Outgoing
@@ -35,7 +36,7 @@ from sidecar.web.person import PersonAnswer
 from sidecar.web.reading import Reading, Readings
 from sidecar.web.sink import ConnectionSink
 from sidecar.web.teller import Teller
-from sidecar.web.visit import NODE, Serving
+from sidecar.web.visit import Serving
 
 LOG = logging.getLogger(__name__)
 _VERSION = b" HTTP/1.1"
@@ -104,14 +105,15 @@ class Lane:
         if decision is None or (decision.username is not None and place.portal.name != entry.session.portal):
             return None
         username, order, session = None, decision.order, entry.session
+        node = serving.only or (serving.nodes.any() if decision.username is None else serving.nodes.of(session.key))
         fields: Fields = ()
         jar: Jar = ()
         if decision.username is not None and order is not None:
             username = serving.accounts.at_hand(order, session.identity, session.key[:16])
-            landed = serving.landing.at_hand(session, username, NODE, asked.now) if username is not None else None
+            landed = serving.landing.at_hand(session, username, node.name, asked.now) if username is not None else None
             if landed is None:
                 return None
-            fields, jar = landed, session.jars.get(seat_of(NODE, username or ""), ())
+            fields, jar = landed, session.jars.get(seat_of(node.name, username or ""), ())
         block, policy = asked.block, asked.reading.policy
         record, chain = self._teller.record(connection.peer, block.head, asked.method, policy, asked.given)
         record.cookies = block.bad_cookies
@@ -130,13 +132,14 @@ class Lane:
                 entry,
                 block.facts.kind,
                 serving,
+                node.name,
                 username,
                 jar,
                 self._sessions,
                 self._audit,
                 keep_alive=keep_alive,
             )
-        return self._send(crossing, outgoing, decision, asked)
+        return self._send(node, crossing, outgoing, decision, asked)
 
     def _read(self, connection: Connection, data: bytes) -> _Asked | None:
         """Who asks for what, if all of it is known; None otherwise."""
@@ -195,11 +198,11 @@ class Lane:
         return decision
 
     def _send(
-        self, crossing: Crossing, outgoing: Outgoing, decision: Forward, asked: _Asked
+        self, node: Node, crossing: Crossing, outgoing: Outgoing, decision: Forward, asked: _Asked
     ) -> Callable[[], None] | None:
         """The last step. What goes wrong behind it gives the exchange up; then the gateway begins anew, as may be done
         with a GET or HEAD."""
-        abandon = asked.serving.upstream.begin(outgoing, crossing.answer, crossing.over)
+        abandon = node.upstream.begin(outgoing, crossing.answer, crossing.over)
         if abandon is None:
             return None
         try:

@@ -18,7 +18,7 @@ from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import AnswerHead
 from sidecar.flows.telling import Audit, trace_of
 from sidecar.web.answer import ClientSink, Passing
-from sidecar.web.visit import NODE, Serving
+from sidecar.web.visit import Serving
 
 
 class PersonAnswer(Passing):
@@ -32,6 +32,7 @@ class PersonAnswer(Passing):
         entry: Entry,
         kind: Kind,
         serving: Serving,
+        node: str,
         username: str,
         sent: Jar,
         sessions: Sessions,
@@ -42,7 +43,7 @@ class PersonAnswer(Passing):
         request: web.BaseRequest | None = None,
         repeatable: bool = True,
     ) -> None:
-        """*sent* went up as the person's cookies. A *repeatable* request may be sent once more."""
+        """*sent* went up to *node* as the person's cookies. A *repeatable* request may be sent once more."""
         super().__init__(
             sink, record, serving.guarded, cookies=True, keep_alive=keep_alive, modern=modern, request=request
         )
@@ -50,6 +51,7 @@ class PersonAnswer(Passing):
         self._entry = entry
         self._kind = kind
         self._serving = serving
+        self._node = node
         self._username = username
         self._sent = sent
         self._sessions = sessions
@@ -58,7 +60,7 @@ class PersonAnswer(Passing):
 
     def judge(self, head: AnswerHead) -> Reason:
         """D8's alarm and D14; what may be delivered leaves its session cookies with us."""
-        reason = self._serving.landing.check(self._entry.session, self._username, NODE, head)
+        reason = self._serving.landing.check(self._entry.session, self._username, self._node, head)
         if reason is not Reason.OK or head.status in _REDIRECTS:
             reason = self._landed(head, reason)
         if reason is Reason.OK:
@@ -90,18 +92,18 @@ class PersonAnswer(Passing):
 
     def _goes_again(self) -> bool:
         """The product may have lost its session: the person is landed anew, and the request sent once more."""
-        lost = self._serving.landing.lost(self._entry.session, self._username, NODE, self._sent)
+        lost = self._serving.landing.lost(self._entry.session, self._username, self._node, self._sent)
         self.again = lost and self._repeatable
         return self.again
 
     @property
     def _jar(self) -> Jar:
-        return self._entry.session.jars.get(seat_of(NODE, self._username), ())
+        return self._entry.session.jars.get(seat_of(self._node, self._username), ())
 
     def _drop(self) -> None:
         """Drop the cookies that went up; others that came meanwhile have done nothing."""
         if self._jar == self._sent:
-            self._sessions.keep_jar(self._entry, seat_of(NODE, self._username), ())
+            self._sessions.keep_jar(self._entry, seat_of(self._node, self._username), ())
 
     def _keep(self, head: AnswerHead) -> None:
         jar = old = self._jar
@@ -109,7 +111,7 @@ class PersonAnswer(Passing):
         for cookie in guarded_set_cookies(head.special, self._serving.kept):
             jar = jar_after(jar, cookie)
         if jar != old:
-            self._sessions.keep_jar(self._entry, seat_of(NODE, self._username), jar)
+            self._sessions.keep_jar(self._entry, seat_of(self._node, self._username), jar)
 
     def _alarm(self, code: Code, reason: Reason) -> None:
         self._record.told = True

@@ -14,15 +14,13 @@ from sidecar.domain.record import RequestRecord
 from sidecar.domain.standing import Standing
 from sidecar.flows.callers import Caller
 from sidecar.flows.landing import Landing
+from sidecar.flows.nodes import Node, Nodes
 from sidecar.flows.observing import Observer
 from sidecar.flows.sessions import Entry
 from sidecar.flows.spans import Ready
-from sidecar.flows.streaming import Patience, Patiences, Upstream
+from sidecar.flows.streaming import Patience, Patiences
 from sidecar.flows.telling import Trace, trace_of
 from sidecar.web.reading import Reading
-
-NODE = ""
-"""Name of the only node of an application with one address."""
 
 
 @dataclass(slots=True)
@@ -36,6 +34,7 @@ class Visit:
         standing: That of the session, as the decision found it.
         first: The part of a form that was read ahead.
         form_seen: Whether it was.
+        moved: Whether it was sent to another node already, since the first one was lost.
         caller: For whom a verified access token speaks.
         detail: Why it is refused, where the reason alone does not say it; for the audit trail, never for the client.
     """
@@ -53,6 +52,7 @@ class Visit:
     standing: Standing | None = None
     first: bytes = b""
     form_seen: bool = False
+    moved: bool = False
     caller: Caller | None = None
     detail: str = ""
 
@@ -77,6 +77,8 @@ class Serving:
     """The moving parts of one application, and what is the same for all its requests.
 
     Attributes:
+        nodes: Where it is reached.
+        only: Its node, if it has one address; else None.
         guarded: Case-folded names of the product's session and remember-me cookies.
         kept: Those of them that are sessions: we keep them for the person.
         host: What the application sees as `Host`.
@@ -85,9 +87,10 @@ class Serving:
         asks_at: Where the product sends browsers to sign in with us as its provider, b"" if it does not.
     """
 
-    upstream: Upstream
+    nodes: Nodes
     landing: Landing
     accounts: Ready
+    only: Node | None = None
     observer: Observer | None = None
     guarded: frozenset[bytes] = field(default_factory=frozenset)
     kept: frozenset[bytes] = field(default_factory=frozenset)

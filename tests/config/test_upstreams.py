@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.config.checks.upstreams import _several
 from sidecar.config.faults import Fault
 from sidecar.config.load import Loaded
+from sidecar.config.model_upstream import UpstreamSettings, in_short
 from sidecar.config.outside import patiences, upstream_limits, upstream_tls
 from sidecar.config.schema import json_schema
 from sidecar.flows.streaming import Patience
@@ -203,3 +205,35 @@ def test_an_editor_allows_both_forms() -> None:
     assert "string" in str(application) or "$ref" in application
     short, long = schema["$defs"]["UpstreamSettings"]["anyOf"]
     assert ("string", "object", False) == (short["type"], long["type"], long["additionalProperties"])
+
+
+@pytest.mark.parametrize(
+    ("written", "addresses", "several"),
+    [
+        ("http://127.0.0.1:8081", ("http://127.0.0.1:8081",), False),
+        (["http://127.0.0.1:8081"], ("http://127.0.0.1:8081",), False),
+        (["http://127.0.0.1:8081/", "http://[::1]:8081"], ("http://127.0.0.1:8081", "http://[::1]:8081"), True),
+        ({"url": "http://localhost:8081", "every_address": True}, ("http://localhost:8081",), True),
+    ],
+)
+def test_nodes_are_written_in_three_ways(written: object, addresses: tuple[str, ...], several: bool) -> None:
+    found = in_short(written)
+    way = found if isinstance(found, UpstreamSettings) else UpstreamSettings.model_validate(found)
+    assert (addresses, several) == (way.addresses, way.several)
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ({"url": "http://127.0.0.1:1", "also": ["https://127.0.0.1:2"]}, "mixes http, https and sockets"),
+        ({"url": "unix:///run/a", "also": ["unix:///run/b"]}, "stands beside a socket"),
+        ({"url": "http://127.0.0.1:80", "also": ["http://127.0.0.1"]}, "names a node twice"),
+        ({"url": "http://127.0.0.1:1", "also": [f"http://127.0.0.1:{n}" for n in range(2, 67)]}, "more than 64"),
+        ({"url": "http://localhost:1", "also": ["http://b:2"], "every_address": True}, "stands beside every_address"),
+        ({"url": "http://127.0.0.1:1", "every_address": True}, "wants a name in url"),
+        ({"url": "unix:///run/a", "every_address": True}, "wants a name in url"),
+    ],
+)
+def test_nodes_that_do_not_fit_are_faults(way: dict[str, object], words: str) -> None:
+    said = [finding.wrong for finding in _several((), UpstreamSettings.model_validate(way))]
+    assert [one for one in said if words in one], said

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -126,7 +127,7 @@ class Scene:
         asking = Asking(self.product, b"jira", ())
         floor = Floor(asking, CLIENT, PRODUCTS["jira"], "", PRODUCTS["jira"].session_cookies)
         self.landings = [
-            HeadlessLanding(Dance(floor, codes, self.clock), codes, "X-AUSERNAME", self.audit, self.clock)
+            HeadlessLanding(partial(_dance_of, floor, codes, self.clock), codes, "X-AUSERNAME", self.audit, self.clock)
             for codes in self.codes
         ]
         self.landing = self.landings[0]
@@ -155,6 +156,10 @@ class Scene:
     def lost(self, key: str, username: str, gate: int = 0) -> bool:
         jar = self.session(key).jars.get(seat_of("", username), ())
         return self.landings[gate].lost(self.session(key), username, "", jar)
+
+
+def _dance_of(floor: Floor, codes: Codes, clock: FakeClock, _node: str) -> Dance:
+    return Dance(floor, codes, clock)
 
 
 def _fields(session: Session) -> dict[str, Any]:

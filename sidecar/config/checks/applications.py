@@ -38,7 +38,8 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
 
 
 def _addresses(at: At, application: ApplicationSettings) -> Iterator[Finding]:
-    for key, address in (("url", application.url), ("upstream", application.upstream.url)):
+    nodes = application.upstream.addresses
+    for key, address in (("url", application.url), *(("upstream", node) for node in nodes)):
         if is_plain_outside_loopback(address) and not application.allow_http:
             yield Finding(
                 (*at, key),
@@ -46,7 +47,7 @@ def _addresses(at: At, application: ApplicationSettings) -> Iterator[Finding]:
                 "write https://; for a closed network only: allow_http: true",
             )
     socket = application.upstream.socket is not None
-    if not socket and origin(urlsplit(application.url)) == origin(urlsplit(application.upstream.url)):
+    if not socket and origin(urlsplit(application.url)) in {origin(urlsplit(node)) for node in nodes}:
         yield Finding(
             (*at, "upstream"),
             "is the public address itself: requests would go round in a circle",

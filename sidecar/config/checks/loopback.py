@@ -31,6 +31,8 @@ def _outside(config: Config) -> str | None:
     for name, application in config.applications.items():
         if not is_loopback(urlsplit(application.url).hostname):
             return f"applications.{name}.url"
-        if application.upstream.socket is None and not is_loopback(application.upstream.place[0]):
+        if application.upstream.socket is None and not all(
+            is_loopback(urlsplit(node).hostname) for node in application.upstream.addresses
+        ):
             return f"applications.{name}.upstream"
     return None

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path as FilePath
+from urllib.parse import urlsplit
 
 from sidecar.config.checks.rules import unknown_sets
 from sidecar.config.faults import Finding, Path
 from sidecar.config.model import Config
-from sidecar.config.model_upstream import UpstreamSettings
+from sidecar.config.model_upstream import UpstreamSettings, place_of
 from sidecar.domain.product import Product
 
+MOST = 64
+"""Nodes of one application; `upstream.nodes` takes no more."""
 _TLS = ("ca", "server_name", "client_certificate", "client_key")
 
 
@@ -20,6 +24,7 @@ def within(config: Config, products: Mapping[str, Product]) -> Iterator[Finding]
     for name, application in config.applications.items():
         at: Path = ("applications", name, "upstream")
         yield from _encryption(at, application.upstream)
+        yield from _several(at, application.upstream)
         yield from _times(at, application.upstream, products[application.product])
 
 
@@ -57,6 +62,32 @@ def _encryption(at: Path, settings: UpstreamSettings) -> Iterator[Finding]:
             "is missing beside client_key",
             "add the file of the certificate, or remove the key",
         )
+
+
+def _several(at: Path, settings: UpstreamSettings) -> Iterator[Finding]:
+    addresses = settings.addresses
+    if settings.also and any(urlsplit(one).scheme != urlsplit(settings.url).scheme for one in settings.also):
+        yield Finding((*at, "also"), "mixes http, https and sockets", "reach all nodes in the same way, as in url")
+    elif settings.also and settings.socket is not None:
+        yield Finding((*at, "also"), "stands beside a socket", "name nodes by their http or https addresses")
+    if len({place_of(one) for one in addresses}) < len(addresses):
+        yield Finding((*at, "also"), "names a node twice", "write each address once")
+    if len(addresses) > MOST:
+        yield Finding((*at, "also"), f"names more than {MOST} nodes", "name fewer, or use a load balancer in between")
+    if not settings.every_address:
+        return
+    if settings.also:
+        yield Finding((*at, "also"), "stands beside every_address", "name all nodes, or one name that leads to all")
+    if settings.socket is not None or _is_address(settings.place[0]):
+        yield Finding((*at, "every_address"), "wants a name in url", "write the name of the headless Service")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _times(at: Path, settings: UpstreamSettings, product: Product) -> Iterator[Finding]:
