@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
+from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState, Session
+from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.people import User
 from sidecar.demo.standin import Ask
 
@@ -17,12 +19,32 @@ class Visit:
     state: ConfluenceState
     config: ConfluenceConfig
     base_url: str
+    sso: SsoMemory
+    cookies: Mapping[str, list[str]] = field(default_factory=dict)
     user: User | None = None
+    session: Session | None = None
 
     @property
     def is_admin(self) -> bool:
         """Whether an administrator makes this request."""
         return self.user is not None and self.state.is_admin(self.user.username)
+
+    def active(self, username: str | None) -> User | None:
+        """The account of that name, unless it is inactive."""
+        user = self.state.people.find(username or "")
+        return user if user is not None and user.active else None
+
+    def set_cookie(self, name: str, value: str) -> None:
+        """Let the answer set a cookie for the whole context."""
+        self.ask.extra.append(("Set-Cookie", f"{name}={value}; Path={self.config.context_path or '/'}; HttpOnly"))
+
+    def open_session(self, user: User | None) -> Session:
+        """The request, and a new session in place of the present one, belong to that user."""
+        if self.session is not None:
+            self.state.sessions.pop(self.session.id, None)
+        self.user, self.session = user, self.state.open_session(None if user is None else user.username)
+        self.set_cookie("JSESSIONID", self.session.id)
+        return self.session
 
 
 class RefusedError(Exception):

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from sidecar.demo.confluence import content_rest, people_rest
+from sidecar.demo.confluence import content_rest, people_rest, sso
 from sidecar.demo.confluence.answers import RefusedError, Visit
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
-from sidecar.demo.jira.listening import Listening
-from sidecar.demo.people import User
+from sidecar.demo.jira.listening import Listening, cookies_of
+from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.standin import Ask, json_answer, limited, serve
 
 _Page = Callable[[Visit], Awaitable[web.Response]]
@@ -71,14 +71,18 @@ _PATTERNS = [(method, re.compile(re.escape(path).replace(r"\*", "[^/]+")), page)
 class _Confluence:
     """Answers every request of one stand-in Confluence."""
 
-    def __init__(self, state: ConfluenceState, config: ConfluenceConfig) -> None:
+    def __init__(self, state: ConfluenceState, config: ConfluenceConfig, memory: SsoMemory) -> None:
         self._state = state
         self._config = config
-        self.base_url = ""
+        self._memory = memory
+        self.base_url = config.base_url
 
     async def answer(self, ask: Ask) -> web.StreamResponse:
-        visit = Visit(ask, self._state, self._config, self.base_url)
+        visit = Visit(ask, self._state, self._config, self.base_url, self._memory, cookies_of(ask.request))
         self._recognise(visit)
+        page = sso.page_of(visit)
+        if page is not None:
+            return await page(visit)
         if not ask.path.startswith(("/rest/", "/status")):
             name = "anonymous" if visit.user is None else visit.user.username
             ask.extra.append(("X-AUSERNAME", name))
@@ -105,23 +109,20 @@ class _Confluence:
         return _wrong_method if known else _nothing
 
     def _recognise(self, visit: Visit) -> None:
-        """The trusted header with its proof, else the personal access token; a dead one leaves the call anonymous."""
+        """The session, else the trusted header with its proof, else the personal access token; a dead one leaves the
+        call anonymous."""
         headers, config = visit.ask.request.headers, self._config
         proof = headers.get(config.secret_header, "")
-        if config.secret and hmac.compare_digest(config.secret.encode(), proof.encode()):
-            visit.user = self._active(headers.get(config.user_header, ""))
+        if not sso.recognise(visit) and config.secret and hmac.compare_digest(config.secret.encode(), proof.encode()):
+            visit.user = visit.active(headers.get(config.user_header, ""))
             visit.ask.call.how = "header"
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if visit.user is None and scheme.lower() == "bearer":
             alive = token not in visit.ask.faults.dead_tokens
-            visit.user = self._active(self._state.tokens.get(token, "")) if alive else None
+            visit.user = visit.active(self._state.tokens.get(token, "")) if alive else None
             visit.ask.extra.append(("X-Seraph-LoginReason", "OK" if visit.user else "AUTHENTICATED_FAILED"))
             visit.ask.call.how = "pat"
         visit.ask.call.username = None if visit.user is None else visit.user.username
-
-    def _active(self, username: str) -> User | None:
-        user = self._state.people.find(username)
-        return user if user is not None and user.active else None
 
 
 async def _nothing(_visit: Visit) -> web.Response:
@@ -134,11 +135,12 @@ async def _wrong_method(_visit: Visit) -> web.Response:
 
 @asynccontextmanager
 async def serve_confluence(
-    state: ConfluenceState, config: ConfluenceConfig | None = None, port: int = 0
+    state: ConfluenceState, config: ConfluenceConfig | None = None, port: int = 0, memory: SsoMemory | None = None
 ) -> AsyncIterator[Listening]:
-    """Serve that state on the loopback; port 0 takes a free one."""
+    """Serve that state on the loopback; port 0 takes a free one. *memory* has what the node knows of sign-ins."""
     config = config or ConfluenceConfig()
-    confluence = _Confluence(state, config)
+    memory = memory if memory is not None else SsoMemory(config.sso)
+    confluence = _Confluence(state, config, memory)
     async with serve(confluence.answer, config.context_path, port) as running:
-        confluence.base_url = running.url
+        confluence.base_url = config.base_url or running.url
         yield running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
+from sidecar.demo.jira.settings import SsoConfig
 from sidecar.demo.people import Directory, hex_key
 
 ADMINISTRATORS = "confluence-administrators"
@@ -20,6 +21,8 @@ class ConfluenceConfig:
             permissions with 9.2.5.
         seats: Of the licence; None is unlimited.
         words: How the state of an active and of a disabled account is called; the documents leave it open.
+        base_url: The public address with the context path; empty means the one on which it listens.
+        sso: Its OpenID provider, if it has one.
         user_header, secret_header, secret: The trusted header, and the proof that makes it good.
     """
 
@@ -30,6 +33,8 @@ class ConfluenceConfig:
     user_header: str = "X-Wiki-Person"
     secret_header: str = "X-Wiki-Key"
     secret: str = ""
+    base_url: str = ""
+    sso: SsoConfig | None = None
 
     def at_least(self, *version: int) -> bool:
         """Whether it is of that version or a later one."""
@@ -52,6 +57,15 @@ class Page:
 
 
 @dataclass(slots=True)
+class Session:
+    """An HTTP session. `sso`: it began at the OpenID provider."""
+
+    id: str
+    username: str | None = None
+    sso: bool = False
+
+
+@dataclass(slots=True)
 class ConfluenceState:
     """Everything that one stand-in Confluence knows."""
 
@@ -59,6 +73,8 @@ class ConfluenceState:
     tokens: dict[str, str] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    remembered: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def sample(cls) -> ConfluenceState:
@@ -77,6 +93,18 @@ class ConfluenceState:
         token = token or secrets.token_urlsafe(33)
         self.tokens[token] = username.lower()
         return token
+
+    def open_session(self, username: str | None) -> Session:
+        """Begin a session; None is an anonymous visit."""
+        session = Session(secrets.token_hex(16).upper(), username)
+        self.sessions[session.id] = session
+        return session
+
+    def remember(self, username: str) -> str:
+        """Give a user a remember-me cookie's value and return it."""
+        value = secrets.token_hex(20)
+        self.remembered[value] = username
+        return value
 
     def add(self, kind: str, title: str, space: str, *, body: str = "", parent: str = "") -> Page:
         """Make a page, a comment or a file."""

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aiohttp import web
 
 from sidecar.demo.jira.answers import RefusedError, json_answer, plain, refusal
-from sidecar.demo.jira.listening import recorded, troubled, whole_body
+from sidecar.demo.jira.listening import cookies_of, recorded, troubled, whole_body
 from sidecar.demo.jira.paths import BadTargetError, Target, read_target
 from sidecar.demo.jira.recognise import recognise
 from sidecar.demo.jira.recording import Call
@@ -63,7 +63,7 @@ class Handler:
         body = b"" if streams_its_body(request, target) else await whole_body(request)
         if body is None:
             return plain("The request body is too large.", 413)
-        visit = Visit(self._site, request, call, target, _params(request, target, body), _cookies(request), body)
+        visit = Visit(self._site, request, call, target, _params(request, target, body), cookies_of(request), body)
         answer = await self._visit(visit)
         return answer if answer.prepared else visit.dress(answer)
 
@@ -88,16 +88,6 @@ def _params(request: web.BaseRequest, target: Target, body: bytes) -> Mapping[st
         pairs += parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
     # The first value counts, as with `getParameter`.
     return dict(reversed(pairs))
-
-
-def _cookies(request: web.BaseRequest) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in request.headers.getall("Cookie", []):
-        for pair in line.split(";"):
-            name, equals, value = pair.strip().partition("=")
-            if equals:
-                found.setdefault(name, []).append(value.strip('"'))
-    return found
 
 
 def _limit(visit: Visit) -> web.Response | None:

@@ -90,6 +90,17 @@ def recorded(request: web.BaseRequest) -> Call:
     return Call(request.method, request.raw_path, headers)
 
 
+def cookies_of(request: web.BaseRequest) -> dict[str, list[str]]:
+    """All values of each cookie, in their order."""
+    found: dict[str, list[str]] = {}
+    for line in request.headers.getall("Cookie", []):
+        for pair in line.split(";"):
+            name, equals, value = pair.strip().partition("=")
+            if equals:
+                found.setdefault(name, []).append(value.strip('"'))
+    return found
+
+
 async def whole_body(request: web.BaseRequest) -> bytes | None:
     """The body; None beyond the limit."""
     body = bytearray()

@@ -1,4 +1,4 @@
-"""What a node of a stand-in Jira remembers of sign-ins at its OpenID provider. Filled by `sso.py`, read by tests."""
+"""What a node of a stand-in Jira remembers of sign-ins at its OpenID provider. Filled by `relying_party`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Begun:
     target: str
     at: float
     verifier: str
+    redirect_uri: str
 
 
 @dataclass(slots=True)
