@@ -199,12 +199,13 @@ def test_times_and_bounds_reach_the_client(loading: Loading) -> None:
     assert found.of("/browse/A-1") is None
 
 
-def test_an_editor_allows_both_forms() -> None:
+def test_an_editor_allows_all_forms() -> None:
     schema = json_schema()
     application = schema["$defs"]["ApplicationSettings"]["properties"]["upstream"]
     assert "string" in str(application) or "$ref" in application
-    short, long = schema["$defs"]["UpstreamSettings"]["anyOf"]
-    assert ("string", "object", False) == (short["type"], long["type"], long["additionalProperties"])
+    short, several, long = schema["$defs"]["UpstreamSettings"]["anyOf"]
+    assert ("string", "array", "object") == (short["type"], several["type"], long["type"])
+    assert long["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(

@@ -132,14 +132,14 @@ async def _run(*command: str) -> None:
 
 
 @asynccontextmanager
-async def running_process(port: int, *command: str) -> AsyncIterator[None]:
+async def running_process(port: int, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A server that listens on *port*, until the end."""
     null = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdout=null, stderr=null)
     try:
         async with asyncio.timeout(PATIENCE):
             await _answers(port, process)
-        yield
+        yield process
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
