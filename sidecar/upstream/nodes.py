@@ -37,13 +37,17 @@ Places = Mapping[str, Callable[[], Client]]
 
 @dataclass(slots=True)
 class _Watched:
-    """A node, what it said of itself when it was last asked, and how often in a row it said nothing."""
+    """A node, what it said of itself when it was last asked, and how often in a row it said nothing.
+
+    `asking` is the question under way: there is never more than one, however many want to know.
+    """
 
     node: Node
     client: Client
     status: int = 0
     word: str = SILENCE
     silent: int = 0
+    asking: asyncio.Task[None] | None = None
 
     @property
     def serves(self) -> bool:
@@ -189,6 +193,7 @@ class Nodes:
         """Ask no more, and close all ways."""
         if self._task is not None:
             await stopped(self._task)
+        await stopped(*(watched.asking for watched in self._watched.values() if watched.asking is not None))
         for client in self.clients:
             await client.close()
         if self._closing:
@@ -226,6 +231,18 @@ class Nodes:
         self._settle()
 
     async def _ask(self, watched: _Watched) -> None:
+        if watched.asking is None:
+            watched.asking = asyncio.create_task(self._hear(watched))
+        # Who asks may be gone before the answer, and takes it from nobody else.
+        await asyncio.shield(watched.asking)
+
+    async def _hear(self, watched: _Watched) -> None:
+        try:
+            await self._note(watched)
+        finally:
+            watched.asking = None
+
+    async def _note(self, watched: _Watched) -> None:
         said = await watched.client.state()
         if said is not None:
             watched.silent = 0

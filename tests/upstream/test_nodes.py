@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ class FakeClient:
 
     async def state(self) -> tuple[int, str] | None:
         self.asked += 1
+        await asyncio.sleep(0)
         return self.says.get(self.name)
 
     async def close(self) -> None:
@@ -145,7 +147,10 @@ async def test_a_request_that_could_not_connect_is_a_witness_of_its_own(scene: S
     node = scene.nodes.of(KEYS[0])
     assert not await scene.nodes.is_lost(node)
     scene.says[node.name] = None
-    assert await scene.nodes.is_lost(node)
+    before = sum(client.asked for client in scene.made)
+    # All who find out together share one question.
+    assert {True} == set(await asyncio.gather(*(scene.nodes.is_lost(node) for _ in range(50))))
+    assert before + 1 == sum(client.asked for client in scene.made)
     asked = sum(client.asked for client in scene.made)
     # A thousand others who ask are told what is known.
     for _ in range(1000):

@@ -1,5 +1,12 @@
 """Troubles of the product's own OpenID sign-on: each ends with the right person served, or with a page that says what
-to do; none in a loop, and none as somebody else."""
+to do; none in a loop, and none as somebody else.
+
+The troubles that are known, and where they are tried, here for Jira and in `test_headless_confluence` for Confluence:
+`prompt=login` (wants the person asked again); issuer mismatch, literal mapping, no https (set up otherwise); unknown
+state (a state that another node has; too old and without its cookie, in `tests.demo.jira.test_sso`); an account that is
+missing, inactive or without access; remember-me; several portals with one set-up (`test_headless`: another portal);
+just-in-time accounts that are on (`tests.commands.test_landing`).
+"""
 
 from __future__ import annotations
 
