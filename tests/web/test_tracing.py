@@ -109,7 +109,7 @@ async def test_without_it_no_part_is_wrapped(worlds: Worlds) -> None:
     gateway = world.gate.gateway
     serving = gateway._forwarding._applications["jira"]
 
-    found = [gateway, serving.upstream, serving.accounts, gateway._teller._meter, *gateway._recheck._providers.values()]
+    found = [gateway, serving.nodes, serving.accounts, gateway._teller._meter, *gateway._recheck._providers.values()]
     assert [] == [part for part in found if type(part).__name__.startswith("Traced")]
     assert 5 <= len(found)
     cookie = await world.sign_in("ada")
