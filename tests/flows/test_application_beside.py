@@ -49,6 +49,13 @@ async def test_a_new_account_is_made_once_and_waited_for_until_the_application_s
     assert [] == [line for line in application.diary if not line.startswith("read")]
 
 
+async def test_an_application_that_reads_its_directory_at_once_keeps_nobody_waiting() -> None:
+    application, world = Directory(), World()
+    application.accounts = world.directory.accounts
+    assert "alice" == await beside(world, application).visit(agent())
+    assert frozenset({"jira-users"}) == world.directory.groups("alice")
+
+
 @pytest.mark.parametrize(
     ("shows", "missing"),
     [
