@@ -112,9 +112,16 @@ def test_an_end_is_one_case_until_the_person_is_back() -> None:
     again = told("session.created", 4)
     found = rows("leavers", revoked(1), revoked(2), back, again, revoked(5))
     assert [("1", ""), ("2", back["time"])] == [(row["sessions"], row["returned"]) for row in found]
+    found = rows("leavers", revoked(1), back, revoked(5), late := told("session.created", 6))
+    assert [back["time"], late["time"]] == [row["returned"] for row in found]
     # An account that was made inactive is an end, and no session.
     off = rows("leavers", told("user.deactivated"))
     assert [("user.deactivated", "0")] == [(row["how"], row["sessions"]) for row in off]
+
+
+def test_what_failed_brought_nobody_in_and_ended_nothing() -> None:
+    failed = [told(code, outcome="failure") for code in ("user.created", "user.deactivated", "user.reactivated")]
+    assert ([], [], []) == (rows("joiners", *failed), rows("leavers", *failed), rows("reactivations", *failed))
 
 
 @pytest.mark.parametrize("cause", ["user", "idle", "absolute", "replaced"])
