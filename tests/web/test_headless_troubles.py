@@ -230,7 +230,7 @@ async def test_a_code_that_is_used_twice_undoes_what_came_of_it(
     cookie = await cookie_of(world)
     assert 200 == (await world.page(PATH, cookie)).status
     landing: Any = world.gate.gateway._forwarding._applications["jira"].landing
-    codes = landing._dance._codes
+    codes = landing._dance_at("")._codes
     (known,) = codes._codes.values()
     codes.spoilt(known.grant)
     world.forget()
