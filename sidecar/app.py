@@ -15,6 +15,7 @@ from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.adapters.state.sqlite import State
+from sidecar.building.crowd import build_crowd
 from sidecar.building.landings import build_headless
 from sidecar.building.leaving import build_leaving
 from sidecar.building.measuring import measure, new_metrics
@@ -49,7 +50,7 @@ from sidecar.web.bounce import Bounce
 from sidecar.web.doors import Doors
 from sidecar.web.forwarding import Forwarding
 from sidecar.web.gateway import Gateway
-from sidecar.web.landing_provider import LandingProvider
+from sidecar.web.landing_listener import LandingListener
 from sidecar.web.lane import Lane
 from sidecar.web.operations import Operations
 from sidecar.web.own import OwnEndpoints
@@ -144,7 +145,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         recheck = Recheck(asked, sessions, current, log, time, tending.turns)
         _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
         headless = await build_headless(config, policy, keys, nodes, (log, time, chance), stack)
-        applications = wrapping.applications(build_applications(config, policy, keys, tending, nodes, headless))
+        desk = build_crowd(config, policy, tending.directory, sessions, callers, headless, (log, time, chance))
+        applications = wrapping.applications(build_applications(config, policy, keys, tending, nodes, headless, desk))
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
         owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, stack)
@@ -162,8 +164,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         await keep_in_step(state, sessions, vouching, time, metrics, stack)
         await _gauges(metrics, sessions, tunnels, state, policy, nodes, accounts)
         minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, *_reviews(tending))
-        provider = LandingProvider({name: one.party for name, one in headless.items()}, time) if headless else None
-        public, operations = await _listen(config, gateway, lane, metrics, minutely, nodes, stack, provider)
+        public, operations = await _listen(config, gateway, lane, metrics, minutely, nodes, stack, desk.door)
         reloading = Reloading(in_force, log, metrics, gateway.review)
         reloading.tell("start")
         stack.callback(tunnels.close_all)
@@ -182,7 +183,7 @@ async def _listen(
     minutely: Iterable[Work],
     nodes: Mapping[str, Nodes],
     stack: AsyncExitStack,
-    provider: LandingProvider | None,
+    asked: LandingListener | None,
 ) -> tuple[int, int]:
     """Open the ports; the state is swept and readiness told as long as they are open."""
     health = Health()
@@ -192,9 +193,9 @@ async def _listen(
     states = UpstreamStatus({name: one.state for name, one in nodes.items()})
     stack.push_async_callback(states.close)
     operations = await _open(Listener(Operations(metrics.render, health.ready, states)), "operations", config, stack)
-    if provider is not None:
+    if asked is not None:
         # Before the public one: the first person who comes is landed through it.
-        _ = await _open(Listener(provider), "landing", config, stack)
+        _ = await _open(Listener(asked), "landing", config, stack)
     listen = config.listen
     allowance = Allowance(
         connections=listen.connections,

@@ -44,7 +44,7 @@ async def build_headless(
     Raises:
         SecretError: a secret cannot be read.
     """
-    names = [name for name in policy.applications if not config.applications[name].landing.by_header]
+    names = [name for name in policy.applications if config.applications[name].landing.by_sign_on]
     if not names:
         return {}
     minter = await build_minter(keys)

@@ -27,6 +27,7 @@ from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State
+from sidecar.building.crowd import CrowdSide
 from sidecar.building.landings import Headless, forwarded_lines
 from sidecar.building.reloading import InForce
 from sidecar.building.storing import state_for_gate
@@ -38,9 +39,12 @@ from sidecar.config.outside import (
     patiences,
     provider_config,
 )
-from sidecar.domain.policy import Policy
+from sidecar.domain.policy import Application, Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
+from sidecar.flows.crowd_landing import COOKIE, CrowdLanding
+from sidecar.flows.directory import Directory
+from sidecar.flows.landing import Landing
 from sidecar.flows.telling import Clock
 from sidecar.upstream.nodes import Nodes
 from sidecar.web.visit import Serving
@@ -160,21 +164,45 @@ def build_applications(
     tending: Tending,
     nodes: Mapping[str, Nodes],
     headless: Mapping[str, Headless],
+    crowd: CrowdSide,
 ) -> Mapping[str, Serving]:
     found: dict[str, Serving] = {}
     for name, application in policy.applications.items():
         product, unseen = application.product, headless.get(name)
+        ours = {COOKIE} if name in crowd.landings else set[str]()
         found[name] = Serving(
             nodes=nodes[name],
             only=nodes[name].only,
-            landing=unseen.landing if unseen is not None else header_landing(application, config, keys),
+            landing=_landing(application, config, keys, headless, crowd.landings),
             accounts=tending.accounts,
             observer=tending.observer,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),
-            kept=frozenset(cookie.encode() for cookie in product.session_cookies),
+            # What the product makes of our own token is nothing new.
+            kept=frozenset(cookie.encode() for cookie in product.session_cookies - ours),
             host=application.host.encode(),
             forwarded=forwarded_lines(application),
             patiences=patiences(config.applications[name].upstream, product),
+            pending=_unsynchronised(name, config, crowd.directory),
             asks_at=unseen.party.client.authorization_endpoint.encode() if unseen is not None else b"",
         )
     return found
+
+
+def _landing(
+    application: Application,
+    config: Config,
+    keys: tuple[str, ...],
+    headless: Mapping[str, Headless],
+    crowd: Mapping[str, CrowdLanding],
+) -> Landing:
+    unseen = headless.get(application.name)
+    if unseen is not None:
+        return unseen.landing
+    return crowd.get(application.name) or header_landing(application, config, keys)
+
+
+def _unsynchronised(application: str, config: Config, directory: Directory) -> Callable[[str], bool] | None:
+    accounts = config.applications[application].accounts
+    if not accounts.directory:
+        return None
+    return lambda username: directory.is_pending(application, username, accounts.sync_wait)

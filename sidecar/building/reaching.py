@@ -11,15 +11,18 @@ import aiohttp
 from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.confluence import ConfluenceConnector
 from sidecar.adapters.accounts.crowd import CrowdConnector
+from sidecar.adapters.accounts.directory import DirectoryConnector
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.accounts.webhook import Webhook
+from sidecar.adapters.clock import SystemChance
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.sqlite import State
 from sidecar.config.model import Config
 from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.accounts import Connector, Registry
+from sidecar.flows.directory import Directory
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.listing import Lists
 from sidecar.flows.product_sessions import EndsSessions
@@ -50,8 +53,9 @@ async def build_connectors(
     stack: AsyncExitStack,
     refused: Callable[[str, int, bool], None] = _nobody,
     clock: Clock | None = None,
+    directory: Directory | None = None,
 ) -> Mapping[str, Connector]:
-    """The ways to the applications' accounts, where the configuration has a token or a user server.
+    """The ways to the applications' accounts, where the configuration has a token, a user server or a directory.
 
     *refused* hears of tokens that are not taken: application, place, and whether none is left.
     """
@@ -61,6 +65,8 @@ async def build_connectors(
         if crowd is not None:
             found[name] = await _user_server(crowd, stack)
             continue
+        if settings.accounts.directory and directory is not None:
+            found[name] = DirectoryConnector(directory, name, SystemChance())
         if token is None:
             continue
         session, base = await stack.enter_async_context(rest_of(config, policy.applications[name]))

@@ -16,6 +16,7 @@ from sidecar.building.storing import one_at_a_time
 from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
+from sidecar.flows.directory import Directory
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.journal import Keeping
 from sidecar.flows.known import KnownAccounts
@@ -43,6 +44,7 @@ class Tending:
         observer: Says what would be done where a portal is not in force.
         keeping: Keeps the journal for as long as the site wants.
         turns: What is done one at a time with the other instances.
+        directory: The users and groups that applications take from us.
     """
 
     reach: Mapping[str, Reach]
@@ -54,6 +56,7 @@ class Tending:
     observer: Observer
     keeping: Keeping
     turns: OneAtATime
+    directory: Directory
 
 
 async def build_tending(
@@ -67,7 +70,8 @@ async def build_tending(
     stack: AsyncExitStack,
 ) -> Tending:
     """Everything; it stops with *stack*."""
-    connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock)
+    directory = Directory(state.directory, clock)
+    connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock, directory)
     looks = await build_looks(config, policy(), stack, partial(tell_refused, log), clock)
     watch = _watch({**connectors, **looks}, log, metrics, clock)
     stack.push_async_callback(watch.close)
@@ -82,7 +86,7 @@ async def build_tending(
     keeping = Keeping({name: one.accounts.journal for name, one in config.applications.items()}, state.ledger, clock)
     known = KnownAccounts(policy, reach, state.ledger, clock)
     foresight = build_foresight(reach, state, policy, clock)
-    return Tending(reach, accounts, known, foresight, products, watch, observer, keeping, turns)
+    return Tending(reach, accounts, known, foresight, products, watch, observer, keeping, turns, directory)
 
 
 def _watch(connectors: Mapping[str, Connector], log: AuditLog, metrics: Metrics, clock: Clock) -> TokenWatch:

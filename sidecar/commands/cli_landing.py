@@ -38,8 +38,12 @@ def landing() -> None:
 @_APPLICATION
 def landing_show(config: Path, application: str | None) -> None:
     """Print every field to fill in at the product's authentication methods."""
-    loaded, known = _chosen(config, application, secrets=False)
-    click.echo(f"{known.name}: {known.product.title}, Administration, Authentication methods, Add configuration")
+    loaded, known = _chosen(config, application, secrets=False, asked=True)
+    settings = loaded.config.applications[known.name]
+    where = "Administration, Authentication methods, Add configuration"
+    if not settings.landing.by_sign_on:
+        where = "Lychgate is its Crowd server (beta)"
+    click.echo(f"{known.name}: {known.product.title}, {where}")
     for line in shown(loaded, known):
         click.echo(f"  {line.field:<28} {line.value}{'   (' + line.why + ')' if line.why else ''}")
     for hint in _hints(loaded, known):
@@ -104,6 +108,9 @@ def _tell(application: Application, left: Iterable[Difference]) -> None:
 
 def _hints(loaded: Loaded, application: Application) -> Iterable[str]:
     settings = loaded.config.applications[application.name].landing
+    if not settings.by_sign_on:
+        yield "Restart the product after its files have changed."
+        return
     if settings.address is None and loaded.config.listen.landing_certificate is None:
         yield f"The addresses are http: set the product's dark feature {_DARK_FEATURE}."
     elif loaded.config.listen.landing_certificate is not None:
@@ -112,11 +119,16 @@ def _hints(loaded: Loaded, application: Application) -> Iterable[str]:
         yield "The product wants an https base URL for its sign-on; yours is http."
 
 
-def _chosen(path: Path, name: str | None, *, secrets: bool = True) -> tuple[Loaded, Application]:
+def _chosen(path: Path, name: str | None, *, secrets: bool = True, asked: bool = False) -> tuple[Loaded, Application]:
+    """The application that is meant; *asked*: one that asks us anything will do."""
     loaded = loaded_from(path, secrets=secrets, warn=False)
-    unseen = [one for one, settings in loaded.config.applications.items() if not settings.landing.by_header]
+    unseen = [
+        one
+        for one, settings in loaded.config.applications.items()
+        if settings.landing.by_sign_on or (asked and (settings.landing.by_crowd or settings.accounts.directory))
+    ]
     if name is not None and application_of(loaded, name).name not in unseen:
-        raise click.ClickException(f"{name} is landed by a header: there is nothing to set up at its sign-on")
+        raise click.ClickException(f"{name} is not landed by its sign-on: there is nothing to set up at it")
     if name is None and len(unseen) != 1:
         what = ", ".join(unseen) if unseen else "none has landing.type oidc"
         raise click.ClickException(f"name one with --application: {what}")

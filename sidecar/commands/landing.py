@@ -19,6 +19,7 @@ from sidecar.building.reaching import rest_of
 from sidecar.commands.beside import beside, intended
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys, landing_client, landing_secret, landing_tls
+from sidecar.core.crowd_setup import CrowdSetup, crowd_lines
 from sidecar.core.landing_setup import Difference, Line, differences, lines, wanted
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -36,8 +37,20 @@ _LIFE = 300
 
 def shown(loaded: Loaded, application: Application) -> tuple[Line, ...]:
     """What goes into which field of the product's form."""
-    secret = loaded.config.applications[application.name].landing.client_secret
-    return lines(landing_client(application, loaded.config), str(secret), customers=_has_customers(application))
+    settings = loaded.config.applications[application.name]
+    secret, client = settings.landing.client_secret, landing_client(application, loaded.config)
+    if not settings.landing.by_sign_on:
+        return crowd_lines(
+            application.name,
+            CrowdSetup(client.issuer, client.client_id, str(secret), application.product.crowd_authenticator),
+            landed=settings.landing.by_crowd,
+            directory=settings.accounts.directory,
+        )
+    found = lines(client, str(secret), customers=_has_customers(application))
+    if not settings.accounts.directory:
+        return found
+    setup = CrowdSetup(client.issuer, client.client_id, str(secret), "")
+    return (*found, *crowd_lines(application.name, setup, landed=False, directory=True))
 
 
 async def compare(loaded: Loaded, application: Application, token: Secret) -> tuple[Difference, ...] | None:

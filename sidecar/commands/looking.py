@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from sidecar import __version__
-from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.accounts.directory import DirectoryConnector
+from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import State
@@ -24,6 +25,7 @@ from sidecar.config.outside import cookie_keys
 from sidecar.domain.events import Event
 from sidecar.domain.policy import Application
 from sidecar.flows.accounts import Connector, Registry
+from sidecar.flows.directory import Directory
 from sidecar.flows.listing import Lists
 from sidecar.flows.provisioning import Accounts
 from sidecar.flows.reach import Reach
@@ -87,13 +89,22 @@ async def sight(loaded: Loaded, application: Application, *, apply: bool) -> Asy
     async with AsyncExitStack() as stack:
         connectors = await build_connectors(loaded.config, loaded.policy, stack)
         connector = connectors.get(application.name)
-        if connector is None:
+        if connector is None and not loaded.config.applications[application.name].accounts.directory:
             raise QuestionError(f"the accounts of {application.name} are not managed: it has no accounts.token")
         itself = (await build_looks(loaded.config, loaded.policy, stack)).get(application.name)
         if apply:
             state, log = await stack.enter_async_context(beside(loaded, clock))
-            yield Sight(loaded, application, state, connector, log, clock, itself)
+            yield Sight(
+                loaded, application, state, connector or _directory(state, application, clock), log, clock, itself
+            )
             return
         sealer = Sealer([key.encode() for key in cookie_keys(loaded.config)])
         state = await stack.enter_async_context(state_to_look(loaded.config, sealer))
-        yield Sight(loaded, application, state, connector, Deaf(), clock, itself)
+        yield Sight(
+            loaded, application, state, connector or _directory(state, application, clock), Deaf(), clock, itself
+        )
+
+
+def _directory(state: State, application: Application, clock: Clock) -> Connector:
+    """The accounts of an application that takes them from us."""
+    return DirectoryConnector(Directory(state.directory, clock), application.name, SystemChance())

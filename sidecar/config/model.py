@@ -71,8 +71,8 @@ class ListenSettings(Settings):
     )
     landing: Address = Field(
         default="127.0.0.1:9091",
-        description="Address and port at which products redeem codes (`landing.type: oidc`); opened only where one "
-        "does. Let nobody but them reach it.",
+        description="Address and port at which products redeem codes (`landing.type: oidc`) or ask their Crowd server "
+        "(`landing.type: crowd`, `accounts.directory`); opened only where one does. Let nobody but them reach it.",
     )
     landing_certificate: Annotated[str, AfterValidator(absolute)] | None = Field(
         default=None, description="File with its certificate (PEM, the chain behind it); without it, plain http."

@@ -166,6 +166,15 @@ def read_basic(authorization: Sequence[str]) -> tuple[str, str] | None:
 
     None if they cannot be read. Never raises.
     """
+    pair = read_plain_basic(authorization)
+    try:
+        return (_form_decoded(pair[0]), _form_decoded(pair[1])) if pair is not None else None
+    except ValueError:
+        return None
+
+
+def read_plain_basic(authorization: Sequence[str]) -> tuple[str, str] | None:
+    """The same where name and secret stand as they are (RFC 7617)."""
     if len(authorization) != 1:
         return None
     scheme, _, encoded = authorization[0].partition(" ")
@@ -173,9 +182,9 @@ def read_basic(authorization: Sequence[str]) -> tuple[str, str] | None:
         return None
     try:
         name, colon, secret = b64decode(encoded.strip().encode("ascii"), validate=True).decode().partition(":")
-        return (_form_decoded(name), _form_decoded(secret)) if colon else None
     except (BinasciiError, ValueError):
         return None
+    return (name, secret) if colon else None
 
 
 def is_client(given: tuple[str, str] | None, client_id: str, secret: str) -> bool:

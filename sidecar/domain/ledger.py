@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sidecar.domain.identity import Person, UnixSeconds
 
-SCHEMA = 5
+SCHEMA = 6
 """Number of the stored shape; migrations lead from smaller ones."""
 
 

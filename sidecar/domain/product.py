@@ -38,6 +38,7 @@ class Product:
         whoami: A page that tells whose session it is, and the member of its JSON that says so.
         sso_start: Where its own OpenID client begins a sign-in at the provider that `iss` names.
         sso_callback: Where that client takes codes.
+        crowd_authenticator: Its own class that asks a Crowd server who is there.
     """
 
     name: str
@@ -64,3 +65,4 @@ class Product:
     whoami: tuple[str, str]
     sso_start: str
     sso_callback: str
+    crowd_authenticator: str

@@ -123,6 +123,17 @@ class Callers:
             raise LoginError(Reason.TOKEN_NOT_ACCEPTED, "it was revoked since")
         return caller
 
+    async def is_alive(self, session: Session) -> bool:
+        """Whether what a caller's token gave still counts.
+
+        Raises:
+            StateError: nobody knows whether it was revoked.
+        """
+        known = any(caller.session.key == session.key for caller in self._known.values())
+        if not known or self._clock.now() >= session.ends_at:
+            return False
+        return not await self._barrier.bars(session.identity, UnixSeconds(session.created_at - SKEW))
+
     async def close(self) -> None:
         """Stop what is under way."""
         await stopped(*self._tasks.values())

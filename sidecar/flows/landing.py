@@ -1,5 +1,5 @@
-"""How the application learns who is there (design, section 1). One port; `adapters.landing.header` and
-`flows.headless` are behind it."""
+"""How the application learns who is there (design, section 1). One port; `adapters.landing.header`,
+`flows.headless` and `flows.crowd_landing` are behind it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from sidecar.core.revocations import is_named
 from sidecar.core.standing import standing_of
@@ -40,7 +39,6 @@ WRITES = 5
 """Tries of one write against writers of other processes."""
 
 NO_TRACE = Trace()
-T = TypeVar("T")
 
 
 class Sessions:
@@ -78,8 +76,10 @@ class Sessions:
             StateError: the store could not be asked, or has not answered for longer than its grace.
         """
         key = self._key_of(application, cookie) if cookie else None
-        if key is None:
-            return None
+        return await self.find_by_key(application, key) if key is not None else None
+
+    async def find_by_key(self, application: str, key: str) -> Entry | None:
+        """The same for somebody who has no cookie of it, but knows its key."""
         now, limits = self._clock.now(), self._policy().limits
         entry = self._entries.get(key)
         if entry is None:

@@ -67,6 +67,12 @@ MACHINE_PUBLIC = (
 )
 """Application links ask these before they have a credential, or carry it in the query (OAuth 1.0a, section 5.2)."""
 
+CROWD_AUTHENTICATORS = {
+    "jira": "com.atlassian.jira.security.login.SSOSeraphAuthenticator",
+    "confluence": "com.atlassian.confluence.user.ConfluenceCrowdSSOAuthenticator",
+}
+"""The classes of the products' own that ask a Crowd server; named in their `seraph-config.xml`."""
+
 SSO_START = "/plugins/servlet/oidc/initiate-login"
 SSO_CALLBACK = "/plugins/servlet/oidc/callback"
 """The OpenID client that is built in ("SSO for Atlassian Data Center"): Jira 8.15 and Confluence 7.12 and later."""

@@ -81,5 +81,6 @@ CONFLUENCE = Product(
     whoami=("/rest/api/user/current", "username"),
     sso_start=atlassian.SSO_START,
     sso_callback=atlassian.SSO_CALLBACK,
+    crowd_authenticator=atlassian.CROWD_AUTHENTICATORS["confluence"],
 )
 """Product knowledge of Confluence."""

@@ -134,5 +134,6 @@ JIRA = Product(
     whoami=("/rest/api/2/myself", "name"),
     sso_start=atlassian.SSO_START,
     sso_callback=atlassian.SSO_CALLBACK,
+    crowd_authenticator=atlassian.CROWD_AUTHENTICATORS["jira"],
 )
 """Product knowledge of Jira."""

@@ -17,6 +17,7 @@ from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, seat_of
 from sidecar.flows.callers import Caller
 from sidecar.flows.known import KnownAccounts
+from sidecar.flows.landing import LandingError
 from sidecar.flows.nodes import Node
 from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import Answer, Fields, Outcome, Outgoing, UpstreamError
@@ -164,6 +165,10 @@ class Forwarding:
         except UpstreamError:
             await _elsewhere(visit, serving, node)
             raise
+        except LandingError as error:
+            if error.reason is not Reason.LANDING_FAILED:
+                raise
+            raise LandingError(error.detail, error.error_id, serving.failed_for(username)) from error
 
     async def pass_through(self, visit: Visit, decision: PassThrough) -> web.StreamResponse:
         """With the client's own credential, or untouched for a portal that is not in force."""

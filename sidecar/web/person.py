@@ -78,7 +78,7 @@ class PersonAnswer(Passing):
         if head.status in _REDIRECTS and leads_to_log_in(head, self._place, self._serving):
             # The product knows the person and refuses the page, or it does not know the person at all.
             known = reason is Reason.OK and _names_user(head, self._place)
-            reason = Reason.PRODUCT_REFUSED if known else Reason.LANDING_FAILED
+            reason = Reason.PRODUCT_REFUSED if known else self._serving.failed_for(self._username)
             if not known and not self._goes_again():
                 self._alarm(Code.LANDING_FAILED, reason)
                 self._drop()
@@ -86,6 +86,7 @@ class PersonAnswer(Passing):
         if reason is Reason.LANDING_FAILED:
             if self._goes_again():
                 return reason
+            reason = self._serving.failed_for(self._username)
             self._alarm(Code.LANDING_FAILED, reason)
             return reason if self._kind is Kind.NAVIGATION else Reason.OK
         return reason

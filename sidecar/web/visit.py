@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from sidecar.core.headers import Head
 from sidecar.domain.decision import Place, RequestFacts
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
+from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
 from sidecar.domain.standing import Standing
 from sidecar.flows.callers import Caller
@@ -84,6 +86,7 @@ class Serving:
         host: What the application sees as `Host`.
         forwarded: The lines `X-Forwarded-Proto`, `-Host` and `-Port`.
         patiences: Paths for which the application is waited for otherwise, if any.
+        pending: Whether the application has not been told of an account yet, where it takes its users from us.
         asks_at: Where the product sends browsers to sign in with us as its provider, b"" if it does not.
     """
 
@@ -97,7 +100,13 @@ class Serving:
     host: bytes = b""
     forwarded: tuple[bytes, ...] = ()
     patiences: Patiences | None = None
+    pending: Callable[[str], bool] | None = None
     asks_at: bytes = b""
+
+    def failed_for(self, username: str) -> Reason:
+        """What a landing that came to nothing means: its directory may be synchronised late."""
+        late = self.pending is not None and self.pending(username)
+        return Reason.DIRECTORY_SYNC_PENDING if late else Reason.LANDING_FAILED
 
     def patience_at(self, place: Place | None) -> Patience | None:
         """How long the application is waited for there; None: as everywhere."""

@@ -173,7 +173,7 @@ async def test_an_application_that_is_landed_otherwise_has_nothing_to_set_up(sit
     header = "landing: {header: X-User, proof: assertion}"
     site.path.write_text(text.replace(f"landing: {{client_secret: file://{site.folder}/landing}}", header))
     assert "none has landing.type oidc" in (await site.run("show")).output
-    assert "landed by a header" in (await site.run("show", "--application", "jira")).output
+    assert "not landed by its sign-on" in (await site.run("show", "--application", "jira")).output
     assert "no application wiki" in (await site.run("show", "--application", "wiki")).output
 
 

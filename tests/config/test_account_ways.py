@@ -112,3 +112,41 @@ def test_the_password_is_nowhere_to_be_seen(loading: Callable[..., Loaded]) -> N
     assert crowd is not None
     assert "https://crowd.example.com/crowd" == crowd.url
     assert "d2ViaG9vay" not in repr(loaded.config)
+
+
+DIRECTORY = (
+    (
+        "landing: {header: X-Lychgate-User, proof: assertion}",
+        "landing: {type: crowd, client_secret: env://HOOK_SECRET}",
+    ),
+    (TOKEN, "accounts: {directory: true, create: true}"),
+)
+
+
+def test_a_directory_of_our_own_needs_no_token(errors: Errors) -> None:
+    assert [] == errors(*DIRECTORY)
+
+
+@pytest.mark.parametrize(
+    ("edits", "path", "wrong"),
+    [
+        (
+            ((DIRECTORY[0]), (TOKEN, "accounts: {directory: true, token: env://JIRA_PAT}")),
+            f"{AT}.directory",
+            "one place",
+        ),
+        ((*DIRECTORY, ("    usernames: authoritative\n", "")), f"{AT}.directory", "is not authoritative"),
+        ((*DIRECTORY, ("file:///var/lib/lychgate", "postgresql://a@localhost/b")), f"{AT}.directory", "embedded state"),
+        ((DIRECTORY[1],), "applications.jira.landing.client_secret", "is missing"),
+        (((DIRECTORY[0][0], "landing: {type: crowd}"),), "applications.jira.landing.client_secret", "is missing"),
+        (
+            ((DIRECTORY[0][0], "landing: {type: crowd, proof: secret}"),),
+            "applications.jira.landing.proof",
+            "never used",
+        ),
+    ],
+)
+def test_a_directory_and_a_crowd_server_that_cannot_be(
+    errors: Errors, edits: tuple[Edit, ...], path: str, wrong: str
+) -> None:
+    assert [path] == [fault.path for fault in errors(*edits) if wrong in fault.wrong]

@@ -91,7 +91,7 @@ def test_who_we_are_to_a_product(loading: Loading, edits: tuple[Edit, ...], issu
         ((OIDC, listen("{landing: '127.0.0.1:0'}")), "applications.jira.landing.address", "no address"),
         ((landing("{client_secret: env://LANDING_SECRET, address: 'https://x.example.com/jira'}"),),
          "applications.jira.landing.address", "carries a path"),
-        ((landing("{type: crowd}"),), "applications.jira.landing.type", "none of the known words"),
+        ((landing("{type: saml}"),), "applications.jira.landing.type", "none of the known words"),
         ((OIDC, listen("{landing: '127.0.0.1:9090'}")), "listen.landing", "another listener"),
         ((OIDC, listen("{landing_certificate: /x.pem}")), "listen.landing_key", "is missing"),
         ((OIDC, listen("{landing_key: 'file:///x.pem'}")), "listen.landing_certificate", "is missing"),

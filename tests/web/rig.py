@@ -26,6 +26,7 @@ from sidecar.config.load import Loaded, load
 from sidecar.demo.cast import CUSTOMERS, STAFF, furnish, people, remember
 from sidecar.demo.jira import (
     Call,
+    CrowdConfig,
     JiraConfig,
     JiraState,
     RunningJira,
@@ -213,7 +214,7 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
     """Start everything, with its state and secrets in *folder*."""
     site = site or Site()
     port = free_port()
-    if site.proof == "sso":
+    if site.proof in {"sso", "crowd"}:
         site = replace(site, landing_port=free_port())
     url = f"http://localhost:{port}{site.context}"
     secret = secrets.token_urlsafe(32)
@@ -225,6 +226,10 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
     if site.proof == "sso":
         issuer = f"http://127.0.0.1:{site.landing_port}/jira"
         proof, sso = None, replace(SsoConfig(issuer, "lychgate", LANDING), **site.sso)
+    crowd = None
+    if site.proof == "crowd":
+        base = f"http://127.0.0.1:{site.landing_port}/jira/rest/usermanagement/1"
+        proof, crowd = None, replace(CrowdConfig(base, "lychgate", LANDING), **site.crowd)
     if site.proof == "assertion":
         proof = SignedAssertion(issuer=f"{url}/.lychgate", audience=url, keys=f"{url}/.lychgate/jwks")
     async with AsyncExitStack() as stack:
@@ -234,7 +239,8 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
         customers = await stack.enter_async_context(
             serve_provider(Provider(people(CUSTOMERS), [_client("customers", url, secret)], clock=site.clock.now))
         )
-        config = JiraConfig(context_path=site.context, base_url=url, proof=proof, sso=sso, header_limit=200_000)
+        shape = JiraConfig(context_path=site.context, base_url=url, header_limit=200_000)
+        config = replace(shape, proof=proof, sso=sso, crowd=crowd)
         jira = await stack.enter_async_context(serve_jira(state, config))
         tools = None
         if site.second:

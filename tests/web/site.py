@@ -20,10 +20,12 @@ class Site:
         second: Whether a second application, `tools`, stands beside it on the same host below /tools.
         wiki: Keys to change in the configuration of that Confluence.
         confluence: Address of a Confluence that stands beside it on the same host below /confluence, as `wiki`.
-        proof: Of the landing, `assertion` or `secret`; or `sso`: the stand-in's own OpenID sign-on lands people. The
+        proof: Of the landing, `assertion` or `secret`; or `sso`: the stand-in's own OpenID sign-on lands people;
+            or `crowd`: it asks the gate whose a token is. The
             second application always has a secret.
         landing_port: Where the stand-in redeems codes; found by the rig.
         sso: What to change in the stand-in's OpenID client.
+        crowd: What to change in how the stand-in asks its Crowd server.
         listen: Keys to change in how the gate listens.
         trusted: Proxies in front.
         accounts, agents, support, jira: Keys to change in the configuration of accounts, portals and application.
@@ -44,6 +46,7 @@ class Site:
     proof: str = "assertion"
     landing_port: int = 0
     sso: Mapping[str, Any] = field(default_factory=dict)
+    crowd: Mapping[str, Any] = field(default_factory=dict)
     listen: Mapping[str, Any] = field(default_factory=dict)
     trusted: Sequence[str] = ()
     accounts: Mapping[str, Any] = field(default_factory=dict)
@@ -67,8 +70,9 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
     at = {"client_id": "lychgate", "client_secret": f"file://{folder}/client-secret"}
     if site.sign_out:
         at["sign_out"] = "provider"
+    own = {"directory": True} if site.accounts.get("directory") else {"token": f"file://{folder}/jira-token"}
     accounts = {
-        "token": f"file://{folder}/jira-token",
+        **own,
         "adopt": "by_username",
         "create": True,
         "groups": {"map": [{"from": "okta-jira-users", "to": "jira-software-users"}]},
@@ -77,6 +81,8 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
     landing: dict[str, Any] = {"header": "X-Lychgate-User", "proof": site.proof}
     if site.proof == "sso":
         landing = {"client_secret": f"file://{folder}/landing-secret"}
+    if site.proof == "crowd":
+        landing = {"type": "crowd", "client_secret": f"file://{folder}/landing-secret"}
     if site.proof == "secret":
         landing["secret"] = f"file://{folder}/shared"
     at_landing = {"landing": f"127.0.0.1:{site.landing_port}"} if site.landing_port else {}

@@ -158,6 +158,11 @@ class AccountSettings(Settings):
         description="Beside `crowd`: a token with which the application itself is asked whether it shows an account, "
         "before its person is let in. It changes nothing; its account must be able to see all users and their groups.",
     )
+    directory: bool = Field(
+        default=False,
+        description="The application takes its users and groups from Lychgate, instead of `token`: from a directory of "
+        "type Crowd, read-only, at `listen.landing`, with `landing.client_id` and `landing.client_secret`. Beta.",
+    )
     switch: CrowdSettings | None = Field(
         default=None,
         description="A user server that makes accounts active and inactive where Jira itself, asked with `token`, does "
@@ -241,4 +246,4 @@ class AccountSettings(Settings):
     @property
     def managed(self) -> bool:
         """Whether there is a way to the accounts."""
-        return self.token is not None or self.crowd is not None
+        return self.token is not None or self.crowd is not None or self.directory

@@ -48,23 +48,27 @@ def _address(value: str) -> str:
 
 
 class LandingSettings(Settings):
-    """How the application learns who is there: by its own OpenID sign-on, or by a trusted header with a proof."""
+    """How the application learns who is there: by its own OpenID sign-on, by a trusted header with a proof, or by a
+    token of Crowd."""
 
-    type: Literal["oidc", "header"] | None = Field(
+    type: Literal["oidc", "header", "crowd"] | None = Field(
         default=None,
         description="`oidc`: Lychgate is the provider of the OpenID sign-on that is built into the product, and walks "
-        "it by itself, unseen by browsers. `header`: a trusted header, for a receiver that the site has. Without it "
-        "`header` where a header is named, else `oidc`.",
+        "it by itself, unseen by browsers. `header`: a trusted header, for a receiver that the site has. `crowd` "
+        "(beta): Lychgate is the product's Crowd server. Without it `header` where a header is named, else `oidc`.",
     )
     client_id: Word = Field(
-        default="lychgate", description="Client ID under which the product knows itself at Lychgate (`type: oidc`)."
+        default="lychgate",
+        description="Client ID under which the product knows itself at Lychgate (`type: oidc`); the name of the "
+        "application where we are its Crowd server (`type: crowd`, `accounts.directory`).",
     )
     client_secret: Annotated[Secret | None, AtLeast(32)] = Field(
-        default=None, description="Its secret, at least 32 characters (`type: oidc`); the product has the same one."
+        default=None,
+        description="Its secret, or the application's password, at least 32 characters; the product has the same one.",
     )
     address: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
-        description="Where the product reaches `listen.landing` (`type: oidc`), such as "
+        description="Where the product reaches `listen.landing`, such as "
         "`https://lychgate.internal.example.com:9091`. Without it the address of `listen.landing` itself.",
     )
     header: HeaderName | None = Field(
@@ -96,6 +100,16 @@ class LandingSettings(Settings):
         description="More headers to remove from every request to any application, because a receiver believes them. "
         "The known ones (`Remote-User`, `X-Forwarded-User`, …) are removed anyway.",
     )
+
+    @property
+    def by_crowd(self) -> bool:
+        """Whether we are the product's Crowd server."""
+        return self.type == "crowd"
+
+    @property
+    def by_sign_on(self) -> bool:
+        """Whether the landing is the product's own OpenID sign-on."""
+        return not self.by_header and not self.by_crowd
 
     @property
     def by_header(self) -> bool:

@@ -197,5 +197,27 @@ LEDGER = Schema(
             """,
             "CREATE INDEX journal_at ON journal (application, at)",
         ),
+        (
+            # The directories that products take from us; `record` is JSON.
+            """
+            CREATE TABLE directory_users (
+                application TEXT NOT NULL,
+                username TEXT NOT NULL,
+                record TEXT NOT NULL,
+                made INTEGER NOT NULL,
+                changed INTEGER NOT NULL,
+                PRIMARY KEY (application, username)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE directory_groups (
+                application TEXT NOT NULL,
+                folded TEXT NOT NULL,
+                name TEXT NOT NULL,
+                made INTEGER NOT NULL,
+                PRIMARY KEY (application, folded)
+            ) WITHOUT ROWID
+            """,
+        ),
     ),
 )

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.database import Database, connect
+from sidecar.adapters.state.directory import SqliteDirectory
 from sidecar.adapters.state.files import held, opened
 from sidecar.adapters.state.ledger import SqliteLedger
 from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
 from sidecar.adapters.state.sessions import SqliteSessions
 from sidecar.adapters.state.spent import SqliteMarkers, SqliteSpentStates
 from sidecar.adapters.state.worker import Told, Worker
+from sidecar.flows.directory import DirectoryStore
 from sidecar.flows.leases import Leases
 from sidecar.flows.login import SpentStates
 from sidecar.flows.logout import Markers
@@ -52,6 +54,7 @@ class State:
     spent: SpentStates
     markers: Markers
     ledger: SqliteLedger | PostgresLedger
+    directory: DirectoryStore
     shared: Shared | None = None
 
 
@@ -62,6 +65,7 @@ def state_in(ledger: Database, sessions: Database, sealer: Sealer) -> State:
         spent=SqliteSpentStates(sessions),
         markers=SqliteMarkers(sessions),
         ledger=SqliteLedger(ledger),
+        directory=SqliteDirectory(ledger),
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.urls import host_port, is_plain_outside_loopback, origin
-from sidecar.config.effective import portals_of, targets_of
+from sidecar.config.effective import portals_of, targets_of, username_at
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
 from sidecar.config.model_application import ApplicationSettings
@@ -34,6 +34,7 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
     for name, application in config.applications.items():
         yield from _adoption(("applications", name), application, config, name)
         yield from _unreachable_accounts(("applications", name), application, config, name)
+        yield from _own_directory(("applications", name), application, config, name)
     yield from _neighbours(config)
 
 
@@ -107,6 +108,12 @@ def _ways(at: At, application: ApplicationSettings) -> Iterator[Finding]:
             "add look_token: file:///absolute/path of a token of the application, and see docs/accounts.md",
             Severity.WARNING,
         )
+    if accounts.directory and (accounts.token is not None or accounts.crowd is not None):
+        yield Finding(
+            (*at, "accounts", "directory"),
+            "stands beside another way to the accounts: they can be managed at one place only",
+            "keep directory where the application takes its users from Lychgate, else token or crowd",
+        )
     if accounts.switch is not None and (application.product != "jira" or accounts.token is None):
         yield Finding(
             (*at, "accounts", "switch"),
@@ -159,6 +166,32 @@ def _unreachable_accounts(at: At, application: ApplicationSettings, config: Conf
                 "write usernames: authoritative at the provider, or add accounts.token",
                 Severity.WARNING,
             )
+
+
+def _own_directory(at: At, application: ApplicationSettings, config: Config, name: str) -> Iterator[Finding]:
+    """The product's other directories are not seen from its directory here: an account that is made may meet one of the
+    same name there, and the product takes both for one person (D4)."""
+    if not application.accounts.directory:
+        return
+    if config.state.hosts:
+        yield Finding(
+            (*at, "accounts", "directory"),
+            "is kept in the embedded state only, and state names a database",
+            "write state: file:///var/lib/lychgate, or manage accounts with token",
+        )
+    if not application.accounts.create:
+        return
+    for portal_name, portal in portals_of(config, name).items():
+        for provider in portal.provider:
+            known = config.providers.get(provider)
+            prefix = username_at(portal, application, provider).prefix
+            if known is not None and known.usernames != "authoritative" and not prefix:
+                yield Finding(
+                    (*at, "accounts", "directory"),
+                    f"would make accounts of names that somebody else may have in another directory: the provider "
+                    f"{provider} of {portal_name} is not authoritative",
+                    "write usernames: authoritative at the provider, or a username.prefix at the portal",
+                )
 
 
 def _adoption(at: At, application: ApplicationSettings, config: Config, name: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Checks of the landing: what each kind needs, and how products reach us where we are their provider."""
+"""Checks of the landing: what each kind needs, and how products reach us where they ask us something."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from sidecar.adapters.urls import is_plain_outside_loopback
 from sidecar.config.effective import landing_issuer
 from sidecar.config.faults import Finding, Path, Severity
 from sidecar.config.model import Config
+from sidecar.config.model_application import ApplicationSettings
 from sidecar.domain.product import Product
 
 _BY_HEADER = ("proof", "secret", "audience")
-_BY_OIDC = ("client_secret", "address")
+_ASKED = ("client_secret", "address")
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # judged, not listened on
 
 
@@ -23,7 +24,14 @@ def within(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding
     yield from _listener(config)
     for name, application in config.applications.items():
         at: Path = ("applications", name, "landing")
-        yield from _by_header(at, application.landing) if application.landing.by_header else _by_oidc(at, name, config)
+        if application.landing.by_crowd:
+            yield from _unused(at, application.landing, ("header", *_BY_HEADER), "crowd")
+        elif application.landing.by_header:
+            yield from _by_header(at, application.landing, asks=application.accounts.directory)
+        else:
+            yield from _by_oidc(at, name, config)
+        if asks_us(application):
+            yield from _asked(at, name, config)
 
 
 def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding]:
@@ -43,7 +51,7 @@ def between(config: Config, _products: Mapping[str, Product]) -> Iterator[Findin
 
 def _listener(config: Config) -> Iterator[Finding]:
     listen = config.listen
-    used = any(not application.landing.by_header for application in config.applications.values())
+    used = any(map(asks_us, config.applications.values()))
     if used and not listen.landing.endswith(":0") and listen.landing in (listen.public, listen.operations):
         yield Finding(
             ("listen", "landing"), "has its address from another listener", "give it a port that is nobody else's"
@@ -74,8 +82,14 @@ def files(config: Config) -> Iterator[Finding]:
         )
 
 
-def _by_header(at: Path, landing: LandingSettings) -> Iterator[Finding]:
-    yield from _unused(at, landing, _BY_OIDC, "header")
+def asks_us(application: ApplicationSettings) -> bool:
+    """Whether the product asks at `listen.landing`."""
+    return application.accounts.directory or not application.landing.by_header
+
+
+def _by_header(at: Path, landing: LandingSettings, *, asks: bool) -> Iterator[Finding]:
+    if not asks:
+        yield from _unused(at, landing, _ASKED, "header")
     if landing.header is None:
         yield Finding((*at, "header"), "is missing for type: header", "add it, such as header: X-Lychgate-User")
     if landing.proof is None:
@@ -99,12 +113,24 @@ def _by_header(at: Path, landing: LandingSettings) -> Iterator[Finding]:
 
 def _by_oidc(at: Path, name: str, config: Config) -> Iterator[Finding]:
     application = config.applications[name]
+    yield from _unused(at, application.landing, ("header", *_BY_HEADER), "oidc")
+    if urlsplit(application.url).scheme == "http":
+        yield Finding(
+            ("applications", name, "url"),
+            "is plain http: the product's sign-on wants an https base URL",
+            "write https://; for a trial the product knows a switch that leaves it out",
+            Severity.WARNING,
+        )
+
+
+def _asked(at: Path, name: str, config: Config) -> Iterator[Finding]:
+    """The product must reach us, and know a secret."""
+    application = config.applications[name]
     landing, issuer = application.landing, landing_issuer(config, name)
-    yield from _unused(at, landing, ("header", *_BY_HEADER), "oidc")
     if landing.client_secret is None:
         yield Finding(
             (*at, "client_secret"),
-            "is missing: with it the product redeems codes",
+            "is missing: with it the product redeems codes, or asks its Crowd server",
             "add it as file:///absolute/path or env://NAME; new: openssl rand -hex 32 > landing-secret; "
             "for a receiver that believes a header: header and proof",
         )
@@ -120,13 +146,6 @@ def _by_oidc(at: Path, name: str, config: Config) -> Iterator[Finding]:
             (*at, "address"),
             "is plain http outside loopback: the product would redeem codes, and read who is there, in clear",
             "give listen.landing a certificate and write https://; for a closed network only: allow_http: true",
-        )
-    if urlsplit(application.url).scheme == "http":
-        yield Finding(
-            ("applications", name, "url"),
-            "is plain http: the product's sign-on wants an https base URL",
-            "write https://; for a trial the product knows a switch that leaves it out",
-            Severity.WARNING,
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from sidecar.demo.jira.faults import Faults, RateLimit
 from sidecar.demo.jira.recording import Call
 from sidecar.demo.jira.server import RunningJira, serve_jira
-from sidecar.demo.jira.settings import JiraConfig, SharedSecret, SignedAssertion, SsoConfig
+from sidecar.demo.jira.settings import CrowdConfig, JiraConfig, SharedSecret, SignedAssertion, SsoConfig
 from sidecar.demo.jira.state import (
     ApplicationRole,
     Attachment,
@@ -24,6 +24,7 @@ __all__ = [
     "ApplicationRole",
     "Attachment",
     "Call",
+    "CrowdConfig",
     "Faults",
     "Issue",
     "JiraConfig",

@@ -11,6 +11,7 @@ import base64
 from aiohttp import web
 
 from sidecar.demo.jira.answers import plain
+from sidecar.demo.jira.crowd import by_token
 from sidecar.demo.jira.visit import REMEMBER_ME, SESSION, Visit
 from sidecar.demo.people import User
 
@@ -21,8 +22,15 @@ FAILED = "AUTHENTICATED_FAILED"
 
 async def recognise(visit: Visit) -> web.Response | None:
     """Find the visitor's user; an answer comes back only when a credential is refused outright."""
+    if visit.site.config.crowd is not None:
+        # This authenticator believes no session of its own without a token; a Bearer was taken before it.
+        return None if await by_token(visit) else _by_credential(visit)
     if _by_session(visit) or _by_remember_me(visit) or await _by_header(visit):
         return None
+    return _by_credential(visit)
+
+
+def _by_credential(visit: Visit) -> web.Response | None:
     scheme, _, credentials = visit.request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "basic":
         return _by_basic(visit, credentials.strip())

@@ -54,6 +54,20 @@ class SsoConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CrowdConfig:
+    """`crowd.properties` and the authenticator that goes with it: whose a token is, a Crowd server is asked.
+
+    `interval` is in minutes; 0 asks on every request. `directory`: users come from there too, at authentication.
+    """
+
+    base_url: str
+    application: str
+    password: str
+    interval: int = 0
+    directory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JiraConfig:
     """One stand-in Jira. Without `proof` the identity header is never believed."""
 
@@ -63,6 +77,7 @@ class JiraConfig:
     user_header: str = "X-Lychgate-User"
     proof: SharedSecret | SignedAssertion | None = None
     sso: SsoConfig | None = None
+    crowd: CrowdConfig | None = None
     version: str = "10.3.24"
     basic_auth: bool = True
     """Jira 11 ships with this off; password log-ins over REST are refused with it."""

@@ -15,6 +15,7 @@ from sidecar.adapters.state.postgres.sessions import PostgresSessions
 from sidecar.adapters.state.postgres.spent import PostgresMarkers, PostgresSpentStates
 from sidecar.adapters.state.sqlite import Shared, State
 from sidecar.adapters.state.worker import Told
+from sidecar.flows.directory import NoDirectories
 from sidecar.flows.sessions import StateError
 
 
@@ -57,6 +58,7 @@ async def open_to_look(way: Way, sealer: Sealer) -> AsyncIterator[State]:
 def _state(database: Database, ledger: Database, way: Way, sealer: Sealer) -> State:
     sessions = PostgresSessions(database, sealer)
     return State(
+        directory=NoDirectories(),
         sessions=sessions,
         spent=PostgresSpentStates(database),
         markers=PostgresMarkers(database),

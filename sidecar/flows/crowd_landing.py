@@ -1,0 +1,86 @@
+"""Landing where we are the product's Crowd server: implements `flows.landing.Landing`.
+
+A token goes upstream as the cookie of Crowd's single sign-on, and the product asks us, behind its back channel, whose
+it is. The token stands in the session's jar beside the application's own cookies, so the browser never has it. Making
+one costs nothing, so there is nothing to wait for.
+"""
+
+from __future__ import annotations
+
+from sidecar.core.served import served
+from sidecar.domain.events import Code
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.reason import Reason
+from sidecar.domain.session import Jar, Session, node_of, seat_of
+from sidecar.flows.crowd_tokens import Tokens
+from sidecar.flows.landing import Keep
+from sidecar.flows.session_events import about
+from sidecar.flows.streaming import AnswerHead, Fields
+from sidecar.flows.telling import Audit, Trace
+
+COOKIE = "crowd.token_key"
+"""Crowd's own name for it, and what `config/cookie` tells the product."""
+
+NO_FIELDS: Fields = ()
+
+
+class CrowdLanding:
+    """See `flows.landing.Landing`."""
+
+    def __init__(self, tokens: Tokens, user_header: str, audit: Audit) -> None:
+        self._tokens = tokens
+        self._user_header = user_header.lower().encode()
+        self._audit = audit
+
+    async def establish(
+        self, session: Session, username: str, node: str, now: UnixSeconds, keep: Keep, *, surely: bool
+    ) -> Fields:
+        """See the port. The token goes with the cookies, so there is nothing to add."""
+        seat = seat_of(node, username)
+        jar = session.jars.get(seat, ())
+        if self._token_in(jar, session, username):
+            return NO_FIELDS
+        for other, cookies in session.jars.items():
+            # Whoever sat here before under another username sits here no more.
+            if node_of(other) == node:
+                self._take_back(cookies)
+        token = self._tokens.issue(session, username)
+        keep(seat, tuple(sorted((*_without(jar), (COOKIE, token)))))
+        cause = {"cause": "again" if jar else "first"}
+        trace = Trace(session=session.key[:16])
+        self._audit.tell(about(session, Code.LANDING_ESTABLISHED, trace, username=username, facts=cause))
+        return NO_FIELDS
+
+    def at_hand(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields | None:
+        """See the port."""
+        jar = session.jars.get(seat_of(node, username), ())
+        return NO_FIELDS if self._token_in(jar, session, username) else None
+
+    def check(self, session: Session, username: str, node: str, head: AnswerHead) -> Reason:
+        """See the port."""
+        named = head.noted(self._user_header)
+        return Reason.OK if named is None else served(named, username)
+
+    def lost(self, session: Session, username: str, node: str, sent: Jar) -> bool:
+        """See the port. The product was told already; only a token that is not the one of now is worth another try."""
+        return not self._token_in(sent, session, username)
+
+    async def end(self, session: Session) -> None:
+        """The tokens end with the session, and with them what the product believes."""
+        self._tokens.end(session)
+
+    def keys(self) -> dict[str, object]:
+        """No assertion is sent."""
+        return {"keys": []}
+
+    def _token_in(self, jar: Jar, session: Session, username: str) -> bool:
+        return any(name == COOKIE and self._tokens.fits(value, session, username) for name, value in jar)
+
+    def _take_back(self, jar: Jar) -> None:
+        for name, value in jar:
+            if name == COOKIE:
+                self._tokens.take_back(value)
+
+
+def _without(jar: Jar) -> Jar:
+    return tuple(entry for entry in jar if entry[0] != COOKIE)
