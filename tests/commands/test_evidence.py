@@ -155,6 +155,8 @@ def test_the_page_needs_nothing_and_says_what_is_only_in_the_sheet() -> None:
     table = Table("t", "T", "Many.", ("n",), tuple((str(number),) for number in range(MOST_SHOWN + 5)))
     text = page(Cover(facts={}, held=True, verdict="It held."), [table])
 
+    noted = page(Cover(facts={}, held=True, verdict="It held.", notes=["7 events are <missing>"]), [table])
+    assert "7 events are &lt;missing&gt;" in noted
     assert "5 more rows are in t.csv." in text and "default-src 'none'" in text
     assert not any(word in text for word in ("<script", "src=", 'http-equiv="refresh', "<link"))
     assert MOST_SHOWN + 6 == len(sheet(table).splitlines())

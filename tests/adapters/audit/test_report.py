@@ -80,7 +80,7 @@ def test_who_was_away_longest_is_first_and_a_name_is_one_in_any_case() -> None:
 
 
 def test_only_what_was_done_moves_somebody_and_a_joiner_is_no_mover() -> None:
-    added = {"before": [], "after": ["a"]}
+    added: Told = {"before": [], "after": ["a"]}
     outcomes = [told("group.added", outcome=outcome, **added) for outcome in ("success", "failure", "skipped")]
     assert ["a"] == [row["joined"] for row in rows("movers", *outcomes)]
     assert [] == rows("movers", told("user.created"), told("group.added", **added))
