@@ -83,7 +83,8 @@ class Listener:
         """End without losing a request (RFC 9112, section 9.6): for a moment the port stays open and every answer says
         that its connection ends; then nobody new is let in, what runs may come to its end, and what rests is closed."""
         self._server.drain.on = True
-        await _until(lambda: not len(self), self._allowance.drain)
+        # All of it, also while nobody is there: what stands in front may not have noticed yet, and still sends people.
+        await asyncio.sleep(self._allowance.drain)
         for site in tuple(self._runner.sites):
             await site.stop()
         await _until(lambda: not any(connection.busy for connection in self._connections()), SHUTDOWN)

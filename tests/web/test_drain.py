@@ -69,15 +69,24 @@ class Load:
 
 
 async def test_under_load_the_end_loses_no_request(worlds: Worlds) -> None:
-    world = await worlds(listen={"drain": 5})
+    world = await worlds(listen={"drain": 2})
     load = Load.begin(world, await world.sign_in("ada"))
     await asyncio.sleep(0.3)
     before = load.tally.answered
-    # It ends early: when the last client is gone nothing is left to wait for.
-    async with asyncio.timeout(4):
-        await world.gates.aclose()
+    await world.gates.aclose()
     assert await load.met_its_end()
     assert before > CLIENTS
+
+
+async def test_who_is_sent_late_is_served_although_nobody_was_there(worlds: Worlds) -> None:
+    """What stands in front notices the end some time after it began."""
+    world = await worlds(listen={"drain": 2})
+    cookie = await world.sign_in("ada")
+    ending = asyncio.ensure_future(world.gates.aclose())
+    await asyncio.sleep(0.7)
+    answer = await world.page("/browse/KEY-1", cookie)
+    assert (200, "close") == (answer.status, answer.header("Connection"))
+    await ending
 
 
 async def test_the_process_ends_at_its_signal_without_losing_a_request(worlds: Worlds) -> None:
