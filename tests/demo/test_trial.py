@@ -19,4 +19,4 @@ async def test_a_jira_that_is_gone_is_no_sign_in() -> None:
     async with running_demo(0, io.StringIO()) as demo:
         demo.jira.cut_next("/", times=100)
         with pytest.raises(trial.TrialError, match="the way through the sign-in ends"):
-            assert [step async for step in trial.steps(demo)]
+            assert [step async for step in trial.steps(demo.url)]

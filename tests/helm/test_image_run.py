@@ -1,0 +1,130 @@
+"""The built image, unpacked: started on a read-only root as its own user, it signs somebody in, and ends when told.
+
+    IMAGE_ROOT=$(buildah mount $(buildah from lychgate)) python -m pytest tests/helm/test_image_run.py
+
+As root. A mount namespace and `chroot` stand in for a container's runtime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from sidecar.demo.cast import CUSTOMERS, STAFF, furnish, people
+from sidecar.demo.jira import JiraConfig, JiraState, SsoConfig, serve_jira
+from sidecar.demo.provider import Client, Provider, serve_provider
+from sidecar.demo.run import CONFIG
+from sidecar.demo.trial import steps
+from tests.e2e.journeys import free_port
+from tests.helm.namespaces import PATIENCE, process
+
+pytestmark = pytest.mark.outside
+
+ROOT = os.environ.get("IMAGE_ROOT")
+RUN = """
+set -e
+mkdir -p "$ROOT/etc/lychgate"
+mount --bind "$ROOT" "$ROOT"
+mount -o remount,bind,ro "$ROOT"
+mount --bind "$CONFIG" "$ROOT/etc/lychgate"
+mount -o remount,bind,ro "$ROOT/etc/lychgate"
+mount --bind "$STATE" "$ROOT/var/lib/lychgate"
+mount -t tmpfs -o mode=1777 tmpfs "$ROOT/tmp"
+exec /usr/bin/env -i PATH=/opt/lychgate/bin \\
+    /usr/sbin/chroot --userspec=10001:10001 --groups= "$ROOT" "$@"
+"""
+GATE = ("/opt/lychgate/bin/lychgate",)
+PYTHON = ("/opt/lychgate/bin/python", "-c")
+CANNOT = "import os, pathlib; assert os.getuid() == 10001; pathlib.Path('/opt/lychgate/x').touch()"
+DRAIN = 2
+
+
+def within(folder: Path, *command: str) -> tuple[str, ...]:
+    places = (f"ROOT={ROOT}", f"CONFIG={folder}/config", f"STATE={folder}/state")
+    return ("env", *places, "unshare", "--mount", "sh", "-c", RUN, "sh", *command)
+
+
+def written(folder: Path, values: dict[str, str], **places: object) -> None:
+    """Configuration and secrets, as a cluster mounts them: for the group of the pod to read."""
+    for name in ("config", "state"):
+        (folder / name).mkdir()
+        os.chown(folder / name, 10001, 10001)
+    for name, value in values.items():
+        (folder / "config" / name).write_text(value, "ascii")
+    text = CONFIG.format(folder="/etc/lychgate", **places).replace(
+        "state: file:///etc/lychgate/state", "state: file:///var/lib/lychgate"
+    )
+    text = text.replace('operations: "127.0.0.1:0"', f'drain: "{DRAIN}s", operations: "127.0.0.1:{places["probes"]}"')
+    (folder / "config/lychgate.yaml").write_text(text, "utf-8")
+    for path in (folder / "config").iterdir():
+        os.chown(path, 0, 10001)
+        path.chmod(0o440)
+
+
+async def ready(url: str) -> None:
+    async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                async with http.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.skipif(ROOT is None, reason="IMAGE_ROOT names no unpacked image")
+async def test_the_image_signs_somebody_in_on_a_read_only_root_and_ends_when_told(tmp_path: Path) -> None:
+    port, landing, probes = free_port(), free_port(), free_port()
+    url = f"http://localhost:{port}"
+    known = JiraState.sample()
+    names = ("cookie-key", "staff-secret", "customers-secret", "landing-secret")
+    kept = {name: secrets.token_urlsafe(48) for name in names} | {"jira-token": furnish(known)}
+    sso = SsoConfig(f"http://127.0.0.1:{landing}/jira", "lychgate", kept["landing-secret"])
+
+    def client(name: str) -> Client:
+        return Client(
+            client_id="lychgate",
+            secret=kept[f"{name}-secret"],
+            redirect_uris=(f"{url}/.lychgate/callback/{name}",),
+            post_logout_redirect_uris=(f"{url}/.lychgate/signed-out",),
+        )
+
+    async with (
+        serve_provider(Provider(people(STAFF), [client("staff")])) as staff,
+        serve_provider(Provider(people(CUSTOMERS), [client("customers")])) as customers,
+        serve_jira(known, JiraConfig(base_url=url, sso=sso)) as jira,
+    ):
+        written(
+            tmp_path, kept, port=port, landing=landing, url=url, upstream=jira.origin, staff=staff.issuer,
+            customers=customers.issuer, probes=probes,
+        )  # fmt: skip
+        tmp_path.chmod(0o755)
+        log = tmp_path / "log"
+        async with process(*within(tmp_path, *PYTHON, CANNOT), log=log) as writing:
+            assert 0 != await writing.wait()
+        assert "Read-only file system" in log.read_text("utf-8")
+        init = (*GATE, "ledger", "init", "-c", "/etc/lychgate/lychgate.yaml")
+        async with process(*within(tmp_path, *init), log=log) as declaring:
+            assert 0 == await declaring.wait(), log.read_text("utf-8")
+
+        serve = (*GATE, "serve", "-c", "/etc/lychgate/lychgate.yaml")
+        began = time.monotonic()
+        async with process(*within(tmp_path, *serve), log=log) as gate:
+            await ready(f"http://127.0.0.1:{probes}/readyz")
+            started = time.monotonic() - began
+            seen = [step async for step in steps(url)]
+            assert 4 == len(seen)
+            gate.send_signal(signal.SIGTERM)
+            asked = time.monotonic()
+            code = await asyncio.wait_for(gate.wait(), DRAIN + 30)
+            took = time.monotonic() - asked
+        assert 0 == code, log.read_text("utf-8")
+    print(f"ready after {started:.1f} s; ended {took:.1f} s after SIGTERM")  # noqa: T201
