@@ -1,5 +1,5 @@
 """Strangers in their thousands while a sink is in trouble: the policy holds as it would without them, and when the
-trouble is over everything is there that was promised. A million of them was tried by hand."""
+trouble is over everything is there that was promised. `AUDIT_FLOOD` says how many there are."""
 
 from __future__ import annotations
 
