@@ -23,6 +23,7 @@ class _Code:
     forget_at: UnixSeconds
     redeemed: bool = False
     spoilt: bool = False
+    token: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,14 @@ class Codes:
             return None
         if known.redeemed or known.spoilt or not fits(known.grant, client, redemption, self._clock.now()):
             known.spoilt = True
+            _ = self._tokens.pop(known.token, None)
             self.spoilt(known.grant)
             return None
         known.redeemed = True
         token = self._chance.token()
+        known.token = _hash(token)
         ends_at = UnixSeconds(self._clock.now() + TOKEN_LIFE)
-        self._tokens[_hash(token)] = replace(known.grant, ends_at=ends_at)
+        self._tokens[known.token] = replace(known.grant, ends_at=ends_at)
         return Redeemed(known.grant, token)
 
     def is_redeemed(self, code: str) -> bool:
