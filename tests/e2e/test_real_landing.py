@@ -7,13 +7,17 @@ its subject against the token's; its secret needs the encoding of forms.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sidecar.adapters.clock import SystemClock
+from sidecar.domain.identity import UnixSeconds
 from tests.e2e.apache import APACHE, MODULE, NEEDED, apache
 from tests.e2e.conftest import require
 from tests.web.rig import Site, World, free_port, world
@@ -43,11 +47,11 @@ async def scenes(tmp_path: Path) -> AsyncIterator[Scenes]:
     require(APACHE.exists() and MODULE.exists(), NEEDED)
     async with AsyncExitStack() as stack:
 
-        async def start(more: str = "") -> Scene:
+        async def start(more: str = "", **site: Any) -> Scene:
             port = free_port()
             (tmp_path / "gate").mkdir()
-            site = Site(proof="sso", upstream=f"http://127.0.0.1:{port}")
-            made = await stack.enter_async_context(world(tmp_path / "gate", site))
+            site = {"proof": "sso", "upstream": f"http://127.0.0.1:{port}", **site}
+            made = await stack.enter_async_context(world(tmp_path / "gate", Site(**site)))
             apaches = await stack.enter_async_context(AsyncExitStack())
             log = await apaches.enter_async_context(apache(tmp_path / "apache", port, made, more))
             return Scene(made, port, log, apaches)
@@ -76,6 +80,33 @@ async def test_a_person_lands(scenes: Scenes, more: str) -> None:
     # And is there for the next one, without another step.
     assert 200 == (await scene.world.page(PATH, cookie)).status
     assert 1 == scene.landings
+
+
+class ShiftedClock(SystemClock):
+    """A gate and its providers whose clock is wrong by some seconds."""
+
+    def __init__(self, by: int) -> None:
+        self._by = by
+
+    def now(self) -> UnixSeconds:
+        return UnixSeconds(super().now() + self._by)
+
+
+@pytest.mark.parametrize(("by", "lands"), [(50, True), (-50, True), (-300, False)])
+async def test_clocks_may_differ_by_less_than_a_token_lives(scenes: Scenes, by: int, lands: bool) -> None:
+    scene = await scenes(clock=ShiftedClock(by))
+    cookie = await cookie_of(scene.world)
+    answer = await scene.world.page(PATH, cookie)
+    assert (200 if lands else 502) == answer.status
+    assert lands == (answer.header("X-AUSERNAME") == "ada")
+
+
+async def test_what_the_client_knows_from_userinfo_alone_is_the_person(scenes: Scenes) -> None:
+    more = "OIDCPassUserInfoAs json\nHeader always set X-Userinfo expr=%{reqenv:OIDC_userinfo_json}"
+    scene = await scenes(more)
+    answer = await scene.world.page(PATH, await cookie_of(scene.world))
+    told = json.loads(answer.header("X-Userinfo") or "{}")
+    assert ("ada", {"sub", "preferred_username", "name", "email"}) == (told.get("preferred_username"), set(told))
 
 
 async def test_without_the_gates_cookie_there_is_nobody(scenes: Scenes) -> None:
