@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "sidecar"
 FILES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN = {"utils", "helpers", "common", "common_utils", "misc"}
 TESTS = Path(__file__).parent
-TEST_FILES = sorted(TESTS.rglob("*.py"))
+TEST_FILES = sorted(path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts)
 
 
 def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
