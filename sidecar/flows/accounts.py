@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from sidecar.core.breaker import Breaker
@@ -86,8 +87,8 @@ class Hook(Protocol):
 
     name: str
 
-    async def run(self, order: AccountOrder, identity: Identity) -> None:
-        """Make ready.
+    async def run(self, order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> None:
+        """Make ready. *steps*: the plan that was carried out at the application just now; empty: all was as ordered.
 
         Raises:
             AccountError: `hook_failed`.

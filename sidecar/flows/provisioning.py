@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from sidecar.core.accounts import Plan, Refusal, may_be_made, pin_conflict
 from sidecar.core.seats import fitted, taken_by
 from sidecar.core.usernames import fold
-from sidecar.domain.account import AccountOrder, Leave
+from sidecar.domain.account import AccountOrder, Leave, Step
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.policy import Policy
@@ -203,9 +203,9 @@ class Accounts:
             async with within(reach.budget, _MISSED), self.turn(order.application, order.username):
                 await self._ages.check(order, identity, policy)
                 with self._timed(order.application, "accounts") as timed:
-                    username, complete = await self._make_ready(order, policy, identity, teller, reach)
+                    username, complete, steps = await self._make_ready(order, policy, identity, teller, reach)
                     timed.result = "done" if complete else "unfinished"
-                complete = await self._run_hooks(reach.hooks, teller) and complete
+                complete = await self._run_hooks(reach.hooks, teller, steps) and complete
                 await self._note_seen(order)
         except AccountError as error:
             self._meter.step(order.application, "ensure", error.reason.value)
@@ -228,15 +228,15 @@ class Accounts:
 
     async def _make_ready(
         self, order: AccountOrder, policy: Policy, identity: Identity, teller: Teller, reach: Reach
-    ) -> tuple[str, bool]:
+    ) -> tuple[str, bool, Sequence[Step]]:
         rules = rules_of(policy, order, identity)
         connector = reach.connector
         if connector is None or not rules.accounts.enabled:
-            return await self._hold_pin(rules, teller), True
+            return await self._hold_pin(rules, teller), True, ()
         try:
             seen = await look(order, identity.person, reach, self._ledger, self._seats_of(order.application, reach))
         except CredentialRefusedError as error:
-            return await self._unseen.username(teller, rules.groups, rules.accounts.serve_known, error), False
+            return await self._unseen.username(teller, rules.groups, rules.accounts.serve_known, error), False, ()
         if pin_conflict(order.username, seen.pin, seen.pin_on_name) is None:
             self._late.check(order, seen.shown, rules.accounts.sync_wait)
         async with self._last.turn(order.application, seen.account, rules.groups):
@@ -248,7 +248,7 @@ class Accounts:
                 username, complete = await self._carry_out(way, seen, rules, teller, connector)
         await self._must_show(order, way, seen, rules, reach.application)
         await self._unseen.note(order, username)
-        return username, complete
+        return username, complete, way.steps
 
     async def _allowed(self, order: AccountOrder, seen: Seen, rules: Rules, reach: Reach) -> Plan:
         """The plan, within what may be taken from all people together and without what is hopeless.
@@ -321,14 +321,14 @@ class Accounts:
             await add_pin(self._ledger, teller, way.pin, self._clock.now())
         return way.username
 
-    async def _run_hooks(self, hooks: Sequence[BoundHook], teller: Teller) -> bool:
+    async def _run_hooks(self, hooks: Sequence[BoundHook], teller: Teller, steps: Sequence[Step]) -> bool:
         """Run them one after the other; False if one that lets the person in failed and may work soon."""
         complete = True
         for bound in hooks:
             try:
                 with self._timed(teller.order.application, bound.hook.name):
                     await teller.intend({"step": "hook", "hook": bound.hook.name})
-                    await bound.hook.run(teller.order, teller.identity)
+                    await bound.hook.run(teller.order, teller.identity, steps)
             except AccountError as error:
                 facts = {"hook": bound.hook.name, "detail": error.detail}
                 teller.tell(Code.ACCOUNT_FAILED, outcome="failure", reason=error.reason, facts=facts)

@@ -273,9 +273,11 @@ class FakeHook:
         self.name = name
         self.failing = failing
         self.orders: list[AccountOrder] = []
+        self.plans: list[tuple[Step, ...]] = []
 
-    async def run(self, order: AccountOrder, identity: Identity) -> None:
+    async def run(self, order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> None:
         self.orders.append(order)
+        self.plans.append(tuple(steps))
         if self.failing:
             raise AccountError(Reason.HOOK_FAILED, "no")
 

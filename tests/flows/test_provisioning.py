@@ -366,6 +366,16 @@ async def test_hooks_run_in_order_after_the_account_is_ready() -> None:
     assert world.order(agent()) == second.orders[0]
 
 
+async def test_a_hook_hears_what_was_done_and_nothing_where_all_was_as_ordered() -> None:
+    hook = FakeHook("first")
+    world = World(hooks=(BoundHook(hook),))
+    _ = await world.visit(agent())
+    world.clock.time += 10_000
+    _ = await world.visit(agent())
+    first, second = hook.plans
+    assert (["Create", "Join"], ()) == ([type(step).__name__ for step in first], second)
+
+
 async def test_a_hook_that_must_work_keeps_out() -> None:
     first, second = FakeHook("first", failing=True), FakeHook("second")
     world = World(hooks=(BoundHook(first), BoundHook(second)))

@@ -8,7 +8,8 @@ The call is `POST` with a JSON body and these headers:
 - `Idempotency-Key`: hex SHA-256 of the order; the same order brings the same key, so that a repetition is known.
 
 The body has `version` (1), `application`, `portal`, `username`, `display_name`, `email`, `groups` (null where they are
-unknown), `provider`, `issuer` and `subject`. Any status from 200 to 299 means that the person may go on.
+unknown), `provider`, `issuer`, `subject`, and `plan`: the steps that were just carried out at the application, each
+with its kind as `step` and what it changed. Any status from 200 to 299 means that the person may go on.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import aiohttp
 
 from sidecar.adapters.accounts.calls import call
-from sidecar.domain.account import AccountOrder
+from sidecar.domain.account import AccountOrder, Create, Join, Leave, MakeGroup, Step, Update
 from sidecar.domain.identity import Identity
 from sidecar.domain.reason import Reason
+from sidecar.flows.account_events import kind_of
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.telling import Clock
 
@@ -44,13 +46,13 @@ class Webhook:
         self._secret = secret
         self._clock = clock
 
-    async def run(self, order: AccountOrder, identity: Identity) -> None:
+    async def run(self, order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> None:
         """Make the call.
 
         Raises:
             AccountError: `hook_failed` for anything but a status from 200 to 299.
         """
-        body = _body(order, identity)
+        body = _body(order, identity, steps)
         timestamp = str(self._clock.now())
         headers = {
             "Content-Type": "application/json",
@@ -76,7 +78,7 @@ def idempotency_key(order: AccountOrder) -> str:
     return hashlib.sha256(_json(asdict(order))).hexdigest()
 
 
-def _body(order: AccountOrder, identity: Identity) -> bytes:
+def _body(order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> bytes:
     return _json(
         {
             "version": 1,
@@ -89,8 +91,17 @@ def _body(order: AccountOrder, identity: Identity) -> bytes:
             "provider": identity.provider,
             "issuer": identity.person.issuer,
             "subject": identity.person.subject,
+            "plan": [_told(step) for step in steps],
         }
     )
+
+
+def _told(step: Step) -> dict[str, str]:
+    changed = {"group": step.group} if isinstance(step, Join | Leave | MakeGroup) else {}
+    if isinstance(step, Create | Update):
+        attributes = {"display_name": step.display_name, "email": step.email}
+        changed = {name: value for name, value in attributes.items() if value is not None}
+    return {"step": kind_of(step), **changed}
 
 
 def _json(value: object) -> bytes:

@@ -15,7 +15,7 @@ from aiohttp.test_utils import RawTestServer
 
 from sidecar.adapters.accounts.calls import open_session
 from sidecar.adapters.accounts.webhook import Webhook
-from sidecar.domain.account import AccountOrder
+from sidecar.domain.account import AccountOrder, Create, Join, Leave, MakeGroup, Reactivate, Update
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
@@ -67,7 +67,7 @@ async def calling(receiver: Receiver, secret: bytes = SECRET) -> AsyncIterator[W
 async def test_a_call_is_signed_and_says_who_comes() -> None:
     receiver = Receiver()
     async with calling(receiver) as hook:
-        await hook.run(ORDER, WHO)
+        await hook.run(ORDER, WHO, ())
     assert (["POST /hook"], [True]) == (receiver.paths, receiver.genuine)
     expected = {
         "version": 1,
@@ -80,22 +80,46 @@ async def test_a_call_is_signed_and_says_who_comes() -> None:
         "provider": "staff",
         "issuer": "https://idp.example",
         "subject": "s-1",
+        "plan": [],
     }
     assert [expected] == receiver.bodies
+
+
+async def test_a_call_says_what_was_done() -> None:
+    receiver = Receiver()
+    steps = (
+        Create("jürgen", "Jürgen", "j@example.com"),
+        MakeGroup("jürgen", "a"),
+        Join("jürgen", "a"),
+        Leave("jürgen", "b"),
+        Update("jürgen", None, "new@example.com"),
+        Reactivate("jürgen"),
+    )
+    async with calling(receiver) as hook:
+        await hook.run(ORDER, WHO, steps)
+    expected = [
+        {"step": "create", "display_name": "Jürgen", "email": "j@example.com"},
+        {"step": "make_group", "group": "a"},
+        {"step": "join", "group": "a"},
+        {"step": "leave", "group": "b"},
+        {"step": "update", "email": "new@example.com"},
+        {"step": "reactivate"},
+    ]
+    assert [expected] == [body["plan"] for body in receiver.bodies]
 
 
 async def test_another_secret_is_noticed() -> None:
     receiver = Receiver()
     async with calling(receiver, b"guessed") as hook:
-        await hook.run(ORDER, WHO)
+        await hook.run(ORDER, WHO, ())
     assert [False] == receiver.genuine
 
 
 async def test_unknown_groups_are_not_sent_as_none_at_all() -> None:
     receiver = Receiver()
     async with calling(receiver) as hook:
-        await hook.run(replace(ORDER, groups=None), WHO)
-        await hook.run(replace(ORDER, groups=()), WHO)
+        await hook.run(replace(ORDER, groups=None), WHO, ())
+        await hook.run(replace(ORDER, groups=()), WHO, ())
     assert [None, []] == [body["groups"] for body in receiver.bodies]
 
 
@@ -104,7 +128,7 @@ async def test_the_same_order_brings_the_same_key() -> None:
     others = (replace(ORDER, email=None), replace(ORDER, groups=None), replace(ORDER, needed=("a",)))
     async with calling(receiver) as hook:
         for order in (ORDER, ORDER, *others):
-            await hook.run(order, WHO)
+            await hook.run(order, WHO, ())
     assert (True, 4) == (receiver.keys[0] == receiver.keys[1], len(set(receiver.keys)))
 
 
@@ -113,7 +137,7 @@ async def test_anything_but_success_is_a_failure_and_no_redirect_is_followed(sta
     receiver = Receiver(status)
     async with calling(receiver) as hook:
         with pytest.raises(AccountError) as caught:
-            await hook.run(ORDER, WHO)
+            await hook.run(ORDER, WHO, ())
     assert (Reason.HOOK_FAILED, retry) == (caught.value.reason, caught.value.retry)
     assert ["POST /hook"] == receiver.paths
 
@@ -124,5 +148,5 @@ async def test_a_receiver_that_is_away_is_a_failure() -> None:
         gone = str(server.make_url("/hook"))
     async with open_session(seconds=5) as session:
         with pytest.raises(AccountError) as caught:
-            await Webhook("people", session, gone, lambda: SECRET, Noon()).run(ORDER, WHO)
+            await Webhook("people", session, gone, lambda: SECRET, Noon()).run(ORDER, WHO, ())
     assert (Reason.HOOK_FAILED, True) == (caught.value.reason, caught.value.retry)

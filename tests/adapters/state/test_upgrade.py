@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from sidecar.adapters.state.database import hashed
 from sidecar.adapters.state.schema import LEDGER, SESSIONS
 from sidecar.adapters.state.sqlite import open_state
@@ -69,6 +71,41 @@ async def test_a_ledger_of_the_second_version_keeps_its_groups_and_learns_the_re
         assert at(5) == await state.ledger.groups_unread("jira", ANNA, at(5))
     with opened(directory) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)
+
+
+def _filled(connection: sqlite3.Connection) -> dict[str, dict[str, object]]:
+    """A row in every table, the columns by their types; `jira` refers to `jira`."""
+    rows: dict[str, dict[str, object]] = {}
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in sorted((name for name in tables if not name.startswith("sqlite_")), key=lambda name: name != "meta"):
+        columns = {name: kind for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")}
+        values: dict[str, object] = {name: 7 if kind == "INTEGER" else name for name, kind in columns.items()}
+        values |= {name: "jira" for name in columns if name == "application"}
+        marks = ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", list(values.values()))  # noqa: S608
+        rows[table] = values
+    return rows
+
+
+@pytest.mark.parametrize("version", range(1, len(LEDGER.steps) + 1))
+async def test_a_ledger_of_any_version_is_brought_to_ours_and_loses_no_value(tmp_path: Path, version: int) -> None:
+    directory = tmp_path / "state"
+    directory.mkdir(mode=0o700)
+    with opened(directory) as connection:
+        for step in LEDGER.steps[:version]:
+            for statement in step:
+                connection.execute(statement)
+        before = _filled(connection)
+        connection.execute(f"PRAGMA application_id = {LEDGER.application_id}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    (directory / "ledger.sqlite3").chmod(0o600)
+    async with open_state(directory, SEALER) as state:
+        assert await state.ledger.usable("jira")
+    with opened(directory) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(LEDGER.steps),)
+        for table, values in before.items():
+            found = connection.execute(f"SELECT {', '.join(values)} FROM {table}").fetchall()  # noqa: S608
+            assert [tuple(values.values())] == found, table
 
 
 async def test_sessions_of_the_first_version_are_found_by_what_providers_call_their_people(tmp_path: Path) -> None:
