@@ -101,6 +101,8 @@ CASES = [
          None),
     Case("LychgateStateFails", {'lychgate_state_seconds_count{result="failed"}': "0+1x120"}, {"result": "failed"}),
     Case("LychgateStateFails", {'lychgate_state_seconds_count{result="ok"}': "0+100x120"}, None),
+    Case("LychgateInstancesUnheard", {'lychgate_state_heard{state="shared"}': "0x120"}, {"state": "shared"}),
+    Case("LychgateInstancesUnheard", {'lychgate_state_heard{state="alone"}': "1x120"}, None),
     Case("LychgateUpstreamFails", PLENTY | refused("upstream_unreachable", "0+360x120"), {}),
     # The application's own answers count as well as those that it never gave.
     Case("LychgateUpstreamFails", answered("2xx", "0+90x120") | answered("5xx", "0+10x120"), {}),
