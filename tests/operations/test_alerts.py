@@ -103,6 +103,8 @@ CASES = [
     Case("LychgateStateFails", {'lychgate_state_seconds_count{result="ok"}': "0+100x120"}, None),
     Case("LychgateInstancesUnheard", {'lychgate_state_heard{state="shared"}': "0x120"}, {"state": "shared"}),
     Case("LychgateInstancesUnheard", {'lychgate_state_heard{state="alone"}': "1x120"}, None),
+    Case("LychgateNodeLost", {'lychgate_upstream_node_serving{node="jira/a:8080"}': "0x120"}, {"node": "jira/a:8080"}),
+    Case("LychgateNodeLost", {'lychgate_upstream_node_serving{node="jira/a:8080"}': "1x120"}, None),
     Case("LychgateUpstreamFails", PLENTY | refused("upstream_unreachable", "0+360x120"), {}),
     # The application's own answers count as well as those that it never gave.
     Case("LychgateUpstreamFails", answered("2xx", "0+90x120") | answered("5xx", "0+10x120"), {}),
