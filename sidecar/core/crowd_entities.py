@@ -133,9 +133,10 @@ def events_entity(token: str, changes: Changes | None = None) -> Entity:
     """`<events>`: the token of now, and what changed since the one that was shown.
 
     How an operation is spelled differs between what is known of clients, so it stands there in both ways; a user's
-    groups are told whole (`absolute`).
+    groups are told whole (`absolute`). As long as no product has confirmed it, products are told to fetch everything:
+    one that read an event otherwise would miss somebody who is gone.
     """
-    whole = Element("events", {"newEventToken": token, "incrementalSynchronisationAvailable": "true"})
+    whole = Element("events", {"newEventToken": token, "incrementalSynchronisationAvailable": "false"})
     bodies: list[object] = []
     for kind, operation, entity in _happened(changes) if changes is not None else ():
         event = SubElement(whole, f"{kind}Event", {"operation": operation})
@@ -145,7 +146,7 @@ def events_entity(token: str, changes: Changes | None = None) -> Entity:
         for element in entity[0]:
             event.append(element)
         bodies.append({"type": f"{kind}Event", "operation": operation, "entity": entity[1]})
-    return whole, {"newEventToken": token, "incrementalSynchronisationAvailable": True, "events": bodies}
+    return whole, {"newEventToken": token, "incrementalSynchronisationAvailable": False, "events": bodies}
 
 
 def _happened(changes: Changes) -> Iterable[tuple[str, str, Entity]]:

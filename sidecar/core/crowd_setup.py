@@ -50,7 +50,7 @@ def _form(name: str, setup: CrowdSetup, *, landed: bool, filled: bool) -> tuple[
         Line("Application password", f"what stands in {setup.secret_at}"),
         Line("Directory permissions", "Read only", "nothing can be written there"),
         Line("Nested groups", "off", "there are none"),
-        Line("Incremental synchronisation", "on"),
+        Line("Incremental synchronisation", "off", "how products read its events is not confirmed"),
         Line("Update group memberships", "every time the user logs in"),
         Line("Synchronisation interval", "as short as the form lets you", "leavers stay active there until then"),
     )
