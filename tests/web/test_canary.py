@@ -2,7 +2,8 @@
 
 `test_audit_trail` shows marks at every place of a request; here the other side fails while real secrets are in use: the
 provider in every way that the stand-in knows, the accounts' side, the webhook, the landing, the configuration, a
-reload, the commands, and a fault of ours with its traceback.
+reload, the commands, and a fault of ours with its traceback. A process with its two streams, a provider that is too
+slow, a database, landings and further commands have files of their own (`test_canary_of_…`).
 """
 
 from __future__ import annotations
@@ -21,25 +22,14 @@ from click.testing import CliRunner
 from sidecar.cli import main
 from sidecar.demo.provider.faults import Fault
 from tests.web.conftest import Worlds
+from tests.web.marks import Seen
 from tests.web.rig import HTML, World, free_port
 from tests.web.test_audit_trail import CANARY, TOKEN, _errors, _outputs, kept
 from tests.web.test_credentials_elsewhere import Purse, _purse
-from tests.web.wire import Answer
 
 SLOW = {Fault.TOKEN_SLOW}
 HOOK = "hook-secret-7Qd2mXz0aLr5TnVbq8Rk3Wc1"
 DATABASE = "database-password-Yt6Wq9"
-
-
-class Seen:
-    """Everything that a browser or a terminal got."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def answer(self, answer: Answer) -> None:
-        head = "\n".join(f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in answer.fields)
-        self.texts += [head, answer.body.decode("utf-8", "replace")]
 
 
 async def _provider_faults(world: World, seen: Seen) -> None:
@@ -120,7 +110,7 @@ async def test_no_output_has_a_secret(worlds: Worlds, tmp_path: Path, caplog: py
         assert 500 == crashed.status
         seen.answer(crashed)
         await world.gates.aclose()
-        outputs = {**_outputs(world, tmp_path, caplog.text), "browser and terminal": "\n".join(seen.texts)}
+        outputs = {**_outputs(world, tmp_path, caplog.text), "browser and terminal": seen.text}
 
     marks = {"canary": CANARY, "hook": HOOK, "database": DATABASE, "crash": secret, **purse.known}
     found = [(where, name) for where, text in outputs.items() for name, mark in marks.items() if mark in text]

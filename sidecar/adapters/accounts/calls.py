@@ -6,10 +6,12 @@ answer can fill the memory.
 
 from __future__ import annotations
 
+import base64
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import quote_plus
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -25,12 +27,14 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, read to its end."""
+    """What came back, read to its end. *showed* are the credentials of the call: no words of the answer are repeated
+    with them."""
 
     status: int
     headers: CIMultiDictProxy[str]
     content_type: str
     body: bytes
+    showed: tuple[str, ...] = field(default=(), repr=False)
 
 
 @asynccontextmanager
@@ -106,9 +110,28 @@ async def call(
                 if len(content) > largest:
                     response.close()
                     raise AccountError(failed, f"the answer is larger than {largest} bytes", retry=False)
-            return Answer(response.status, response.headers, response.content_type, bytes(content))
+            showed = _credentials(response.request_info)
+            return Answer(response.status, response.headers, response.content_type, bytes(content), showed)
     except TimeoutError:
         raise AccountError(failed, "no answer in time") from None
     except (aiohttp.ClientError, OSError) as error:
         # The text of the exception may hold the address with its query, and its frames the headers; its kind is enough.
         raise AccountError(failed, f"the call failed: {type(error).__name__}") from None
+
+
+def _credentials(request: aiohttp.RequestInfo) -> tuple[str, ...]:
+    """What a call showed: a token, or Basic credentials as they went and the password in them."""
+    _, _, credential = request.headers.get("Authorization", "").partition(" ")
+    try:
+        password = base64.b64decode(credential, validate=True).decode().partition(":")[2]
+    except ValueError:
+        password = ""
+    return tuple(secret for secret in (credential, password) if secret)
+
+
+def masked(said: str, secrets: Iterable[str]) -> str:
+    """The other side's words, which end up in the log and on a terminal, without *secrets* that they repeat."""
+    for secret in secrets:
+        for spelling in (secret, quote_plus(secret)):
+            said = said.replace(spelling, "…")
+    return said

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from sidecar.adapters.accounts.calls import Answer, call
+from sidecar.adapters.accounts.calls import Answer, call, masked
 from sidecar.adapters.accounts.credentials import NOT_ACCEPTED, Credentials, Read, Shown
 from sidecar.adapters.accounts.pace import Pace, Sleep
 from sidecar.adapters.breaker import Breaker
@@ -226,7 +226,7 @@ def messages(answer: Answer) -> str:
     texts = [*(general if isinstance(general, list) else ()), *(fields.values() if isinstance(fields, dict) else ())]
     texts.append(body.get("message"))
     line = " ".join(" ".join(text.split()) for text in texts if isinstance(text, str))
-    return "".join(filter(str.isprintable, line))[:300]
+    return masked("".join(filter(str.isprintable, line)), answer.showed)[:300]
 
 
 def _decoded(answer: Answer) -> Any:

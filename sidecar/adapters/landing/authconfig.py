@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import aiohttp
 
-from sidecar.adapters.accounts.calls import call
+from sidecar.adapters.accounts.calls import call, masked
 from sidecar.core.landing_setup import SECRET_FIELD
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
@@ -64,7 +64,9 @@ class AuthConfig:
         if answer.status == 404:
             raise AccountError(Reason.CONNECTOR_REFUSED, "404: the product has no such interface; fill in its form")
         if answer.status not in {200, 201}:
-            said = _said(answer.body)
+            written = (body or {}).get(SECRET_FIELD)
+            secrets = (*answer.showed, written) if isinstance(written, str) else answer.showed
+            said = masked(_said(answer.body), secrets)[:500]
             raise AccountError(Reason.CONNECTOR_REFUSED, f"{answer.status}{': ' + said if said else ''}")
         try:
             found = json.loads(answer.body)
@@ -84,4 +86,4 @@ def _said(body: bytes) -> str:
     errors = content.get("errors") if isinstance(content, dict) else None
     pairs = errors.items() if isinstance(errors, dict) else ()
     text = "; ".join(f"{name}: {words}" for name, words in pairs if name != SECRET_FIELD)
-    return "".join(letter for letter in text[:500] if letter.isprintable())
+    return "".join(letter for letter in text if letter.isprintable())
