@@ -266,22 +266,6 @@ class Hands:
         return self.time
 
 
-class FakeHook:
-    """A hook that notes its orders, and fails while `failing`."""
-
-    def __init__(self, name: str, *, failing: bool = False) -> None:
-        self.name = name
-        self.failing = failing
-        self.orders: list[AccountOrder] = []
-        self.plans: list[tuple[Step, ...]] = []
-
-    async def run(self, order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> None:
-        self.orders.append(order)
-        self.plans.append(tuple(steps))
-        if self.failing:
-            raise AccountError(Reason.HOOK_FAILED, "no")
-
-
 def make_policy(accounts: AccountPolicy, groups: GroupPolicy, digest: str = "h1") -> Policy:
     """A Jira with an agents' portal (authoritative provider) and a customers' portal (untrusted, no prefix)."""
     portals = tuple(

@@ -11,7 +11,8 @@ from sidecar.flows.reach import BoundHook
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import AuditError
 from tests.flows.browsers import Gate, an_opening
-from tests.flows.fake_accounts import Directory, FakeHook, World, account, agent
+from tests.flows.fake_accounts import Directory, World, account, agent
+from tests.flows.fake_hook import FakeHook
 from tests.flows.fakes import TRACE, ListAudit
 
 
