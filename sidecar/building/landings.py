@@ -19,6 +19,7 @@ from sidecar.flows.headless import HeadlessLanding
 from sidecar.flows.landing_codes import Codes
 from sidecar.flows.streaming import Upstream
 from sidecar.flows.telling import Audit, Chance, Clock
+from sidecar.flows.walking import BrowserLanding
 from sidecar.upstream.nodes import Nodes
 from sidecar.web.landing_provider import Party
 
@@ -54,7 +55,21 @@ async def build_headless(
         application = policy.applications[name]
         party = _party(application, config, minter, clock, chance)
         dance_at = partial(_dance_at, application, nodes[name], party, clock)
-        landing = HeadlessLanding(dance_at, party.codes, application.product.user_header, audit, clock)
+        mode, header = config.applications[name].landing.mode, application.product.user_header
+        landing = (
+            BrowserLanding(
+                dance_at,
+                party.codes,
+                header,
+                audit,
+                clock,
+                client=party.client,
+                nodes=nodes[name],
+                at_once=mode == "browser",
+            )
+            if mode in {"browser", "auto"}
+            else HeadlessLanding(dance_at, party.codes, header, audit, clock)
+        )
         watch = nodes[name].watch
         if watch is not None:
             watch.lost.append(landing.doubt)

@@ -46,6 +46,7 @@ from sidecar.flows.crowd_landing import COOKIE, CrowdLanding
 from sidecar.flows.directory import Directory
 from sidecar.flows.landing import Landing
 from sidecar.flows.telling import Clock
+from sidecar.flows.walking import BrowserLanding
 from sidecar.upstream.nodes import Nodes
 from sidecar.web.visit import Serving
 
@@ -174,6 +175,7 @@ def build_applications(
             nodes=nodes[name],
             only=nodes[name].only,
             landing=_landing(application, config, keys, headless, crowd.landings),
+            walked=unseen.landing if unseen is not None and isinstance(unseen.landing, BrowserLanding) else None,
             accounts=tending.accounts,
             observer=tending.observer,
             guarded=frozenset(cookie.encode() for cookie in product.session_cookies | product.remember_cookies),

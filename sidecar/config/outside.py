@@ -20,6 +20,7 @@ from sidecar.config.effective import landing_issuer
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.core.grants import Client
+from sidecar.core.routing import OWN_PREFIX
 from sidecar.domain.paths import PathSet
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.product import Product
@@ -120,10 +121,13 @@ def header_landing(application: Application, config: Config, keys: tuple[str, ..
 
 def landing_client(application: Application, config: Config) -> Client:
     """The application as our relying party."""
+    settings = config.applications[application.name].landing
+    base = application.origin + application.context
     return Client(
         issuer=landing_issuer(config, application.name),
-        client_id=config.applications[application.name].landing.client_id,
-        redirect_uri=application.origin + application.context + application.product.sso_callback,
+        client_id=settings.client_id,
+        redirect_uri=base + application.product.sso_callback,
+        authorize_at=f"{base}{OWN_PREFIX}/authorize" if settings.mode in {"browser", "auto"} else "",
     )
 
 

@@ -1,6 +1,6 @@
 """What a product's own OpenID client asks of us as its provider, and what it is given (OIDC Core 1.0, section 3.1).
 
-The driver (`flows.dance`) reads the question and the token endpoint judges the answer; both keep the rules of here.
+`flows.dance` reads the question and the token endpoint judges the answer; both keep the rules of here.
 """
 
 from __future__ import annotations
@@ -45,16 +45,18 @@ class Client:
     Attributes:
         issuer: Ours for this product, without a slash at the end.
         redirect_uri: Where the product takes codes; compared to the letter.
+        authorize_at: Where browsers bring the product's question, or "": the driver alone answers it.
     """
 
     issuer: str
     client_id: str
     redirect_uri: str
+    authorize_at: str = ""
 
     @property
     def authorization_endpoint(self) -> str:
-        """Where the product sends browsers; the driver alone answers."""
-        return f"{self.issuer}/authorize"
+        """Where the product sends browsers."""
+        return self.authorize_at or f"{self.issuer}/authorize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,7 @@ class Reason(StrEnum):
     DEACTIVATIONS_CAPPED = "deactivations_capped"
 
     # The application did not take the person in, or did not answer.
+    LANDING_NEEDED = "landing_needed"
     LANDING_FAILED = "landing_failed"
     LANDING_MISMATCH = "landing_mismatch"
     PRODUCT_REFUSED = "product_refused"

@@ -1,8 +1,10 @@
-"""One sign-in at the product's own OpenID client, walked by us on its upstream connection (design, section 1).
+"""One sign-in at the product's own OpenID client, on its upstream connection (design, section 1): the steps, and all of
+them in a row.
 
 We are the provider and the only client in front of the product, so nobody else has to take a step: the product is told
 to begin, its question is read and answered with a code, and the callback is brought to it. Meanwhile it redeems the
-code at our token endpoint. Called by `flows.headless`; nothing is remembered here.
+code at our token endpoint. Called by `flows.headless`, which walks, and by `flows.walking`, where the browser does;
+nothing is remembered here.
 """
 
 from __future__ import annotations
@@ -35,6 +37,38 @@ _ERROR_ID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 class MissedStepError(LandingError):
     """A step went wrong that may go well once more: the product forgot what it had begun, or stumbled."""
+
+
+class PageError(LandingError):
+    """The product began with a page where a redirect was expected: a browser may get on with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the product said when it was told to begin, and the cookies that it set."""
+
+    reply: Reply
+    jar: Jar
+
+    @property
+    def leads_to(self) -> str | None:
+        """Where it leads, if it does."""
+        if self.reply.head.status not in _REDIRECTS:
+            return None
+        return self.reply.head.leads_to.decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to the product's question."""
+
+    code: str
+    state: str
+
+    @property
+    def query(self) -> str:
+        """As the callback gets it (RFC 6749, section 4.1.2)."""
+        return urlencode({"code": self.code, "state": self.state})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +105,54 @@ class Dance:
         Raises:
             LandingError: it does not take the person in. UpstreamError: it could not be asked.
         """
+        begun = await self.begin()
+        if begun.leads_to is None:
+            raise PageError(
+                "the product began no sign-in but showed a page: its OpenID Connect SSO is switched off, or begins "
+                "with a page, and then `landing.mode: browser` helps"
+            )
+        return await self.bring(self.answer(begun.leads_to, session, username), begun.jar, username)
+
+    async def begin(self) -> Begun:
+        """Tell the product to begin.
+
+        Raises:
+            LandingError: it does not. UpstreamError: it could not be asked.
+        """
         # With an empty jar: in a session that was signed in before it would ask for the person (prompt=login).
-        begun = await self._floor.asking.get(self._start, ())
-        jar = _after((), begun)
-        if begun.head.status not in _REDIRECTS:
-            raise _refused("began no sign-in", begun)
+        reply = await self._floor.asking.get(self._start, ())
+        begun = Begun(reply, _after((), reply))
+        if begun.leads_to is None and reply.head.status != 200:
+            raise _refused("began no sign-in", reply)
+        return begun
+
+    def answer(self, location: str, session: Session, username: str) -> Answered:
+        """A code for *username*, if the question behind *location* may be answered.
+
+        Raises:
+            LandingError: it may not.
+        """
         now = self._clock.now()
         try:
-            location = begun.head.leads_to.decode("ascii")
             asked = read_asking(location, self._floor.client, now, session.identity.auth_time)
-        except (AskingFault, ValueError) as error:
-            raise LandingError(getattr(error, "detail", "the product leads to no address")) from None
-        code = self._codes.issue(self._grant(session, username, asked, now))
+        except AskingFault as error:
+            raise LandingError(error.detail) from None
+        except ValueError:
+            raise LandingError("the product leads to no address") from None
+        return Answered(self._codes.issue(self._grant(session, username, asked, now)), asked.state)
+
+    async def bring(self, answered: Answered, jar: Jar, username: str) -> Jar:
+        """Bring the code to the product's callback; the cookies of the session that comes of it.
+
+        Raises:
+            LandingError: it does not take the person in. UpstreamError: it could not be asked.
+        """
         try:
             back = urlsplit(self._floor.client.redirect_uri).path
-            query = urlencode({"code": code, "state": asked.state})
-            done = await self._floor.asking.get(f"{back}?{query}", jar)
-            taken = self._codes.is_redeemed(code)
+            done = await self._floor.asking.get(f"{back}?{answered.query}", jar)
+            taken = self._codes.is_redeemed(answered.code)
         finally:
-            self._codes.withdraw(code)
+            self._codes.withdraw(answered.code)
         if done.head.status not in _REDIRECTS:
             raise _refused("did not take the code" if taken else "did not redeem the code", done)
         if not taken:

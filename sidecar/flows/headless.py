@@ -21,7 +21,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session, node_of, seat_of
 from sidecar.flows.dance import Dance, MissedStepError
-from sidecar.flows.landing import Keep, LandingError
+from sidecar.flows.landing import Keep, LandingError, WalkNeededError
 from sidecar.flows.landing_codes import Codes
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.session_events import about
@@ -186,37 +186,48 @@ class HeadlessLanding:
                     if whose is Reason.LANDING_MISMATCH:
                         self._audit.tell(about(session, Code.LANDING_MISMATCH, trace, reason=whose, username=username))
                 seat.spoilt = False
-                fresh = await _walk(dance, session, username)
+                fresh = await self._walk(dance, session, username)
         except TimeoutError:
             raise UpstreamError("timeout", f"no landing within {LONGEST:.0f} seconds") from None
         except LandingError as error:
-            seat.refused = (self._clock.monotonic() + REFUSED_FOR, error)
             if jar:
                 keep(key[1], ())
-            code = Code.LANDING_MISMATCH if error.reason is Reason.LANDING_MISMATCH else Code.LANDING_FAILED
-            facts = {"detail": error.detail, **({"error": error.error_id} if error.error_id else {})}
-            self._audit.tell(about(session, code, trace, reason=error.reason, username=username, facts=facts))
+            if not isinstance(error, WalkNeededError):
+                self._refuse(key, session, username, error)
             raise
         if seat.spoilt:
             raise LandingError("the code of this landing was used twice")
         keep(key[1], fresh)
-        self._settled(seat)
-        cause = {"cause": "again" if jar else "first"}
-        self._audit.tell(about(session, Code.LANDING_ESTABLISHED, trace, username=username, facts=cause))
+        self._landed(key, session, username, "again" if jar else "first")
+
+    def _landed(self, key: _Key, session: Session, username: str, cause: str) -> None:
+        self._settled(self._seat(key))
+        trace = Trace(session=session.key[:16])
+        facts = {"cause": cause}
+        self._audit.tell(about(session, Code.LANDING_ESTABLISHED, trace, username=username, facts=facts))
+
+    def _refuse(self, key: _Key, session: Session, username: str, error: LandingError) -> None:
+        """The refusal stands for a moment, and is told once."""
+        self._seat(key).refused = (self._clock.monotonic() + REFUSED_FOR, error)
+        code = Code.LANDING_MISMATCH if error.reason is Reason.LANDING_MISMATCH else Code.LANDING_FAILED
+        facts = {"detail": error.detail, **({"error": error.error_id} if error.error_id else {})}
+        trace = Trace(session=session.key[:16])
+        self._audit.tell(about(session, code, trace, reason=error.reason, username=username, facts=facts))
+
+    async def _walk(self, dance: Dance, session: Session, username: str) -> Jar:
+        """A dance, and a second one if a step was missed: another node, a restart, a state that was too old."""
+        try:
+            return await dance.walk(session, username)
+        except MissedStepError as error:
+            LOG.info("a landing at %s is tried once more: %s", session.application, error)
+            return await dance.walk(session, username)
 
     def _settled(self, seat: _Seat) -> None:
         seat.tried = seat.confirmed = self._clock.monotonic()
         seat.doubted, seat.refused = False, None
 
 
-async def _walk(dance: Dance, session: Session, username: str) -> Jar:
-    """A dance, and a second one if a step was missed: another node, a restart, a state that was too old."""
-    try:
-        return await dance.walk(session, username)
-    except MissedStepError as error:
-        LOG.info("a landing at %s is tried once more: %s", session.application, error)
-        return await dance.walk(session, username)
-
-
 def _again(error: LandingError) -> LandingError:
+    if isinstance(error, WalkNeededError):
+        return WalkNeededError(error.username)
     return LandingError(error.detail, error.error_id, error.reason)

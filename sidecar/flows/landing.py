@@ -1,5 +1,5 @@
 """How the application learns who is there (design, section 1). One port; `adapters.landing.header`,
-`flows.headless` and `flows.crowd_landing` are behind it."""
+`flows.headless` (with `flows.walking`) and `flows.crowd_landing` are behind it."""
 
 from __future__ import annotations
 
@@ -70,3 +70,17 @@ class LandingError(Exception):
         self.detail = detail
         self.error_id = error_id
         self.reason = reason
+
+
+class WalkNeededError(LandingError):
+    """The person's browser must walk the product's sign-on first.
+
+    Attributes:
+        username: Who is to be landed.
+        walked: It has just done so, or failed: decide again.
+    """
+
+    def __init__(self, username: str, *, walked: bool = False) -> None:
+        super().__init__("the browser has to walk the product's sign-on first", reason=Reason.LANDING_NEEDED)
+        self.username = username
+        self.walked = walked

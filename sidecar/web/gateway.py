@@ -20,7 +20,7 @@ from sidecar.domain.record import RequestRecord
 from sidecar.domain.standing import Standing
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.callers import Callers
-from sidecar.flows.landing import LandingError
+from sidecar.flows.landing import LandingError, WalkNeededError
 from sidecar.flows.login import LoginError
 from sidecar.flows.owners import Owners
 from sidecar.flows.recheck import Recheck
@@ -155,6 +155,11 @@ class Gateway:
                 return await self._serve_once(visit)
             except StaleError:
                 self._begin_anew(visit)
+            except WalkNeededError as error:
+                begun = self._own.walking.begin(visit, error)
+                if begun is not None:
+                    return begun
+                self._begin_anew(visit)
         return self._deny(visit, Deny(status=401, reason=Reason.NO_SESSION, place=visit.place))
 
     async def _serve_once(self, visit: Visit) -> web.StreamResponse:
@@ -167,6 +172,9 @@ class Gateway:
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
             decision = await self._decide(visit, found)
+            if self._own.walking.is_step(visit, decision):
+                self._teller.decided(visit, Own(application=found.application, endpoint="", query=""))
+                return await self._own.walking.step(visit, found)
         else:
             visit.application = found.application if isinstance(found, Own) else None
             decision = found

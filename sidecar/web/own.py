@@ -35,6 +35,7 @@ from sidecar.web.pages import Action, WhoAmI
 from sidecar.web.preview_page import PreviewPage
 from sidecar.web.replies import Replies, flow_cookies, put_cookies, put_session
 from sidecar.web.visit import Serving, Visit
+from sidecar.web.walking import Walking
 
 MAX_FORM = 8192
 TRY_LIFE = 8 * 3600
@@ -68,6 +69,7 @@ class OwnEndpoints:
         self._applications = applications
         self._replies = replies
         preview = PreviewPage(foresight, self.entrance, replies, self.session_of)
+        self.walking = Walking(applications, sessions, replies, self.session_of)
         self._handlers: Mapping[tuple[str, str], Handler] = {
             ("GET", "login"): self.entrance.login,
             ("GET", "choose"): self.entrance.choose,
@@ -80,6 +82,7 @@ class OwnEndpoints:
             ("GET", "confirm"): self._confirm,
             ("GET", "confirmed"): self._confirmed,
             ("GET", "test"): preview.serve,
+            ("GET", "authorize"): self.walking.authorize,
         }
 
     async def serve(self, visit: Visit, own: Own) -> web.StreamResponse:

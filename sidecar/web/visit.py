@@ -22,6 +22,7 @@ from sidecar.flows.sessions import Entry
 from sidecar.flows.spans import Ready
 from sidecar.flows.streaming import Patience, Patiences
 from sidecar.flows.telling import Trace, trace_of
+from sidecar.flows.walking import BrowserLanding
 from sidecar.web.reading import Reading
 
 
@@ -88,6 +89,7 @@ class Serving:
         patiences: Paths for which the application is waited for otherwise, if any.
         pending: Whether the application has not been told of an account yet, where it takes its users from us.
         asks_at: Where the product sends browsers to sign in with us as its provider, b"" if it does not.
+        walked: The landing, where browsers walk the product's sign-on.
     """
 
     nodes: Nodes
@@ -102,6 +104,7 @@ class Serving:
     patiences: Patiences | None = None
     pending: Callable[[str], bool] | None = None
     asks_at: bytes = b""
+    walked: BrowserLanding | None = None
 
     def failed_for(self, username: str) -> Reason:
         """What a landing that came to nothing means: its directory may be synchronised late."""

@@ -77,6 +77,10 @@ def test_who_we_are_to_a_product(loading: Loading, edits: tuple[Edit, ...], issu
          "applications.jira.landing.header", "never used"),
         ((landing("{type: oidc, client_secret: env://LANDING_SECRET, proof: secret}"),),
          "applications.jira.landing.proof", "never used"),
+        ((landing("{type: header, header: X-User, proof: assertion, mode: browser}"),),
+         "applications.jira.landing.mode", "never used"),
+        ((landing("{type: crowd, client_secret: env://LANDING_SECRET, mode: auto}"),),
+         "applications.jira.landing.mode", "never used"),
         ((landing("{header: X-User}"),), "applications.jira.landing.proof", "proves nothing"),
         ((landing("{proof: assertion}"),), "applications.jira.landing.header", "is missing"),
         ((landing("{type: header}"),), "applications.jira.landing.header", "is missing"),
@@ -107,6 +111,36 @@ def test_what_does_not_belong_together(errors: Errors, edits: tuple[Edit, ...], 
 def test_a_closed_network_may_do_without_encryption(errors: Errors) -> None:
     text = "{client_secret: env://LANDING_SECRET, address: 'http://10.0.0.1:9091'}\n    allow_http: true"
     assert [] == errors(landing(text))
+
+
+def walks(mode: str) -> Edit:
+    return landing(f"{{client_secret: env://LANDING_SECRET, mode: {mode}}}")
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("browser", True), ("auto", False), ("headless", False)])
+def test_who_comes_with_a_token_has_no_browser_that_could_walk(errors: Errors, mode: str, refused: bool) -> None:
+    edit, more = walks(mode), "\n    api: {jwt: {providers: okta, audience: https://jira.example.com/api}}"
+    found = {fault.path: fault.wrong for fault in errors((edit[0], edit[1] + more))}
+    # The provider of this file has none of these tokens, which is told beside it.
+    assert refused == ("applications.jira.landing.mode" in found)
+    assert "has no browser" in found.get("applications.jira.landing.mode", "has no browser")
+
+
+@pytest.mark.parametrize(("mode", "told"), [("browser", True), ("auto", True), ("headless", False)])
+def test_a_walk_belongs_to_one_instance(loading: Loading, mode: str, told: bool) -> None:
+    shared = ("file:///var/lib/lychgate", "postgresql://lychgate@localhost/lychgate")
+    for edits, expected in (((walks(mode), shared), told), ((walks(mode),), False)):
+        found = {fault.path: fault for fault in loading(*edits).warnings}
+        fault = found.get("applications.jira.landing.mode")
+        assert expected == (fault is not None)
+        assert fault is None or ("that began it" in fault.wrong and "balancer" in fault.cure)
+
+
+def test_where_browsers_bring_the_question(loading: Loading) -> None:
+    for mode, place in (("browser", "https://jira.example.com/.lychgate"), ("headless", "http://127.0.0.1:9091/jira")):
+        loaded = loading(walks(mode))
+        client = landing_client(loaded.policy.applications["jira"], loaded.config)
+        assert f"{place}/authorize" == client.authorization_endpoint
 
 
 def test_plain_http_to_browsers_is_told(loading: Loading) -> None:

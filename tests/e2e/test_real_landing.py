@@ -1,4 +1,5 @@
-"""Landing at a real OpenID client that is not ours: Apache with mod_auth_openidc, and no step in the browser.
+"""Landing at a real OpenID client that is not ours: Apache with mod_auth_openidc; no step in the browser, and all of
+them in a real one.
 
 It checks the signature of ID tokens with our published keys, their times, the nonce and PKCE, asks userinfo and holds
 its subject against the token's; its secret needs the encoding of forms.
@@ -15,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Browser
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.session import seat_of
 from tests.e2e.apache import APACHE, MODULE, NEEDED, apache
 from tests.e2e.conftest import require
 from tests.web.rig import Site, World, free_port, world
-from tests.web.test_headless import PATH, age, cookie_of
+from tests.web.test_headless import PATH, age, cookie_of, entry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,32 @@ async def test_what_the_client_knows_from_userinfo_alone_is_the_person(scenes: S
     answer = await scene.world.page(PATH, await cookie_of(scene.world))
     told = json.loads(answer.header("X-Userinfo") or "{}")
     assert ("ada", {"sub", "preferred_username", "name", "email"}) == (told.get("preferred_username"), set(told))
+
+
+@pytest.mark.browser
+async def test_a_real_browser_walks_it_and_has_no_cookie_of_the_application(scenes: Scenes, browser: Browser) -> None:
+    scene = await scenes("OIDCPKCEMethod S256", walks="browser")
+    context = await browser.new_context()
+    page, seen = await context.new_page(), list[str]()
+    page.on("response", lambda answer: seen.append(answer.url.partition("?")[0]))
+    await page.goto(scene.world.url + PATH)
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Ada").click()
+    assert "a real page" in await page.content()
+    steps = ("/plugins/servlet/oidc/initiate-login", "/.lychgate/authorize", "/plugins/servlet/oidc/callback", PATH)
+    assert [scene.world.url + step for step in steps] == seen[-4:]
+    names = {cookie["name"] for cookie in await context.cookies() if cookie["domain"] == "localhost"}
+    assert names and not [name for name in names if not name.startswith("__Host-lychgate-")]
+    assert 1 == scene.landings
+    # Once more, without a sign-in before it: what stands behind the # comes along.
+    entry = entry_of(scene.world)
+    scene.world.gate.sessions.keep_jar(entry, seat_of("", "ada"), ())
+    await page.goto("about:blank")
+    await page.goto(scene.world.url + PATH + "#part")
+    assert (2, scene.world.url + PATH + "#part") == (scene.landings, page.url)
+    # A script of the page is now served as the person.
+    assert 200 == await page.evaluate("fetch('/rest/api/2/myself').then(answer => answer.status)")
+    await context.close()
 
 
 async def test_without_the_gates_cookie_there_is_nobody(scenes: Scenes) -> None:

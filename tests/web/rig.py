@@ -225,7 +225,8 @@ async def world(folder: Path, site: Site | None = None) -> AsyncIterator[World]:
     sso = None
     if site.proof == "sso":
         issuer = f"http://127.0.0.1:{site.landing_port}/jira"
-        proof, sso = None, replace(SsoConfig(issuer, "lychgate", LANDING), **site.sso)
+        told = "" if site.walks == "headless" else f"{url}/.lychgate/authorize"
+        proof, sso = None, replace(SsoConfig(issuer, "lychgate", LANDING, authorize_at=told), **site.sso)
     crowd = None
     if site.proof == "crowd":
         base = f"http://127.0.0.1:{site.landing_port}/jira/rest/usermanagement/1"

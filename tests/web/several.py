@@ -34,7 +34,9 @@ class Several:
         made.sessions = {}
         site = self.world.site
         issuer = f"http://127.0.0.1:{site.landing_port}/jira"
-        config = JiraConfig(base_url=self.world.url, sso=SsoConfig(issuer, "lychgate", LANDING), header_limit=200_000)
+        told = "" if site.walks == "headless" else f"{self.world.url}/.lychgate/authorize"
+        sso = SsoConfig(issuer, "lychgate", LANDING, authorize_at=told)
+        config = JiraConfig(base_url=self.world.url, sso=sso, header_limit=200_000)
         stack = self.ends[name] = AsyncExitStack()
         self.nodes[name] = await stack.enter_async_context(serve_jira(made, config, self.ports[name]))
         self.seen.append((name, self.nodes[name].calls))

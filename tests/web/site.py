@@ -23,6 +23,7 @@ class Site:
         proof: Of the landing, `assertion` or `secret`; or `sso`: the stand-in's own OpenID sign-on lands people;
             or `crowd`: it asks the gate whose a token is. The
             second application always has a secret.
+        walks: `landing.mode` of the proof `sso`.
         landing_port: Where the stand-in redeems codes; found by the rig.
         sso: What to change in the stand-in's OpenID client.
         crowd: What to change in how the stand-in asks its Crowd server.
@@ -44,6 +45,7 @@ class Site:
     confluence: str = ""
     wiki: Mapping[str, Any] = field(default_factory=dict)
     proof: str = "assertion"
+    walks: str = "headless"
     landing_port: int = 0
     sso: Mapping[str, Any] = field(default_factory=dict)
     crowd: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +82,7 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
     }
     landing: dict[str, Any] = {"header": "X-Lychgate-User", "proof": site.proof}
     if site.proof == "sso":
-        landing = {"client_secret": f"file://{folder}/landing-secret"}
+        landing = {"client_secret": f"file://{folder}/landing-secret", "mode": site.walks}
     if site.proof == "crowd":
         landing = {"type": "crowd", "client_secret": f"file://{folder}/landing-secret"}
     if site.proof == "secret":

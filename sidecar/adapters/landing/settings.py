@@ -57,6 +57,12 @@ class LandingSettings(Settings):
         "it by itself, unseen by browsers. `header`: a trusted header, for a receiver that the site has. `crowd` "
         "(beta): Lychgate is the product's Crowd server. Without it `header` where a header is named, else `oidc`.",
     )
+    mode: Literal["headless", "browser", "auto"] | None = Field(
+        default=None,
+        description="Who walks the product's sign-on (`type: oidc`). `headless`: Lychgate itself, unseen by browsers. "
+        "`browser`: the person's browser, for a product whose sign-on is more than redirects. `auto`: Lychgate, and "
+        "the browser as soon as the product begins with a page. Without it `headless`.",
+    )
     client_id: Word = Field(
         default="lychgate",
         description="Client ID under which the product knows itself at Lychgate (`type: oidc`); the name of the "

@@ -25,7 +25,7 @@ def within(config: Config, _products: Mapping[str, Product]) -> Iterator[Finding
     for name, application in config.applications.items():
         at: Path = ("applications", name, "landing")
         if application.landing.by_crowd:
-            yield from _unused(at, application.landing, ("header", *_BY_HEADER), "crowd")
+            yield from _unused(at, application.landing, ("header", *_BY_HEADER, "mode"), "crowd")
         elif application.landing.by_header:
             yield from _by_header(at, application.landing, asks=application.accounts.directory)
         else:
@@ -88,8 +88,7 @@ def asks_us(application: ApplicationSettings) -> bool:
 
 
 def _by_header(at: Path, landing: LandingSettings, *, asks: bool) -> Iterator[Finding]:
-    if not asks:
-        yield from _unused(at, landing, _ASKED, "header")
+    yield from _unused(at, landing, ("mode",) if asks else ("mode", *_ASKED), "header")
     if landing.header is None:
         yield Finding((*at, "header"), "is missing for type: header", "add it, such as header: X-Lychgate-User")
     if landing.proof is None:
@@ -119,6 +118,27 @@ def _by_oidc(at: Path, name: str, config: Config) -> Iterator[Finding]:
             ("applications", name, "url"),
             "is plain http: the product's sign-on wants an https base URL",
             "write https://; for a trial the product knows a switch that leaves it out",
+            Severity.WARNING,
+        )
+    yield from _walked(at, name, config)
+
+
+def _walked(at: Path, name: str, config: Config) -> Iterator[Finding]:
+    """A walk takes a browser, and one instance that knows of it."""
+    application = config.applications[name]
+    mode = application.landing.mode
+    if mode == "browser" and application.api.jwt is not None:
+        yield Finding(
+            (*at, "mode"),
+            "is browser beside api.jwt: who comes with an access token has no browser, and would never be let in",
+            "write mode: auto or headless, or remove api.jwt",
+        )
+    if mode in {"browser", "auto"} and config.state.hosts:
+        yield Finding(
+            (*at, "mode"),
+            f"is {mode} beside a state that several instances share: a walk is known to the instance that began it",
+            "let the balancer keep each browser at one instance, by a cookie or by its address; "
+            "where it cannot: mode: headless",
             Severity.WARNING,
         )
 

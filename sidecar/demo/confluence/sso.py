@@ -99,7 +99,7 @@ def _begin(visit: Visit, target: str, *, again: bool) -> web.Response:
     except RefusedSignInError as error:
         return _refused(visit, str(error))
     visit.ask.extra.append(("Set-Cookie", state_cookie(state, visit.config.context_path or "/")))
-    if target:
+    if target or config.script:
         return web.Response(text=with_fragment(place), content_type="text/html")
     return web.Response(status=302, headers={"Location": place})
 

@@ -64,7 +64,7 @@ def begin(
         asked["prompt"] = "login"
     if hint is not None:
         asked["login_hint"] = hint
-    return f"{config.issuer}/authorize?{urlencode(asked)}", state
+    return f"{config.authorize_at or config.issuer + '/authorize'}?{urlencode(asked)}", state
 
 
 def state_cookie(state: str, path: str) -> str:

@@ -38,6 +38,8 @@ class SsoConfig:
 
     `skip_https` is the dark feature that leaves the demand for https out; `customers` lets in who has no application.
     `hides_form` makes the log-in page lead to the provider at once. `pkce` is no product's, but other clients'.
+    `authorize_at` is the authorization endpoint where it is not below the issuer. With `script` every sign-in begins
+    with the page that otherwise stands before one with a target.
     """
 
     issuer: str
@@ -51,6 +53,8 @@ class SsoConfig:
     hides_form: bool = False
     skip_https: bool = True
     pkce: bool = False
+    authorize_at: str = ""
+    script: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def _begin(visit: Visit, config: SsoConfig, target: str, *, again: bool) -> web.
     except RefusedSignInError as error:
         return _refused(visit, str(error))
     visit.extra.append(("Set-Cookie", state_cookie(state, site.config.context_path or "/")))
-    if target:
+    if target or config.script:
         return web.Response(text=with_fragment(place), content_type="text/html")
     return redirect(place)
 

@@ -189,6 +189,15 @@ ACCOUNTS: Mapping[Reason, Text] = {
 }
 
 APPLICATION: Mapping[Reason, Text] = {
+    Reason.LANDING_NEEDED: Text(
+        401,
+        "{product} has not let you in yet",
+        "You are signed in, but {product} lets people in with a page of its own, and this was no page.",
+        "Open a page of {product} in a window, then do this again. Nothing was sent to {product}.",
+        "The application is landed by the browser (`landing.mode: browser`, or `auto` where the product began with a "
+        "page), and only a page can lead a browser through its sign-on. A script, a form, an upload or a WebSocket "
+        "without a session there is not sent on, least of all as nobody.",
+    ),
     Reason.LANDING_FAILED: Text(
         502,
         "You are signed in, but {product} did not recognise you",
