@@ -116,7 +116,7 @@ async def test_somebody_whom_an_administrator_deactivated_stays_out(scene: Scene
     assert (DASHBOARD, "Your account in Jira is switched off") == (scene.tab.path, await scene.tab.heading())
     assert (False, {USERS}, []) == (scene.active("amir"), scene.groups("amir"), scene.changes())
     assert 0 == scene.demo.jira.count(None, "/secure/")
-    assert [*ARRIVED, "account.refused"] == codes(scene.story)
+    assert [*ARRIVED, "account.refused", "request.failed"] == codes(scene.story)
     assert await scene.is_told_and_counted()
     assert ([], [(403, DASHBOARD)]) == (await scene.tab.troubles(), scene.tab.refused)
 

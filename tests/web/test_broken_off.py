@@ -86,7 +86,7 @@ async def test_an_application_that_is_down_becomes_a_page_that_tries_again(
 
 
 async def test_an_application_that_is_silent_becomes_504(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.building.parts.upstream_limits", lambda _: Limits(first_byte=0.05, sweep=0.01))
+    monkeypatch.setattr("sidecar.building.nodes.upstream_limits", lambda _: Limits(first_byte=0.05, sweep=0.01))
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.head(reader)

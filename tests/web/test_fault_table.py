@@ -41,7 +41,8 @@ REFUSED = "the connection is refused"
 
 def _rows() -> dict[str, list[str]]:
     text = PAGE.read_text(encoding="utf-8").partition("### Faults one by one")[2].partition("\n## ")[0]
-    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    table = text[text.index("\n| ") + 1 :].partition("\n\n")[0]
+    lines = table.splitlines()[2:]
     cells = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
     return {row[0]: row[1:] for row in cells}
 
