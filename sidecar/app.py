@@ -26,11 +26,11 @@ from sidecar.building.parts import (
     build_callers,
     build_providers,
     build_state,
+    wrapping_of,
 )
 from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.storing import keep_in_step, vouching_for
 from sidecar.building.tending import Tending, build_tending
-from sidecar.building.wrapping import wrapping_of
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls

@@ -32,6 +32,7 @@ from sidecar.building.landings import Headless, forwarded_lines
 from sidecar.building.reloading import InForce
 from sidecar.building.storing import state_for_gate
 from sidecar.building.tending import Tending
+from sidecar.building.wrapping import Wrapping
 from sidecar.config.model import Config
 from sidecar.config.outside import (
     audit_keys,
@@ -208,3 +209,18 @@ def _unsynchronised(application: str, config: Config, directory: Directory) -> C
     if not accounts.directory:
         return None
     return lambda username: directory.is_pending(application, username, accounts.sync_wait)
+
+
+def wrapping_of(config: Config, stack: AsyncExitStack) -> Wrapping:
+    """What the configuration wants; spans are sent to their end and closed with *stack*.
+
+    Raises:
+        OSError: OpenTelemetry is not installed.
+    """
+    if config.tracing is None:
+        return Wrapping()
+    try:
+        from sidecar.building.tracing import watched
+    except ImportError as error:
+        raise OSError(f"tracing: {error.name} is not installed; add the extra: lychgate[tracing]") from None
+    return watched(config.tracing, stack)

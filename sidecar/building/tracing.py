@@ -1,4 +1,4 @@
-"""The parts of a gate with spans around them. Imported by `building.wrapping` when a site configures tracing."""
+"""The parts of a gate with spans around them. Imported by `building.parts` when a site configures tracing."""
 
 from __future__ import annotations
 

@@ -1,17 +1,15 @@
 """What is put around the parts of a gate where a site wants spans; nothing, where it does not.
 
-`app` asks `wrapping_of` for one of two: this one returns every part as it is, so that tracing costs nothing where it is
-off; `building.tracing` has the other, and only that one imports OpenTelemetry.
+`building.parts` chooses one of two. This one returns every part as it is, so that tracing costs nothing where it is
+off; the other one is in `building.tracing`, and only that imports OpenTelemetry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc.provider import OidcProvider
-from sidecar.config.model import Config
 from sidecar.flows.login import Provider
 from sidecar.flows.telling import Meter
 from sidecar.web.gateway import Gateway
@@ -43,18 +41,3 @@ class Wrapping:
     def quick(self, lane: Lane, gateway: Gateway) -> Lane | None:
         """The quick way, if requests may take it; *gateway* is ready then."""
         return lane
-
-
-def wrapping_of(config: Config, stack: AsyncExitStack) -> Wrapping:
-    """What the configuration wants; spans are sent to their end and closed with *stack*.
-
-    Raises:
-        OSError: OpenTelemetry is not installed.
-    """
-    if config.tracing is None:
-        return Wrapping()
-    try:
-        from sidecar.building.tracing import watched
-    except ImportError as error:
-        raise OSError(f"tracing: {error.name} is not installed; add the extra: lychgate[tracing]") from None
-    return watched(config.tracing, stack)
