@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING
 
 from sidecar.adapters.metrics import Metrics
@@ -28,58 +27,43 @@ if TYPE_CHECKING:
     from sidecar.adapters.state.postgres.database import Way
 
 
-@asynccontextmanager
-async def state_for_gate(config: Config, sealer: Sealer, told: Told | None = None) -> AsyncIterator[State]:
-    """For a gate that serves.
+def state_for_gate(config: Config, sealer: Sealer, told: Told | None = None) -> AbstractAsyncContextManager[State]:
+    """For a gate that serves. Entered, it raises `StateError` if it cannot be opened, and says what to do.
 
     Raises:
-        StateError: it cannot be opened. Says what to do.
         SecretError: the database's password cannot be read.
     """
     if config.state.database is None:
-        async with open_state(config.state.directory, sealer, told) as state:
-            yield state
-        return
+        return open_state(config.state.directory, sealer, told)
     from sidecar.adapters.state.postgres.store import open_shared
 
-    async with open_shared(_way(config), sealer, told) as state:
-        yield state
+    return open_shared(_way(config), sealer, told)
 
 
-@asynccontextmanager
-async def state_for_change(config: Config, sealer: Sealer) -> AsyncIterator[State]:
-    """For a command that changes something, while no gate runs.
+def state_for_change(config: Config, sealer: Sealer) -> AbstractAsyncContextManager[State]:
+    """For a command that changes something; entered, it raises `StateError` also while a gate runs.
 
     Raises:
-        StateError: also: a gate runs.
         SecretError: the database's password cannot be read.
     """
     if config.state.database is None:
-        async with open_state(config.state.directory, sealer) as state:
-            yield state
-        return
+        return open_state(config.state.directory, sealer)
     from sidecar.adapters.state.postgres.store import open_alone
 
-    async with open_alone(_way(config), sealer) as state:
-        yield state
+    return open_alone(_way(config), sealer)
 
 
-@asynccontextmanager
-async def state_to_look(config: Config, sealer: Sealer) -> AsyncIterator[State]:
-    """For a command that only looks, beside running gates.
+def state_to_look(config: Config, sealer: Sealer) -> AbstractAsyncContextManager[State]:
+    """For a command that only looks, beside running gates. Entered, it raises `StateError` if it cannot be read.
 
     Raises:
-        StateError: it cannot be read.
         SecretError: the database's password cannot be read.
     """
     if config.state.database is None:
-        async with copied_state(config.state.directory, sealer) as state:
-            yield state
-        return
+        return copied_state(config.state.directory, sealer)
     from sidecar.adapters.state.postgres.store import open_to_look
 
-    async with open_to_look(_way(config), sealer) as state:
-        yield state
+    return open_to_look(_way(config), sealer)
 
 
 def vouching_for(config: Config, state: State) -> Vouching:

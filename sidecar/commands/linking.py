@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,26 +38,38 @@ def accounts_in(path: Path, issuer: str) -> Mapping[Person, str]:
     """
     found: dict[Person, str] = {}
     taken: set[str] = set()
+    for number, (username, subject) in _rows(path, 2, "write two columns, account,subject"):
+        person = Person(issuer, subject)
+        if person in found or fold(username) in taken:
+            raise ListError(f"{path}:{number}: the account or the subject stood in an earlier line already")
+        found[person] = username
+        taken.add(fold(username))
+    if not found:
+        raise ListError(f"{path} names nobody; write one line per person: account,subject")
+    return found
+
+
+def _rows(path: Path, columns: int, cure: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a list that are not empty, with their numbers.
+
+    Raises:
+        ListError: the file cannot be read, is too long, or a line has other columns; then with the *cure*.
+    """
+    lines_so_far = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             for number, row in enumerate(csv.reader(lines, strict=True), 1):
                 cells = [cell.strip() for cell in row]
                 if not any(cells):
                     continue
-                if len(found) >= MOST:
+                if lines_so_far >= MOST:
                     raise ListError(f"{path} has more than {MOST} lines; cut it in pieces")
-                if len(cells) != 2 or not all(0 < len(cell) <= 255 and cell.isprintable() for cell in cells):
-                    raise ListError(f"{path}:{number}: write two columns, account,subject")
-                username, person = cells[0], Person(issuer, cells[1])
-                if person in found or fold(username) in taken:
-                    raise ListError(f"{path}:{number}: the account or the subject stood in an earlier line already")
-                found[person] = username
-                taken.add(fold(username))
+                if len(cells) != columns or not all(0 < len(cell) <= 255 and cell.isprintable() for cell in cells):
+                    raise ListError(f"{path}:{number}: {cure}")
+                lines_so_far += 1
+                yield number, cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ListError(f"{path} cannot be read as CSV: {error}") from None
-    if not found:
-        raise ListError(f"{path} names nobody; write one line per person: account,subject")
-    return found
 
 
 async def link_accounts(loaded: Loaded, application: str, people: Mapping[Person, str], *, apply: bool) -> Links:
@@ -102,21 +114,10 @@ def names_in(path: Path) -> tuple[str, ...]:
         ListError: a line is no account, or one stands there twice.
     """
     found: dict[str, str] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            for number, row in enumerate(csv.reader(lines, strict=True), 1):
-                cells = [cell.strip() for cell in row]
-                if not any(cells):
-                    continue
-                if len(found) >= MOST:
-                    raise ListError(f"{path} has more than {MOST} lines; cut it in pieces")
-                if len(cells) != 1 or len(cells[0]) > 255 or not cells[0].isprintable():
-                    raise ListError(f"{path}:{number}: write one account per line")
-                if fold(cells[0]) in found:
-                    raise ListError(f"{path}:{number}: the account stood in an earlier line already")
-                found[fold(cells[0])] = cells[0]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ListError(f"{path} cannot be read as CSV: {error}") from None
+    for number, (name,) in _rows(path, 1, "write one account per line"):
+        if fold(name) in found:
+            raise ListError(f"{path}:{number}: the account stood in an earlier line already")
+        found[fold(name)] = name
     if not found:
         raise ListError(f"{path} names no account; write one per line")
     return tuple(found.values())
