@@ -6,8 +6,9 @@ an administrator must be able to read what Lychgate did with any SQLite tool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
+from typing import Any
 
 from sidecar.adapters.state.journal import insert_entries
 from sidecar.adapters.state.watch import SqliteWatch
@@ -90,7 +91,7 @@ class SqliteLedger(SqliteWatch):
 
         def work(connection: Connection) -> tuple[Pin, ...]:
             rows = connection.execute(f"{_PIN} WHERE application = ? ORDER BY username", (application,))
-            return tuple(_pin(row) for row in rows)
+            return tuple(pin_of_row(row) for row in rows)
 
         return await self._database.do(work)
 
@@ -203,14 +204,14 @@ class SqliteLedger(SqliteWatch):
 
         def work(connection: Connection) -> None:
             for one in owned:
-                connection.execute(_OWN, _values_of(one))
+                connection.execute(_OWN, values_of(one))
             insert_entries(connection, entries)
 
         await self._database.do(work)
 
     async def own(self, entry: OwnedGroup) -> None:
         """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
-        await self._database.change(_OWN, *_values_of(entry))
+        await self._database.change(_OWN, *values_of(entry))
 
     async def disown(self, application: str, username: str, group: str) -> None:
         """Forget a membership, for all portals."""
@@ -318,14 +319,16 @@ def _pin_with(connection: Connection, application: str, key: str | None) -> Pin 
 
 def _first(connection: Connection, query: str, values: tuple[str, ...]) -> Pin | None:
     row = connection.execute(query, values).fetchone()
-    return None if row is None else _pin(row)
+    return None if row is None else pin_of_row(row)
 
 
-def _values_of(entry: OwnedGroup) -> tuple[str, str, str, str, int, bool, bool]:
+def values_of(entry: OwnedGroup) -> tuple[str, str, str, str, int, bool, bool]:
+    """A membership as its columns, in any database."""
     return entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending, entry.once
 
 
-def _pin(row: tuple[str, str, str, str, str, int, int, str | None]) -> Pin:
+def pin_of_row(row: Iterable[Any]) -> Pin:
+    """A pin from its columns as `_PIN` names them, in any database."""
     application, username, spelling, issuer, subject, created, at, key = row
     return Pin(
         application=application,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from asyncpg import Record
-
-from sidecar.adapters.state.postgres.database import Connection, Values
+from sidecar.adapters.state.ledger import pin_of_row, values_of
+from sidecar.adapters.state.postgres.database import Connection
 from sidecar.adapters.state.postgres.journal import insert_entries
 from sidecar.adapters.state.postgres.watch import PostgresWatch
 from sidecar.core.usernames import fold
@@ -83,7 +82,7 @@ class PostgresLedger(PostgresWatch):
     async def pins(self, application: str) -> tuple[Pin, ...]:
         """All pins, by username."""
         rows = await self._database.rows(f"{_PIN} WHERE application = $1 ORDER BY username", application)
-        return tuple(_pin(row) for row in rows)
+        return tuple(pin_of_row(row) for row in rows)
 
     async def pin_all(self, pins: Sequence[Pin], entries: Sequence[Entry]) -> None:
         """Add many pins with their entries in the journal, all or none.
@@ -184,14 +183,14 @@ class PostgresLedger(PostgresWatch):
         """Note many memberships with their entries in the journal, all or none."""
 
         async def work(connection: Connection) -> None:
-            await connection.executemany(_OWN, [_values_of(one) for one in owned])
+            await connection.executemany(_OWN, [values_of(one) for one in owned])
             _ = await insert_entries(connection, entries)
 
         await self._database.do(work)
 
     async def own(self, entry: OwnedGroup) -> None:
         """Note a membership, or overwrite the note of the same (application, username, group, portal)."""
-        _ = await self._database.change(_OWN, *_values_of(entry))
+        _ = await self._database.change(_OWN, *values_of(entry))
 
     async def disown(self, application: str, username: str, group: str) -> None:
         """Forget a membership, for all portals."""
@@ -310,23 +309,7 @@ async def _pin_with(connection: Connection, application: str, key: str | None) -
 
 async def _first(connection: Connection, query: str, *values: str) -> Pin | None:
     row = await connection.fetchrow(query, *values)
-    return None if row is None else _pin(row)
-
-
-def _values_of(entry: OwnedGroup) -> tuple[Values, ...]:
-    return entry.application, entry.username, entry.group, entry.portal, entry.at, entry.pending, entry.once
-
-
-def _pin(row: Record) -> Pin:
-    return Pin(
-        application=row["application"],
-        username=row["username"],
-        spelling=row["spelling"],
-        person=Person(row["issuer"], row["subject"]),
-        created=row["created"],
-        at=UnixSeconds(row["at"]),
-        key=row["account_key"],
-    )
+    return None if row is None else pin_of_row(row)
 
 
 async def _insert_pin(connection: Connection, pin: Pin) -> None:
