@@ -14,7 +14,7 @@ from typing import Literal, TextIO
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.building.crowd import build_crowd
 from sidecar.building.landings import build_headless
 from sidecar.building.leaving import build_leaving

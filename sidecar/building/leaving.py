@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from sidecar.adapters.accounts.token_owners import TokenOwners
 from sidecar.adapters.metrics import Metrics
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.building.reaching import rest_of
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config

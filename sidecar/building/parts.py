@@ -26,7 +26,7 @@ from sidecar.adapters.oidc import http as oidc_http
 from sidecar.adapters.oidc.budget import PushBudget
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.building.crowd import CrowdSide
 from sidecar.building.landings import Headless, forwarded_lines
 from sidecar.building.reloading import InForce

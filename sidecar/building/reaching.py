@@ -17,7 +17,7 @@ from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.accounts.webhook import Webhook
 from sidecar.adapters.clock import SystemChance
 from sidecar.adapters.secrets import Secret, read_secret
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.config.model import Config
 from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Application, Policy

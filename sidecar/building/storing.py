@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.snapshot import copied_state
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.adapters.state.stores import State
 from sidecar.adapters.state.worker import Told
 from sidecar.config.model import Config
 from sidecar.config.outside import database_password, database_tls

@@ -10,7 +10,7 @@ from functools import partial
 from sidecar.adapters.accounts.jira import JiraConnector
 from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.building.reaching import build_connectors, build_foresight, build_looks, build_reach, ends_sessions
 from sidecar.building.storing import one_at_a_time
 from sidecar.config.model import Config

@@ -9,7 +9,7 @@ from sidecar import __version__
 from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.building.parts import audit_log
 from sidecar.building.reloading import InForce
 from sidecar.building.storing import state_for_change

@@ -15,7 +15,7 @@ from sidecar.adapters.accounts.directory import DirectoryConnector
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.building.reaching import build_connectors, build_looks
 from sidecar.building.storing import state_to_look
 from sidecar.commands.beside import beside

@@ -13,7 +13,8 @@ from aiohttp.test_utils import RawTestServer
 from click.testing import Result
 
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.adapters.state.stores import State
 from sidecar.commands.mending import MendingError, rename_account
 from sidecar.config.load import load
 from sidecar.core.breaker import Breaker

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.adapters.state.stores import State
 from sidecar.commands.doors import door_of
 from sidecar.commands.everybody import everybody_in
 from sidecar.commands.looking import Sight, sight

@@ -16,7 +16,8 @@ from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.database import Database, adopt, connect, told
 from sidecar.adapters.state.files import ENDING
 from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
-from sidecar.adapters.state.sqlite import State, state_in
+from sidecar.adapters.state.sqlite import state_in
+from sidecar.adapters.state.stores import State
 from sidecar.adapters.state.worker import Worker
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.database import Database, connect
@@ -21,41 +19,8 @@ from sidecar.adapters.state.ledger import SqliteLedger
 from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
 from sidecar.adapters.state.sessions import SqliteSessions
 from sidecar.adapters.state.spent import SqliteMarkers, SqliteSpentStates
+from sidecar.adapters.state.stores import State
 from sidecar.adapters.state.worker import Told, Worker
-from sidecar.flows.directory import DirectoryStore
-from sidecar.flows.leases import Leases
-from sidecar.flows.login import SpentStates
-from sidecar.flows.logout import Markers
-from sidecar.flows.others import Confirms, Line
-from sidecar.flows.sessions import SessionStore
-
-if TYPE_CHECKING:
-    from sidecar.adapters.state.postgres.ledger import PostgresLedger
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What instances need that share a state."""
-
-    line: Line
-    confirms: Confirms
-    leases: Leases
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What is kept, as the flows see it. Nothing here says where.
-
-    Attributes:
-        shared: Only where several instances may have it.
-    """
-
-    sessions: SessionStore
-    spent: SpentStates
-    markers: Markers
-    ledger: SqliteLedger | PostgresLedger
-    directory: DirectoryStore
-    shared: Shared | None = None
 
 
 def state_in(ledger: Database, sessions: Database, sealer: Sealer) -> State:

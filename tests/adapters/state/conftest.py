@@ -11,7 +11,8 @@ import pytest
 
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.postgres.store import open_shared
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.adapters.state.stores import State
 from tests.adapters.state.samples import SEALER
 from tests.postgres import Server, needs_postgres, server
 

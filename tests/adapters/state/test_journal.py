@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from sidecar.adapters.state.schema import LEDGER
-from sidecar.adapters.state.sqlite import State, open_state
+from sidecar.adapters.state.sqlite import open_state
+from sidecar.adapters.state.stores import State
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.journal import Deed, Detail, Entry
 from sidecar.domain.ledger import Pin

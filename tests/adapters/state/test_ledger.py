@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin, Readiness
 from sidecar.flows.accounts import PinConflictError

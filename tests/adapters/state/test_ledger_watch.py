@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.core.breaker import Breaker
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Deactivation, OwnedGroup, Pin

@@ -14,7 +14,7 @@ from sidecar.adapters.state.postgres.database import Way
 from sidecar.adapters.state.postgres.line import PostgresLine
 from sidecar.adapters.state.postgres.schema import STEPS
 from sidecar.adapters.state.postgres.store import open_alone, open_shared, open_to_look
-from sidecar.adapters.state.sqlite import Shared, State
+from sidecar.adapters.state.stores import Shared, State
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Pin
 from sidecar.flows.accounts import PinConflictError

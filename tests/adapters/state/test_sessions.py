@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.adapters.seal import Sealer
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from sidecar.domain.identity import Person
 from sidecar.domain.revocation import By, Name
 from sidecar.domain.session import Session

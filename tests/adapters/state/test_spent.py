@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sidecar.adapters.state.sqlite import State
+from sidecar.adapters.state.stores import State
 from tests.adapters.state.conftest import Opener
 from tests.adapters.state.samples import SEALER, at
 

@@ -13,7 +13,7 @@ from sidecar.adapters.state.postgres.line import PostgresLine, held_alone
 from sidecar.adapters.state.postgres.schema import migrate, must_be_current
 from sidecar.adapters.state.postgres.sessions import PostgresSessions
 from sidecar.adapters.state.postgres.spent import PostgresMarkers, PostgresSpentStates
-from sidecar.adapters.state.sqlite import Shared, State
+from sidecar.adapters.state.stores import Shared, State
 from sidecar.adapters.state.worker import Told
 from sidecar.flows.directory import NoDirectories
 from sidecar.flows.sessions import StateError
