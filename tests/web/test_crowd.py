@@ -14,11 +14,10 @@ from sidecar.domain.session import seat_of
 from sidecar.flows.crowd_landing import COOKIE
 from sidecar.web.crowd_server import FAILURES, LARGEST_BODY
 from tests.web.conftest import Worlds
+from tests.web.firsts import KINDS, PATH, WHO, ask_first
 from tests.web.rig import HTML, LANDING, World
-from tests.web.test_headless import _socket, cookie_of, entry_of
+from tests.web.test_headless import cookie_of, entry_of
 
-PATH = "/browse/KEY-1"
-WHO = "/rest/api/2/myself"
 JSON = {"Accept": "application/json"}
 
 
@@ -73,27 +72,11 @@ async def test_a_page_lands_and_the_browser_never_has_the_token(worlds: Worlds) 
     assert not [call for call in world.arrived if call.header("X-Lychgate-User")]
 
 
-@pytest.mark.parametrize("kind", ["page", "xhr", "post", "upload", "socket", "head"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_the_first_request_of_every_kind_arrives_as_the_person(worlds: Worlds, kind: str) -> None:
     world = await worlds(proof="crowd")
     cookie = await cookie_of(world)
-    if kind == "page":
-        assert 200 == (await world.page(PATH, cookie)).status
-    elif kind == "xhr":
-        answer = await world.ask("GET", WHO, cookie, ("X-Requested-With", "XMLHttpRequest"))
-        assert 200 == answer.status and '"name":"ada"' in answer.text
-    elif kind == "post":
-        answer = await world.ask("POST", "/plugins/servlet/demo/echo", cookie, body=b"as it came")
-        assert (200, "as it came") == (answer.status, answer.text)
-    elif kind == "upload":
-        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n' + b"yyy\r\n--x--"
-        more = (("Content-Type", "multipart/form-data; boundary=x"), ("X-Atlassian-Token", "no-check"))
-        answer = await world.ask("POST", "/rest/api/2/issue/KEY-1/attachments", cookie, *more, body=body)
-        assert 200 == answer.status and '"ada"' in answer.text
-    elif kind == "socket":
-        assert 101 == (await _socket(world, cookie)).status
-    else:
-        assert 200 == (await world.ask("HEAD", PATH, cookie)).status
+    await ask_first(world, kind, cookie)
     assert ["ada"] == [call.username for call in world.arrived]
 
 

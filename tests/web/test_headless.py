@@ -12,13 +12,11 @@ import pytest
 from sidecar.domain.session import seat_of
 from sidecar.flows.sessions import Entry
 from tests.web.conftest import Worlds
+from tests.web.firsts import KINDS, PATH, WHO, ask_first, socket
 from tests.web.rig import HTML, World
-from tests.web.wire import Answer
 
-PATH = "/browse/KEY-1"
 START = "/plugins/servlet/oidc/initiate-login"
 BACK = "/plugins/servlet/oidc/callback"
-WHO = "/rest/api/2/myself"
 DANCE = [START, BACK, WHO]
 
 
@@ -71,41 +69,11 @@ async def test_the_second_request_costs_nothing_more(worlds: Worlds) -> None:
     assert [*DANCE, PATH, PATH, PATH] == paths(world)
 
 
-async def _socket(world: World, cookie: tuple[str, str]) -> Answer:
-    fields = (
-        ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Origin", world.origin), cookie,
-    )  # fmt: skip
-    async with world.wire() as wire:
-        wire.request("GET", "/rest/live/1.0/socket", *fields)
-        return await wire.head()
-
-
-@pytest.mark.parametrize("kind", ["page", "xhr", "post", "upload", "socket", "head"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_the_first_request_of_every_kind_arrives_as_the_person(worlds: Worlds, kind: str) -> None:
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
-    if kind == "page":
-        assert 200 == (await world.page(PATH, cookie)).status
-    elif kind == "xhr":
-        answer = await world.ask("GET", WHO, cookie, ("X-Requested-With", "XMLHttpRequest"))
-        assert 200 == answer.status and '"name":"ada"' in answer.text
-    elif kind == "post":
-        answer = await world.ask("POST", "/plugins/servlet/demo/echo", cookie, body=b"as it came")
-        assert (200, "as it came") == (answer.status, answer.text)
-    elif kind == "upload":
-        body = (
-            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
-            + b"y" * 300_000
-            + b"\r\n--x--"
-        )
-        more = (("Content-Type", "multipart/form-data; boundary=x"), ("X-Atlassian-Token", "no-check"))
-        answer = await world.ask("POST", "/rest/api/2/issue/KEY-1/attachments", cookie, *more, body=body)
-        assert 200 == answer.status and '"ada"' in answer.text
-    elif kind == "socket":
-        assert 101 == (await _socket(world, cookie)).status
-    else:
-        assert 200 == (await world.ask("HEAD", PATH, cookie)).status
+    await ask_first(world, kind, cookie)
     assert DANCE == paths(world)[:3] and 4 == len(paths(world))
     assert "ada" == world.arrived[-1].username
 
@@ -190,7 +158,7 @@ async def test_what_cannot_be_sent_twice_is_not_sent_before_the_session_was_trie
     await age(world, 61)
     world.jira.state.sessions.clear()
     assert 200 == (await world.ask("POST", echo, cookie, body=b"4")).status
-    assert 101 == (await _socket(world, cookie)).status
+    assert 101 == (await socket(world, cookie)).status
     assert [WHO, *DANCE, echo, "/rest/live/1.0/socket"] == paths(world)
     assert {"ada"} == {call.username for call in world.arrived if call.target in (echo, "/rest/live/1.0/socket")}
 
