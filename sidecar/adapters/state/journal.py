@@ -10,7 +10,8 @@ from sidecar.adapters.state.database import Database
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.journal import Deed, Entry
 
-_COLUMNS = "application, username, deed, at, group_name, before, after, pending"
+COLUMNS = "application, username, deed, at, group_name, before, after, pending"
+"""Of an entry that is written; the number is the database's."""
 
 
 class SqliteJournal:
@@ -37,11 +38,11 @@ class SqliteJournal:
 
         def work(connection: Connection) -> tuple[Entry, ...]:
             rows = connection.execute(
-                f"SELECT number, {_COLUMNS} FROM journal"  # noqa: S608 - a fixed text
+                f"SELECT number, {COLUMNS} FROM journal"  # noqa: S608 - a fixed text
                 " WHERE application = ? AND at >= ? AND undone IS NULL ORDER BY number",
                 (application, since),
             )
-            return tuple(_entry(*row) for row in rows)
+            return tuple(entry_of_row(*row) for row in rows)
 
         return await self._database.do(work)
 
@@ -65,7 +66,7 @@ def insert_entries(connection: Connection, entries: Sequence[Entry]) -> tuple[in
     numbers = []
     for entry in entries:
         found = connection.execute(
-            f"INSERT INTO journal ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",  # noqa: S608
+            f"INSERT INTO journal ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",  # noqa: S608
             (
                 *(entry.application, entry.username, entry.deed.value, entry.at, entry.group),
                 *(json.dumps(dict(entry.before)), json.dumps(dict(entry.after)), entry.pending),
@@ -75,7 +76,7 @@ def insert_entries(connection: Connection, entries: Sequence[Entry]) -> tuple[in
     return tuple(numbers)
 
 
-def _entry(
+def entry_of_row(
     number: int,
     application: str,
     username: str,
@@ -86,6 +87,7 @@ def _entry(
     after: str,
     pending: int,
 ) -> Entry:
+    """An entry from its columns, its number first, in any database."""
     return Entry(
         application=application,
         username=username,

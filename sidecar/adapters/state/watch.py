@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from sqlite3 import Connection
+from typing import Any
 
 from sidecar.adapters.state.journal import SqliteJournal
 from sidecar.core.breaker import Breaker
@@ -42,10 +44,7 @@ class SqliteWatch(SqliteJournal):
             row = connection.execute(
                 "SELECT taken, frozen, held FROM breakers WHERE application = ?", (application,)
             ).fetchone()
-            if row is None:
-                return Breaker()
-            taken = tuple((UnixSeconds(at), int(count)) for at, count in json.loads(row[0]))
-            return Breaker(taken=taken, frozen=row[1], held=row[2])
+            return Breaker() if row is None else breaker_of_row(row)
 
         return await self._database.do(work)
 
@@ -76,16 +75,28 @@ class SqliteWatch(SqliteJournal):
                 " WHERE application = ? AND username = ? AND portal = ?",
                 (application, username, portal),
             ).fetchone()
-            if row is None:
-                return None
-            return Readiness(
-                application=application,
-                username=username,
-                portal=portal,
-                spelling=row[0],
-                groups=tuple(json.loads(row[1])),
-                needed=tuple(json.loads(row[2])),
-                at=UnixSeconds(row[3]),
-            )
+            return None if row is None else readiness_of_row(application, username, portal, row)
 
         return await self._database.do(work)
+
+
+def breaker_of_row(row: Iterable[Any]) -> Breaker:
+    """A breaker from its columns `taken`, `frozen` and `held`, in any database."""
+    taken, frozen, held = row
+    return Breaker(
+        taken=tuple((UnixSeconds(at), int(count)) for at, count in json.loads(taken)), frozen=frozen, held=held
+    )
+
+
+def readiness_of_row(application: str, username: str, portal: str, row: Iterable[Any]) -> Readiness:
+    """How an account was ready, from the columns `spelling`, `ordered`, `needed` and `at`, in any database."""
+    spelling, ordered, needed, at = row
+    return Readiness(
+        application=application,
+        username=username,
+        portal=portal,
+        spelling=spelling,
+        groups=tuple(json.loads(ordered)),
+        needed=tuple(json.loads(needed)),
+        at=UnixSeconds(at),
+    )

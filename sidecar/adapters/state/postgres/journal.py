@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 
-from asyncpg import Record
-
+from sidecar.adapters.state.journal import COLUMNS, entry_of_row
 from sidecar.adapters.state.postgres.database import Connection, Database
 from sidecar.domain.identity import UnixSeconds
-from sidecar.domain.journal import Deed, Entry
-
-_COLUMNS = "application, username, deed, at, group_name, before, after, pending"
+from sidecar.domain.journal import Entry
 
 
 class PostgresJournal:
@@ -38,11 +35,11 @@ class PostgresJournal:
     async def journal_since(self, application: str, since: UnixSeconds) -> tuple[Entry, ...]:
         """See `Journal.journal_since`."""
         rows = await self._database.rows(
-            f"SELECT number, {_COLUMNS} FROM journal"  # noqa: S608 - a fixed text
+            f"SELECT number, {COLUMNS} FROM journal"  # noqa: S608 - a fixed text
             " WHERE application = $1 AND at >= $2 AND undone IS NULL ORDER BY number",
             *(application, since),
         )
-        return tuple(_entry(row) for row in rows)
+        return tuple(entry_of_row(*row) for row in rows)
 
     async def undone(self, numbers: Collection[int], at: UnixSeconds) -> None:
         """See `Journal.undone`."""
@@ -66,23 +63,9 @@ async def insert_entries(connection: Connection, entries: Sequence[Entry]) -> tu
     numbers = []
     for entry in entries:
         number = await connection.fetchval(
-            f"INSERT INTO journal ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING number",  # noqa: S608
+            f"INSERT INTO journal ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING number",  # noqa: S608
             *(entry.application, entry.username, entry.deed.value, entry.at, entry.group),
             *(json.dumps(dict(entry.before)), json.dumps(dict(entry.after)), entry.pending),
         )
         numbers.append(int(number))
     return tuple(numbers)
-
-
-def _entry(row: Record) -> Entry:
-    return Entry(
-        number=row["number"],
-        application=row["application"],
-        username=row["username"],
-        deed=Deed(row["deed"]),
-        at=UnixSeconds(row["at"]),
-        group=row["group_name"],
-        before=json.loads(row["before"]),
-        after=json.loads(row["after"]),
-        pending=row["pending"],
-    )

@@ -6,6 +6,7 @@ import json
 
 from sidecar.adapters.state.postgres.database import Connection
 from sidecar.adapters.state.postgres.journal import PostgresJournal
+from sidecar.adapters.state.watch import breaker_of_row, readiness_of_row
 from sidecar.core.breaker import Breaker
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import Readiness
@@ -42,10 +43,7 @@ class PostgresWatch(PostgresJournal):
     async def breaker(self, application: str) -> Breaker:
         """What is remembered of the application's removals."""
         row = await self._database.row("SELECT taken, frozen, held FROM breakers WHERE application = $1", application)
-        if row is None:
-            return Breaker()
-        taken = tuple((UnixSeconds(at), int(count)) for at, count in json.loads(row[0]))
-        return Breaker(taken=taken, frozen=row[1], held=row[2])
+        return Breaker() if row is None else breaker_of_row(row)
 
     async def keep_breaker(self, application: str, breaker: Breaker) -> None:
         """Remember it."""
@@ -74,14 +72,4 @@ class PostgresWatch(PostgresJournal):
             " WHERE application = $1 AND username = $2 AND portal = $3",
             *(application, username, portal),
         )
-        if row is None:
-            return None
-        return Readiness(
-            application=application,
-            username=username,
-            portal=portal,
-            spelling=row[0],
-            groups=tuple(json.loads(row[1])),
-            needed=tuple(json.loads(row[2])),
-            at=UnixSeconds(row[3]),
-        )
+        return None if row is None else readiness_of_row(application, username, portal, row)
