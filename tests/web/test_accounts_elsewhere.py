@@ -4,6 +4,9 @@ signs in for the first time lands as a person with groups.
 
 from __future__ import annotations
 
+import base64
+import json
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -133,6 +136,26 @@ async def test_a_credential_that_is_not_accepted_keeps_out_and_says_why(wiki: Wi
     assert (503, True) == (status, "connector_refused" in text)
     assert "some-other-secret-value" not in wiki.world.audit.getvalue()
     assert "ada" not in wiki.state.people.users
+
+
+async def test_a_credential_that_the_other_side_repeats_is_in_no_output(
+    wiki: Wiki, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "sidecar")
+    shown = {name: (tmp_path / name).read_text("utf-8") for name in ("wiki-token", "crowd-password")}
+    shown["basic"] = base64.b64encode(f"lychgate:{shown['crowd-password']}".encode()).decode()
+    said = json.dumps({"reason": "OPERATION_FAILED", "message": " ".join(["no user for", *shown.values()])})
+    crowd = "/crowd" in wiki.managed.url
+    mine = ("crowd-password", "basic") if crowd else ("wiki-token",)
+    texts = []
+    # A look, and a change, of which the other side's words are told.
+    for place in ("/rest", "/rest/usermanagement/1/user/group/direct" if crowd else "/rest/api/admin/user"):
+        wiki.managed.fail_next(place, 400, said, 20, (("Content-Type", "application/json"),))
+        texts.append((await wiki.enter("ada"))[1])
+        wiki.managed.faults.clear()
+    outputs = {"trail": wiki.world.audit.getvalue(), "log": caplog.text, "pages": "".join(texts)}
+    assert [] == [(where, name) for where, text in outputs.items() for name in mine if shown[name] in text]
+    assert "no user for" in outputs["trail"], "the rest of what was said is told"
 
 
 async def test_no_seat_is_said_by_confluence_alone(wiki: Wiki) -> None:
