@@ -22,6 +22,10 @@ SWEEP = 1.0
 SHUTDOWN = 10.0
 """Seconds that running answers may take in the end."""
 
+TURNS, LAST_REQUEST = 8, 0.1
+"""Turns of the loop, and seconds if anybody is connected, from the last connection that is taken to the end of those
+that rest."""
+
 _STEP = 0.02
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -87,6 +91,11 @@ class Listener:
         await asyncio.sleep(self._allowance.drain)
         for site in tuple(self._runner.sites):
             await site.stop()
+        # A connection that was taken at the last moment is the server's only some turns of the loop later, and its
+        # request comes behind it. Closed in between, it would be left without an answer and without an end.
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        await _until(lambda: not len(self), LAST_REQUEST)
         await _until(lambda: not any(connection.busy for connection in self._connections()), SHUTDOWN)
         await self._runner.cleanup()
         if self._sweeper is not None:

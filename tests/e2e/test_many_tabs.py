@@ -297,14 +297,19 @@ async def test_a_double_click_on_the_provider_s_button(scene: Scene) -> None:
     tab = await scene.tab(context)
     await tab.go("/browse/KEY-1")
     await tab.page.get_by_role("button", name=NINA).dblclick()
-    try:
-        await tab.page.wait_for_url("**/browse/KEY-1")
-    except Error as error:
-        # The second click's journey took the place of the first one's, and goes on.
-        if "ERR_ABORTED" not in error.message:
-            raise
-        await tab.page.wait_for_url("**/browse/KEY-1")
-    await _fine(tab, hops=MOST_HOPS + 1)
+    for _ in range(2):
+        try:
+            await tab.page.wait_for_url(f"{scene.place.url}/**", wait_until="networkidle")
+        except Error as error:
+            # The second click's journey took the place of the first one's, and goes on.
+            if "ERR_ABORTED" not in error.message:
+                raise
+    if await tab.code():
+        # The first journey's callback was at work already when it was broken off, so the second one came too late.
+        await _next_step(scene, tab, "state_spent", "/browse/KEY-1")
+    assert "/browse/KEY-1" == tab.path
+    assert [] == [one for one in (*await tab.troubles(), *tab.refused) if "ERR_ABORTED" not in one]
+    assert len(tab.hops) <= MOST_HOPS + 1, tab.hops
 
 
 async def test_a_callback_that_is_asked_for_twice_at_once(scene: Scene) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ class Crowd:
                         break
                     await asyncio.sleep(0.01)
             except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-                self.lost.append(type(error).__name__)
+                self.lost.append(f"{method} {type(error).__name__} at {datetime.now(UTC):%H:%M:%S}")
             finally:
                 await wire.close()
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
+import time
+from contextlib import closing
 from dataclasses import dataclass
 
+from aiohttp import web
+
+from sidecar.web.allowance import Allowance
+from sidecar.web.server import SHUTDOWN, Listener
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import World
@@ -113,6 +120,34 @@ async def test_the_process_ends_at_its_signal_without_losing_a_request(worlds: W
             process.kill()
             await process.wait()
     assert before > CLIENTS
+
+
+async def test_a_connection_that_is_taken_at_the_last_moment_is_answered() -> None:
+    """It came in the very turn of the loop in which nobody new was let in any more."""
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="served")
+
+    listener = Listener(serve, Allowance(drain=0.2))
+    await listener.open("127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    client.settimeout(5)
+
+    def arrive() -> None:
+        client.connect(("127.0.0.1", listener.port))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        # Until the moment is over: the loop finds the connection and the end in one turn.
+        time.sleep(0.1)
+
+    with closing(client):
+        began = loop.time()
+        loop.call_later(0.15, arrive)
+        await listener.close()
+        answer = await asyncio.to_thread(client.recv, 4096)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"served")
+        assert loop.time() - began < SHUTDOWN
 
 
 async def _listens(world: World) -> None:

@@ -7,6 +7,7 @@ for the browser that got the page.
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ from sidecar.demo.provider.memory import (
 from sidecar.demo.provider.parameters import Parameters, form, query
 
 PAGE_SECONDS = 600
+TWICE_SECONDS = 10
+"""How long the same button of the same page may be pressed again: a double click ends on no page that was used up."""
 
 
 class Back(NamedTuple):
@@ -66,13 +69,23 @@ async def authorize(instance: Instance, request: web.BaseRequest) -> web.StreamR
 async def choose(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:
     """A button of the sign-in page was pressed."""
     parameters = await form(request)
-    return forget_page(_chosen(instance, request, parameters), parameters)
+    kept = _taken(instance, request, parameters)
+    if kept is None or not isinstance(kept.request, AuthorizationRequest):
+        return forget_page(pages.used_up(), parameters)
+    response = _chosen(instance, request, parameters, kept, kept.request)
+    return remember_browser(response, parameters.get("interaction", ""), kept.browser, TWICE_SECONDS)
 
 
-def _chosen(instance: Instance, request: web.BaseRequest, parameters: Parameters) -> web.Response:
-    asked = take_interaction(instance, request, parameters)
-    if not isinstance(asked, AuthorizationRequest):
-        return pages.used_up()
+def _chosen(
+    instance: Instance,
+    request: web.BaseRequest,
+    parameters: Parameters,
+    kept: Interaction,
+    asked: AuthorizationRequest,
+) -> web.Response:
+    if kept.sign_in is not None:
+        twice = "cancel" not in parameters and kept.sign_in.person_key == parameters.get("person")
+        return _signed_in(instance, request, asked, kept.sign_in) if twice else pages.used_up()
     if "cancel" in parameters:
         refused = RefusedToClientError("access_denied", "the person pressed Cancel")
         return _refusal(instance, _back_of(asked), refused)
@@ -85,6 +98,14 @@ def _chosen(instance: Instance, request: web.BaseRequest, parameters: Parameters
     if before is not None and before.sub == person.sub:
         # The same person again, perhaps for a step-up: what clients know by `sid` stays true.
         sign_in.sid, sign_in.clients = before.sid, before.clients
+    answered = replace(kept, sign_in=sign_in, expires=instance.now() + TWICE_SECONDS)
+    instance.memory.interactions.put(answered, parameters.get("interaction"))
+    return _signed_in(instance, request, asked, sign_in)
+
+
+def _signed_in(
+    instance: Instance, request: web.BaseRequest, asked: AuthorizationRequest, sign_in: SignIn
+) -> web.Response:
     instance.memory.sign_ins.take(request.cookies.get(instance.sign_in_cookie))
     response = _with_code(instance, asked, sign_in)
     key = instance.memory.sign_ins.put(sign_in)
@@ -105,17 +126,24 @@ def take_interaction(
     instance: Instance, request: web.BaseRequest, parameters: Parameters
 ) -> AuthorizationRequest | LogoutRequest | None:
     """The request behind an answered page, once, in time, and for its own browser only."""
+    kept = _taken(instance, request, parameters)
+    return None if kept is None else kept.request
+
+
+def _taken(instance: Instance, request: web.BaseRequest, parameters: Parameters) -> Interaction | None:
     kept = instance.memory.interactions.take(parameters.get("interaction"))
     if kept is None or kept.expires < instance.now():
         return None
     browser = request.cookies.get(_mark(parameters.get("interaction", "")), "")
     same = secrets.compare_digest(browser.encode(), kept.browser.encode())
-    return kept.request if same else None
+    return kept if same else None
 
 
-def remember_browser(response: web.Response, interaction: str, browser: str) -> web.Response:
+def remember_browser(
+    response: web.Response, interaction: str, browser: str, seconds: int = PAGE_SECONDS
+) -> web.Response:
     """Set the mark that ties a page to its browser: one per page, since tabs that start together share no mark yet."""
-    response.set_cookie(_mark(interaction), browser, max_age=PAGE_SECONDS, httponly=True, samesite="Lax", path="/")
+    response.set_cookie(_mark(interaction), browser, max_age=seconds, httponly=True, samesite="Lax", path="/")
     return response
 
 

@@ -23,9 +23,9 @@ class Shelf(Generic[Value]):
         self._values: dict[str, Value] = {}
         self._limit = limit
 
-    def put(self, value: Value) -> str:
-        """Keep the value and give its new key."""
-        key = secrets.token_urlsafe(32)
+    def put(self, value: Value, key: str | None = None) -> str:
+        """Keep the value and give its key: a new one, or the one it was taken by."""
+        key = secrets.token_urlsafe(32) if key is None else key
         self._values[key] = value
         while len(self._values) > self._limit:
             del self._values[next(iter(self._values))]
@@ -68,15 +68,6 @@ class LogoutRequest:
     return_to: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """A page with buttons that waits for its answer from the browser that got it."""
-
-    request: AuthorizationRequest | LogoutRequest
-    browser: str
-    expires: float
-
-
 @dataclass(slots=True)
 class SignIn:
     """The single sign-on session of one browser; `clients` took part in it."""
@@ -88,6 +79,19 @@ class SignIn:
     amr: tuple[str, ...]
     sid: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     clients: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """A page with buttons that waits for its answer from the browser that got it.
+
+    `sign_in` is what its answer led to: for a moment the page is kept behind it, for who pressed the button twice.
+    """
+
+    request: AuthorizationRequest | LogoutRequest
+    browser: str
+    expires: float
+    sign_in: SignIn | None = None
 
 
 @dataclass(slots=True)

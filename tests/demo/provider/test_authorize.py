@@ -181,9 +181,29 @@ async def test_a_hint_of_somebody_else_does_not_use_the_sign_in(party: RelyingPa
     assert "login_required" == by_token.returned["error"]
 
 
-async def test_a_page_works_once(party: RelyingParty) -> None:
+async def test_a_page_works_for_one_person_and_a_double_click_only(party: RelyingParty) -> None:
+    page = await party.authorize()
+    first = await party.press(page, person="anna")
+    party.clock.seconds += 9
+    # The second click of a double click: the same way on, with a code that works, and nothing longer than that.
+    second = await party.press(page, person="anna")
+    assert [303, 303] == [first.status, second.status]
+    assert first.returned["state"] == second.returned["state"]
+    assert 200 == (await party.redeem(second.returned["code"])).status
+    party.clock.seconds += 2
+    assert 400 == (await party.press(page, person="anna")).status
+
+
+@pytest.mark.parametrize("button", [{"person": "ben"}, {"person": "anna", "cancel": "yes"}, {}])
+async def test_a_page_that_was_answered_takes_no_other_answer(party: RelyingParty, button: dict[str, str]) -> None:
     page = await party.authorize()
     assert 303 == (await party.press(page, person="anna")).status
+    assert 400 == (await party.press(page, **button)).status
+
+
+async def test_a_page_that_was_cancelled_is_used_up(party: RelyingParty) -> None:
+    page = await party.authorize()
+    assert 303 == (await party.press(page, cancel="yes")).status
     assert 400 == (await party.press(page, person="anna")).status
 
 
