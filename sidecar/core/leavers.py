@@ -60,11 +60,14 @@ def leavers_of(
 def farewell(
     account: Account | None, pin: Pin, policy: AccountPolicy, groups: GroupPolicy
 ) -> Deactivate | Refusal | None:
-    """The step that makes a leaver's account inactive; why it is not done; None where nothing is left to do."""
+    """The step that makes a leaver's account inactive; why it is not done; None where nothing is left to do.
+
+    An account with the pin's key is the linked one, whatever it is called now.
+    """
     if account is None or not account.active:
         # Somebody else's work is not noted as ours: it would come back at a sign-in.
         return None
-    if fold(account.username) != pin.username:
+    if pin.key is None and fold(account.username) != pin.username:
         return Refusal(Reason.ACCOUNT_ABSENT, "the application answered with an account of another name")
     if pin.key not in {None, account.key}:
         detail = f"the account {account.username} is not the linked one: its key is {account.key}, not {pin.key}"

@@ -67,7 +67,7 @@ class Notebook:
         before, after = await self._details(step)
         return Entry(
             application=self.order.application,
-            username=fold(step.username),
+            username=fold(self.order.username),
             deed=_DEEDS[type(step)],
             at=self.clock.now(),
             group=step.group if isinstance(step, Join | Leave | MakeGroup) else "",

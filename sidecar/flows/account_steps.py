@@ -49,6 +49,8 @@ _UNKNOWN_OUTCOME = frozenset({Reason.CONNECTOR_UNREACHABLE})
 class Carrying:
     """Carries out one plan. Made per piece of work and thrown away.
 
+    The ledger is told of the account under the name that is ordered; a leaver's may have another one by now.
+
     Attributes:
         complete: False once a step failed that does not keep the person out and may work soon.
         results: What became of the steps that were done.
@@ -213,7 +215,7 @@ class Carrying:
         if isinstance(step, Join):
             await self._ledger.own(self._entry(step, self._clock.now(), pending=True))
         elif isinstance(step, Deactivate):
-            now, name = self._clock.now(), fold(step.username)
+            now, name = self._clock.now(), fold(self._order.username)
             await self._ledger.note_deactivation(
                 Deactivation(application=self._order.application, username=name, cause="revoked", at=now)
             )
@@ -232,7 +234,7 @@ class Carrying:
         if isinstance(step, Join):
             await self._ledger.disown(self._order.application, fold(step.username), fold(step.group))
         elif isinstance(step, Deactivate):
-            await self._ledger.clear_deactivation(self._order.application, fold(step.username))
+            await self._ledger.clear_deactivation(self._order.application, fold(self._order.username))
         elif isinstance(step, Create) and pin is not None:
             await self._ledger.unpin(self._order.application, pin.username)
 

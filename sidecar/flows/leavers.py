@@ -18,7 +18,8 @@ from typing import Protocol
 from sidecar.core.accounts import Refusal
 from sidecar.core.leavers import REMEMBERED, Leaver, all_guarded, farewell, gone_mark, leavers_of
 from sidecar.core.rolling import Rolling
-from sidecar.domain.account import AccountOrder, Deactivate
+from sidecar.core.usernames import fold
+from sidecar.domain.account import Account, AccountOrder, Deactivate
 from sidecar.domain.events import Code
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Pin
@@ -26,9 +27,9 @@ from sidecar.domain.policy import Application, Policy
 from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import Revocation
 from sidecar.flows.account_events import AccountMeter, Teller
-from sidecar.flows.account_look import elsewhere, renamed
+from sidecar.flows.account_look import elsewhere
 from sidecar.flows.account_steps import Carrying
-from sidecar.flows.accounts import AccountError, Ledger
+from sidecar.flows.accounts import AccountError, Connector, Ledger
 from sidecar.flows.logout import Markers
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.reach import Reach
@@ -173,9 +174,7 @@ class Leavers:
         if connector is None or await is_back(self._store, one.application.name, one.leaver.person, one.since):
             return
         policy = one.application.accounts
-        account = await connector.read(pin.spelling)
-        if account is None:
-            await _must_be_nowhere(pin, reach)
+        account = await self._account_of(pin, connector, reach)
         step = farewell(account, pin, policy, all_guarded(one.application))
         if isinstance(step, Refusal):
             raise AccountError(step.reason, step.detail, retry=False)
@@ -187,9 +186,28 @@ class Leavers:
         )
         await carrying.run_stage((step,), None)
         # The answer to a change of `active` is no proof of the directory's state.
-        checked = await connector.read(pin.spelling)
+        checked = await connector.read(account.username)
         if checked is not None and checked.active:
             raise AccountError(Reason.ACCOUNT_STEP_FAILED, "the application still shows the account as active")
+
+    async def _account_of(self, pin: Pin, connector: Connector, reach: Reach) -> Account | None:
+        """The linked account under whatever name it has now; or what stands under its old name; or None.
+
+        Raises:
+            AccountError: the name that it has now is linked to somebody else; or as the connector does.
+        """
+        account = await connector.read(pin.spelling)
+        if account is not None and pin.key in {None, account.key}:
+            return account
+        # Renamed by an administrator: the ledger hears of that at a sign-in only, and a leaver does not come again.
+        moved = await elsewhere(pin, reach.registry)
+        if moved is None:
+            return account
+        holder = await self._ledger.pin_on(pin.application, fold(moved.username))
+        if holder is not None and holder.person != pin.person:
+            detail = f"the account {pin.spelling} is called {moved.username} now, which is linked to another person"
+            raise AccountError(Reason.PIN_CONFLICT, detail, retry=False)
+        return moved
 
     def _count(self, one: _Farewell) -> None:
         limit, now = one.application.accounts.deactivations_per_hour, self._clock.monotonic()
@@ -216,18 +234,6 @@ class Leavers:
         )
         identity = Identity(person=person, provider=provider, claims={}, groups=None)
         return Teller(self._audit, order, identity, one.trace)
-
-
-async def _must_be_nowhere(pin: Pin, reach: Reach) -> None:
-    """Whoever was renamed at the application is still there, and the ledger must hear of it first.
-
-    Raises:
-        AccountError: the account is active under another name; or as `Registry.by_key` does.
-    """
-    found = await elsewhere(pin, reach.registry)
-    if found is not None and found.active:
-        moved = renamed(pin, found)
-        raise AccountError(moved.reason, moved.detail, retry=False)
 
 
 async def is_back(store: SessionStore, application: str, person: Person, since: UnixSeconds) -> bool:

@@ -16,7 +16,10 @@ from sidecar.core.conditions import meets
 from sidecar.core.departures import hint_of
 from sidecar.core.preview import Look, chapters
 from sidecar.core.redirects import TEST
+from sidecar.core.usernames import fold
+from sidecar.domain.account import Account
 from sidecar.domain.decision import Deny, Kind, StartLogin
+from sidecar.domain.ledger import Pin
 from sidecar.domain.policy import Application, Mode, Portal, Rule
 from sidecar.domain.reason import Reason
 from sidecar.domain.standing import Standing
@@ -101,14 +104,15 @@ def _look(found: Foreseen) -> Look:
     seen, way = found.seen, found.way
     if seen is None:
         return Look(way=way, managed=False)
-    if (
-        isinstance(way, Refusal)
-        and seen.account is not None
-        and (seen.pin is None or way.reason is Reason.PIN_CONFLICT)
-    ):
+    if isinstance(way, Refusal) and seen.account is not None and not _is_linked(seen.account, seen.pin):
         # An account that is not theirs is nothing that they may read.
         return Look(way=way, fault=way.reason, detail=way.detail)
     return Look(way=way, account=seen.account, deactivation=seen.deactivation)
+
+
+def _is_linked(account: Account, pin: Pin | None) -> bool:
+    """Whether the account is the one that is tied to the person, by its name and by its key."""
+    return pin is not None and pin.username == fold(account.username) and pin.key in {None, account.key}
 
 
 def _portal(application: Application, entry: Entry | None, query: str) -> Portal | None:

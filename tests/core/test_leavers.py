@@ -40,18 +40,24 @@ def revoked(by: By, value: str) -> Revocation:
         (None, None),
         (account("Alice", key="k-1", active=False), None),
         (account("Alice", key="k-2"), Reason.PIN_CONFLICT),
-        (account("bob", key="k-1"), Reason.ACCOUNT_ABSENT),
+        (account("bob", key="k-1"), Deactivate("bob")),
         (account("Alice", "Jira-Administrators", key="k-1"), Reason.ACCOUNT_PROTECTED),
         (account("Alice", "board", key="k-1"), Reason.ACCOUNT_PROTECTED),
         (replace(account("Alice", key="k-1"), own=True), Reason.ACCOUNT_RESERVED),
     ],
-    ids=["ordinary", "absent", "inactive", "other-key", "other-name", "admin", "protected", "own"],
+    ids=["ordinary", "absent", "inactive", "other-key", "renamed", "admin", "protected", "own"],
 )
 def test_only_an_ordinary_active_linked_account_is_made_inactive(
     account: Account | None, expected: Deactivate | Reason | None
 ) -> None:
     step = farewell(account, PIN, ACCOUNTS, all_guarded(APPLICATION))
     assert expected == (step.reason if isinstance(step, Refusal) else step)
+
+
+def test_without_a_key_only_the_name_says_whose_account_it_is() -> None:
+    step = farewell(account("bob", key="k-1"), replace(PIN, key=None), ACCOUNTS, GroupPolicy())
+    assert isinstance(step, Refusal)
+    assert Reason.ACCOUNT_ABSENT is step.reason
 
 
 def test_a_reserved_name_stays_active() -> None:

@@ -168,24 +168,51 @@ async def test_a_protected_account_stays_and_an_administrator_hears_of_it() -> N
     assert ("farewell", "account_protected") in here.meter.steps
 
 
-@pytest.mark.parametrize(
-    ("name", "active", "expected"),
-    [
-        ("alice.archer", True, [Reason.ACCOUNT_RENAMED]),
-        ("k-1", True, [Reason.ACCOUNT_ABSENT]),
-        ("alice.archer", False, []),
-        ("", True, []),
-    ],
-)
-async def test_a_leaver_who_was_renamed_is_told_and_never_taken_for_gone(
-    name: str, active: bool, expected: list[Reason]
-) -> None:
+def move(here: Office, name: str, *, active: bool = True, in_place: str = "") -> None:
+    """An administrator renames alice's account; *in_place*: the key of another one that has her name now."""
+    moved = replace(here.directory.accounts.pop("alice"), username=name, active=active)
+    here.directory.accounts[name.casefold()] = moved
+    if in_place:
+        here.directory.accounts["alice"] = account("alice", key=in_place)
+    here.leavers._reach = {"jira": Reach(here.directory, registry=Register(keys={"k-1": moved}))}
+
+
+@pytest.mark.parametrize("in_place", ["", "k-2"])
+async def test_a_leaver_who_was_renamed_is_found_by_the_key_and_noted_under_the_linked_name(in_place: str) -> None:
     here = office("jira-users")
-    renamed = here.directory.accounts.pop("alice")
-    keys = {"k-1": replace(renamed, username=name, active=active)} if name else {}
-    here.leavers._reach = {"jira": Reach(here.directory, registry=Register(keys=keys))}
+    move(here, "Alice.Archer", in_place=in_place)
     await here.leave()
-    assert (expected, []) == (here.given_up, here.touched())
+    assert (["deactivate Alice.Archer"], []) == (here.touched(), here.given_up)
+    assert not here.directory.accounts["alice.archer"].active
+    assert [("jira", "alice")] == list(here.ledger.deactivations)
+    assert ["alice"] == [entry.username for entry in here.ledger.journal if not entry.pending]
+    (told,) = [event for event in here.audit.events if event.code is Code.USER_DEACTIVATED]
+    assert ("alice", "Alice.Archer") == (told.username, told.facts["account"])
+    if in_place:
+        assert here.active
+
+
+async def test_a_leaver_whose_renamed_account_was_switched_off_by_somebody_is_not_noted_as_ours() -> None:
+    here = office()
+    move(here, "alice.archer", active=False)
+    await here.leave()
+    assert ([], [], {}) == (here.touched(), here.given_up, here.ledger.deactivations)
+
+
+async def test_a_leaver_who_is_nowhere_is_gone() -> None:
+    here = office()
+    del here.directory.accounts["alice"]
+    here.leavers._reach = {"jira": Reach(here.directory, registry=Register())}
+    await here.leave()
+    assert ([], []) == (here.touched(), here.given_up)
+
+
+async def test_a_new_name_that_is_linked_to_somebody_else_is_an_administrator_s_to_look_at() -> None:
+    here = office()
+    move(here, "bob")
+    here.pin(agent("bob"), "bob")
+    await here.leave()
+    assert ([], [Reason.PIN_CONFLICT]) == (here.touched(), here.given_up)
 
 
 async def test_an_account_that_an_administrator_disabled_is_not_noted_as_ours() -> None:

@@ -10,6 +10,13 @@ from typing import Any
 
 import pytest
 
+from sidecar.core.accounts import Refusal
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.ledger import Pin
+from sidecar.domain.reason import Reason
+from sidecar.flows.account_look import Foreseen, Seen
+from sidecar.web.preview_page import _look
+from tests.flows.fake_accounts import account, agent
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
 from tests.web.test_time_over_http import Hands
@@ -124,6 +131,28 @@ async def test_an_account_that_is_somebody_else_s_is_not_shown(worlds: Worlds) -
     (shown,) = [entry for entry in lines(text) if entry[0] == "account"]
     assert ("unknown", "pin_conflict") == (shown[1], shown[3])
     assert not re.search("of.ada|there is no account", text)
+
+
+@pytest.mark.parametrize(
+    ("pin", "shown"),
+    [
+        ({}, True),
+        ({"key": None}, True),
+        ({"key": "k-2"}, False),
+        ({"username": "nora"}, False),
+        (None, False),
+    ],
+    ids=["linked", "linked-by-name", "other-key", "other-name", "linked-to-nobody"],
+)
+@pytest.mark.parametrize("reason", [Reason.ACCOUNT_ABSENT, Reason.ACCOUNT_INACTIVE, Reason.PIN_CONFLICT])
+def test_a_refusal_shows_an_account_only_to_the_person_to_whom_it_is_tied(
+    pin: dict[str, Any] | None, shown: bool, reason: Reason
+) -> None:
+    found = account("Nina", "of-nina", key="k-1")
+    tied = {"application": "jira", "username": "nina", "spelling": "Nina", "person": agent("nina").person, "key": "k-1"}
+    linked = None if pin is None else Pin(**{**tied, "created": False, "at": UnixSeconds(1), **pin})
+    seen = Seen(found, found, (), linked, linked, (), None, True, None)
+    assert (found if shown else None) == _look(Foreseen(Refusal(reason, "why"), seen)).account
 
 
 async def test_a_protected_group_says_why_it_is_ignored(worlds: Worlds) -> None:
