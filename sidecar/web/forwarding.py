@@ -99,11 +99,14 @@ class Forwarding:
             answer = _passing(visit, serving.guarded, cookies=cookies)
             node = serving.only or serving.nodes.any()
             return await self._exchange(visit, serving, node, answer, _passage(visit, serving, cookies=cookies))
+        if not self._sessions.holds(entry, visit.standing):
+            # We may have waited for the form: no account is made as a policy of before wanted it.
+            raise StaleError
         username = await serving.accounts.ensure(decision.order, entry.session.identity, visit.trace)
         node = serving.only or serving.nodes.of(entry.session.key)
         fields = await self._establish(visit, serving, node, entry, username)
         if not self._sessions.holds(entry, visit.standing):
-            # We may have waited for the form, the account or the landing.
+            # We may have waited for the account or the landing.
             raise StaleError
         if decision.extends_idle:
             self._sessions.used(entry)
