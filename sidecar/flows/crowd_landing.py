@@ -11,7 +11,7 @@ from sidecar.core.served import served
 from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Jar, Session, node_of, seat_of
+from sidecar.domain.session import Jar, Session, seat_of
 from sidecar.flows.crowd_tokens import Tokens
 from sidecar.flows.landing import Keep
 from sidecar.flows.session_events import about
@@ -40,11 +40,8 @@ class CrowdLanding:
         jar = session.jars.get(seat, ())
         if self._token_in(jar, session, username):
             return NO_FIELDS
-        for other, cookies in session.jars.items():
-            # Whoever sat here before under another username sits here no more.
-            if node_of(other) == node:
-                self._take_back(cookies)
-        token = self._tokens.issue(session, username)
+        # Whoever sat here before, or elsewhere under another username, sits there no more.
+        token = self._tokens.issue(session, username, node)
         keep(seat, tuple(sorted((*_without(jar), (COOKIE, token)))))
         cause = {"cause": "again" if jar else "first"}
         trace = Trace(session=session.key[:16])
@@ -75,11 +72,6 @@ class CrowdLanding:
 
     def _token_in(self, jar: Jar, session: Session, username: str) -> bool:
         return any(name == COOKIE and self._tokens.fits(value, session, username) for name, value in jar)
-
-    def _take_back(self, jar: Jar) -> None:
-        for name, value in jar:
-            if name == COOKIE:
-                self._tokens.take_back(value)
 
 
 def _without(jar: Jar) -> Jar:

@@ -7,8 +7,8 @@ is good for one session, one username and one application, and for as long as th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
@@ -24,12 +24,57 @@ Alive = Callable[[Session], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a token stands for. *session* is as it was when the token was made; what counts is whether it is alive."""
+    """What a token stands for, and the node of the application that has it. *session* is as it was when the token was
+    made; what counts is whether it is alive."""
 
     application: str
     session: Session
     username: str
     at: UnixSeconds
+    node: str = ""
+
+
+Key = bytes
+"""A token's hash."""
+
+
+@dataclass(slots=True)
+class _Listed:
+    """Tokens by what they are asked for by: who has one, and what is looked through is no more than that."""
+
+    known: dict[object, dict[Key, None]] = field(default_factory=dict)
+
+    def add(self, of: object, key: Key) -> None:
+        self.known.setdefault(of, {})[key] = None
+
+    def remove(self, of: object, key: Key) -> None:
+        keys = self.known.get(of, {})
+        keys.pop(key, None)
+        if not keys:
+            self.known.pop(of, None)
+
+    def of(self, of: object) -> tuple[Key, ...]:
+        return tuple(self.known.get(of, ()))
+
+
+class _Given(LRUCache[Key, Given]):
+    """Everything that was given, and two lists of it; what falls out falls out of the lists as well."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.by_session, self.by_user = _Listed(), _Listed()
+
+    def put(self, key: Key, given: Given) -> None:
+        self[key] = given
+        self.by_session.add(given.session.key, key)
+        self.by_user.add(_user(given.application, given.username), key)
+
+    def __delitem__(self, key: Key) -> None:
+        # Whatever takes an entry out comes this way, the cache itself too when it is full.
+        given = self[key]
+        super().__delitem__(key)
+        self.by_session.remove(given.session.key, key)
+        self.by_user.remove(_user(given.application, given.username), key)
 
 
 class Tokens:
@@ -40,12 +85,16 @@ class Tokens:
         self._alive = alive
         self._clock = clock
         self._chance = chance
-        self._given: MutableMapping[bytes, Given] = LRUCache(REMEMBERED)
+        self._given = _Given(REMEMBERED)
 
-    def issue(self, session: Session, username: str) -> str:
-        """A new token."""
+    def issue(self, session: Session, username: str, node: str = "") -> str:
+        """A new token. A session has one for each node, and all for the same username: others are taken back."""
+        for key in self._given.by_session.of(session.key):
+            given = self._given[key]
+            if given.node == node or given.username != username:
+                self._given.pop(key, None)
         token = self._chance.token()
-        self._given[_hash(token)] = Given(session.application, session, username, self._clock.now())
+        self._given.put(_hash(token), Given(session.application, session, username, self._clock.now(), node))
         return token
 
     def fits(self, token: str, session: Session, username: str) -> bool:
@@ -72,20 +121,16 @@ class Tokens:
     def of_user(self, application: str, username: str, exclude: str = "") -> tuple[Given, ...]:
         """All that stand for a username at an application, but for one token."""
         but = _hash(exclude)
-        return tuple(
-            given
-            for key, given in list(self._given.items())
-            if given.application == application and given.username.casefold() == username.casefold() and key != but
-        )
-
-    def take_back(self, token: str) -> None:
-        """Another one takes its place."""
-        self._given.pop(_hash(token), None)
+        return tuple(self._given[key] for key in self._given.by_user.of(_user(application, username)) if key != but)
 
     def end(self, session: Session) -> None:
         """The session is over."""
-        for key in [key for key, given in self._given.items() if given.session.key == session.key]:
+        for key in self._given.by_session.of(session.key):
             self._given.pop(key, None)
+
+
+def _user(application: str, username: str) -> tuple[str, str]:
+    return application, username.casefold()
 
 
 def _hash(text: str) -> bytes:

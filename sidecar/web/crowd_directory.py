@@ -116,8 +116,10 @@ class CrowdPeople:
         return user_entity(found)
 
     async def _no_groups(self, _by: str, asked: Asked) -> Entity:
-        """There is no nesting; a group that is not there is told all the same."""
+        """There is no nesting: no group is in another one. A group that is not there is told all the same."""
         _ = await self._group(asked)
+        if asked.question.query.keys() & {"child-groupname", "parent-groupname"}:
+            raise CrowdRefusal(404, "MEMBERSHIP_NOT_FOUND", "the group is not in that group")
         return list_entity("group", ())
 
     async def _memberships(self, asked: Asked) -> Entity:
