@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,8 @@ from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.adapters.state.stores import State
+from sidecar.building.chores import Chores, Work
+from sidecar.building.controlling import Reins, open_control
 from sidecar.building.crowd import build_crowd
 from sidecar.building.landings import build_headless
 from sidecar.building.leaving import build_leaving
@@ -30,17 +32,16 @@ from sidecar.building.parts import (
 )
 from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.storing import keep_in_step, vouching_for
-from sidecar.building.tending import Tending, build_tending
+from sidecar.building.tending import build_tending
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.owned import stopped
-from sidecar.flows.provisioning import Accounts
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.revocations import Revocations
-from sidecar.flows.sessions import Sessions, StateError
+from sidecar.flows.sessions import Sessions
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
 from sidecar.flows.telling import Clock
@@ -63,21 +64,18 @@ from sidecar.web.tunnel import Tunnels
 from sidecar.web.upstream_status import UpstreamStatus
 
 LOG = logging.getLogger(__name__)
-SWEEP_EVERY = 60.0
-Work = Callable[[], Awaitable[object]]
-"""Something that is done every minute."""
 
 
 @dataclass(slots=True)
 class Health:
     """What readiness tells: whether the state answered when it was last asked, and whether the end has begun."""
 
-    state: bool = True
+    chores: Chores
     stopping: bool = False
 
     def ready(self) -> bool:
         """Whether new requests are welcome."""
-        return self.state and not self.stopping
+        return self.chores.answered and not self.stopping
 
     def stop(self) -> None:
         """The process is about to end."""
@@ -134,7 +132,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         state = await build_state(config, policy, sealer, time, metrics, stack)
         nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics)
         tending = await build_tending(config, current, state, nodes, log, metrics, time, stack)
-        accounts, products = tending.accounts, tending.products
+        products = tending.products
         providers = await build_providers(config, policy, time, metrics, stack)
         wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
         asked = wrapping.providers(providers)
@@ -160,35 +158,34 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
         gateway = wrapping.gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = wrapping.quick(Lane(readings, sessions, applications, teller, recheck, log, time), gateway)
-        measure(metrics, in_force, providers, time, stack)
-        await keep_in_step(state, sessions, vouching, time, metrics, stack)
-        await _gauges(metrics, sessions, tunnels, state, policy, nodes, accounts)
-        minutely = (revocations.retry, recheck.retry, sessions.sweep, gateway.review, *_reviews(tending))
-        public, operations = await _listen(config, gateway, lane, metrics, minutely, nodes, stack, desk.door)
-        reloading = Reloading(in_force, log, metrics, gateway.review)
-        reloading.tell("start")
+        reloading = Reloading(in_force, log, metrics, gateway.review, time)
+        reins = Reins(
+            in_force, reloading, state, vouching, sessions, revocations, providers, nodes, tending, tunnels, log, time
+        )
+        await _watch(reins, metrics, stack)
+        minutely = {"revocations": revocations.retry, "claims": recheck.retry, "websockets": gateway.review}
+        public, operations = await _listen(reins, minutely, gateway, lane, metrics, desk.door, stack)
         stack.callback(tunnels.close_all)
         yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading)
 
 
-def _reviews(tending: Tending) -> tuple[Work, ...]:
-    return tending.accounts.removals.review, tending.watch.review, tending.keeping.prune
-
-
 async def _listen(
-    config: Config,
+    reins: Reins,
+    minutely: Mapping[str, Work],
     gateway: Gateway,
     lane: Lane | None,
     metrics: Metrics,
-    minutely: Iterable[Work],
-    nodes: Mapping[str, Nodes],
-    stack: AsyncExitStack,
     asked: LandingListener | None,
+    stack: AsyncExitStack,
 ) -> tuple[int, int]:
-    """Open the ports; the state is swept and readiness told as long as they are open."""
-    health = Health()
-    sweeper = asyncio.create_task(_sweep(minutely, health))
+    """Open the ports and the control socket; the state is swept and readiness told as long as they are open."""
+    config, nodes, tending = reins.in_force.config, reins.nodes, reins.tending
+    reviews = {"removals": tending.accounts.removals.review, "tokens": tending.watch.review}
+    keeping = {"sessions": reins.sessions.sweep, "journal": tending.keeping.prune}
+    health = Health(Chores({**minutely, **reviews, **keeping}, reins.clock))
+    sweeper = asyncio.create_task(health.chores.go_on())
     stack.push_async_callback(stopped, sweeper)
+    await open_control(reins, health.chores, lambda: health.stopping, stack)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     states = UpstreamStatus({name: one.state for name, one in nodes.items()})
     stack.push_async_callback(states.close)
@@ -207,20 +204,20 @@ async def _listen(
     listener = Listener(gateway, allowance, metrics.turned_away, lane)
     public = await _open(listener, "public", config, stack)
     metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
+    reins.reloading.tell("start")
     stack.callback(health.stop)
     return public, operations
 
 
-async def _gauges(
-    metrics: Metrics,
-    sessions: Sessions,
-    tunnels: Tunnels,
-    state: State,
-    policy: Policy,
-    nodes: Mapping[str, Nodes],
-    accounts: Accounts,
-) -> None:
-    """What is read at a scrape. An empty ledger refuses whoever is new: better said now than by the first person."""
+async def _watch(reins: Reins, metrics: Metrics, stack: AsyncExitStack) -> None:
+    """What is measured, and heard of other instances, until *stack* closes.
+
+    An empty ledger refuses whoever is new: better said now than by the first person.
+    """
+    state, nodes, sessions, applications = reins.state, reins.nodes, reins.sessions, reins.in_force.policy.applications
+    measure(metrics, reins.in_force, reins.providers, reins.clock, stack)
+    await keep_in_step(state, sessions, reins.vouching, reins.clock, metrics, stack)
+    tunnels, removals = reins.tunnels, reins.tending.accounts.removals
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
     metrics.gauge("lychgate_tunnels", "Open WebSockets.", "portal", tunnels.counts)
     for name, help_text, read in (
@@ -235,15 +232,14 @@ async def _gauges(
         "node",
         lambda: {f"{name}/{node}": yes for name, one in nodes.items() for node, yes in one.serving().items()},
     )
-    usable = {name: int(await state.ledger.usable(name)) for name in policy.applications}
+    usable = {name: int(await state.ledger.usable(name)) for name in applications}
     for name in (name for name, answer in usable.items() if not answer):
         LOG.error("the ledger of %s was not initialised: nobody new gets in before `lychgate ledger init`", name)
     metrics.gauge(
         "lychgate_ledger_usable", "Whether the ledger was initialised, at the start.", "application", lambda: usable
     )
-    await accounts.removals.look(policy.applications)
-    frozen = accounts.removals.frozen
-    metrics.gauge("lychgate_removals_frozen", "Whether no group is left any more.", "application", frozen)
+    await removals.look(applications)
+    metrics.gauge("lychgate_removals_frozen", "Whether no group is left any more.", "application", removals.frozen)
 
 
 def _of_each(nodes: Mapping[str, Nodes], read: Callable[[Nodes], int]) -> Mapping[str, int]:
@@ -261,24 +257,3 @@ async def _open(
         raise OSError(f"listen.{name}: {address} cannot be had ({error.strerror}); free it or choose another") from None
     stack.push_async_callback(listener.close)
     return listener.port
-
-
-async def _sweep(minutely: Iterable[Work], health: Health) -> None:
-    while True:
-        await asyncio.sleep(SWEEP_EVERY)
-        health.state = await worked(minutely)
-
-
-async def worked(minutely: Iterable[Work]) -> bool:
-    """Do everything, whatever of it fails; False if the state did not answer."""
-    answered = True
-    for work in minutely:
-        try:
-            await work()
-        except StateError as error:
-            LOG.error("the state could not be swept: %s", error)
-            answered = False
-        except Exception:
-            # A fault of ours in one of them keeps none of the others from its next minute.
-            LOG.exception("what is done every minute failed")
-    return answered

@@ -16,6 +16,7 @@ from sidecar.app import running
 from sidecar.building.reloading import follow
 from sidecar.commands.cli_accounts import accounts
 from sidecar.commands.cli_audit import audit
+from sidecar.commands.cli_control import status
 from sidecar.commands.cli_evidence import pseudonym, report
 from sidecar.commands.cli_helm import helm_values
 from sidecar.commands.cli_landing import landing
@@ -124,7 +125,7 @@ for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, acco
     accounts.add_command(command)
 for command in (report, pseudonym):
     audit.add_command(command)
-for group in (accounts, audit, helm_values, landing, migrate):
+for group in (accounts, audit, helm_values, landing, migrate, status):
     main.add_command(group)
 
 

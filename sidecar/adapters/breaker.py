@@ -26,6 +26,10 @@ class Breaker:
         """Whether the host was silent so often that it is left alone, or tried by one call at a time."""
         return self._silent.get(host, (0, 0.0))[0] >= FAILURES
 
+    def silent(self) -> tuple[str, ...]:
+        """The hosts that are left alone, or tried by one call at a time."""
+        return tuple(sorted(host for host in self._silent if self.doubts(host)))
+
     def may_call(self, host: str) -> bool:
         """Whether to try. Who is let through when the pause is over tries for all: the next pause begins with it."""
         failures, since = self._silent.get(host, (0, 0.0))

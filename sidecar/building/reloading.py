@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from sidecar.config.load import Loaded, load
 from sidecar.config.model import Config
 from sidecar.config.settled import needing_restart
 from sidecar.domain.events import Code, Event, Fact
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.flows.telling import Audit, Clock
 
@@ -76,13 +78,34 @@ class ReloadMeter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A new configuration that is not in force. *result* is that of `ReloadMeter`."""
+
+    at: UnixSeconds
+    cause: str
+    result: str
+    faults: tuple[str, ...]
+
+
 class Reloading:
-    """Replaces the configuration in force by the file's."""
+    """Replaces the configuration in force by the file's.
+
+    Attributes:
+        refused: The newest one that was refused; None once one was taken.
+    """
 
     def __init__(
-        self, in_force: InForce, audit: Audit, meter: ReloadMeter, review: Callable[[], Awaitable[None]]
+        self,
+        in_force: InForce,
+        audit: Audit,
+        meter: ReloadMeter,
+        review: Callable[[], Awaitable[None]],
+        clock: Clock | None = None,
     ) -> None:
         """*review* judges open connections again."""
+        self._clock = clock or SystemClock()
+        self.refused: Refusal | None = None
         self._in_force = in_force
         self._audit = audit
         self._meter = meter
@@ -107,6 +130,7 @@ class Reloading:
         for warning in after.warnings:
             LOG.warning("%s", warning.render())
         self._in_force.replace(after)
+        self.refused = None
         self._meter.reloaded("done")
         LOG.info("a new configuration is in force: policy %s", after.policy.hash[:16])
         self.tell(cause)
@@ -124,6 +148,7 @@ class Reloading:
         for fault in faults:
             LOG.error("the new configuration is not in force: %s", fault)
         said = tuple(" ".join(fault.split()) for fault in faults[:MOST_FAULTS])
+        self.refused = Refusal(self._clock.now(), cause, result, said)
         facts: dict[str, Fact] = {"cause": cause, "result": result, "faults": said}
         self._audit.tell(Event(code=Code.CONFIG_REFUSED, outcome="failure", facts=facts))
 

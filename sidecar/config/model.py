@@ -16,6 +16,7 @@ from sidecar.adapters.oidc.settings import ProviderSettings
 from sidecar.adapters.secrets import AtLeast, Secret
 from sidecar.adapters.settings import Seconds, Settings, Words, absolute, between, fault
 from sidecar.adapters.state.settings import PostgresSettings, StateSettings
+from sidecar.config.control import OFF
 from sidecar.config.model_application import ApplicationSettings
 from sidecar.config.model_portal import PortalSettings
 from sidecar.config.model_tracing import TracingSettings
@@ -37,6 +38,14 @@ def _listen(value: str) -> str:
     if match is None or int(match[2]) > 65_535:
         raise fault("is no address to listen on", "write address:port, such as 0.0.0.0:8080 or [::1]:8080")
     return value
+
+
+def _control(value: str) -> str:
+    if value == OFF:
+        return value
+    if value.endswith("/"):
+        raise fault("is a folder", "name a file in it, such as /run/lychgate/control/gate.sock")
+    return absolute(value)
 
 
 def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,6 +88,12 @@ class ListenSettings(Settings):
     )
     landing_key: Annotated[Secret | None, AtLeast(64)] = Field(
         default=None, description="Its private key in PEM, without a password; in a file."
+    )
+    control: Annotated[str, AfterValidator(_control)] | None = Field(
+        default=None,
+        description="Unix socket at which the running gate takes commands, from root and its own user only; `off`: "
+        "none. Without the key `control/gate.sock` below the folder of `state`, if that is one. Its folder must be "
+        "ours; one that is not there is made.",
     )
     connections: int = Field(
         default=8192,

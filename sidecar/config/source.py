@@ -1,7 +1,7 @@
 """From the text of a YAML file to plain data that knows on which line each key stands.
 
 Stricter than YAML: duplicate keys, tags, several documents and keys that are no text are faults, `off` is a word and
-not *false*, `1:30` and dates stay text. Called by `config.load` only.
+not *false*, `1:30` and dates stay text. Called by `config.load`, and by `config.control`, which looks for two keys.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Holds(Enum):
 
 
 _KINDS = dict.fromkeys(("account", "before"), Holds.ACCOUNT) | dict.fromkeys(
-    ("detail", "path", "faults", "aside"), Holds.WORDS
+    ("detail", "path", "faults", "aside", "why", "about"), Holds.WORDS
 )
 
 
@@ -82,6 +82,7 @@ FACTS: Mapping[Code, Mapping[str, Holds]] = MappingProxyType(
         Code.CONFIG_REFUSED: _facts("cause", "result", "faults"),
         Code.LEDGER_INITIALISED: _facts("cause"),
         Code.CHANGE_INTENDED: _facts("step", "hook", *_STEP),
+        Code.COMMAND_GIVEN: _facts("command", "uid", "why", "about", "detail"),
         Code.AUDIT_STARTED: _facts("chain", "signed", "aside"),
         Code.AUDIT_CHECKPOINT: _facts("key", "records"),
         Code.AUDIT_COUNTED: _facts("counted", "count", "minute"),

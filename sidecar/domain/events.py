@@ -58,6 +58,7 @@ class Code(StrEnum):
     CONFIG_REFUSED = "config.refused"
     LEDGER_INITIALISED = "ledger.initialised"
     CHANGE_INTENDED = "change.intended"
+    COMMAND_GIVEN = "command.given"
     AUDIT_STARTED = "audit.started"
     AUDIT_CHECKPOINT = "audit.checkpoint"
     AUDIT_COUNTED = "audit.counted"
@@ -94,6 +95,7 @@ HELD = frozenset(
         Code.LEDGER_INITIALISED,
         Code.LANDING_CONFIGURED,
         Code.CHANGE_INTENDED,
+        Code.COMMAND_GIVEN,
     }
 )
 """Account changes, sessions and administration: what a sink that holds work up never lets go lightly."""

@@ -76,11 +76,15 @@ class Listener:
         Raises:
             OSError: the address cannot be had.
         """
-        await self._runner.setup()
         listening = socket.create_server((host, port), family=_family(host), backlog=1024, reuse_port=False)
+        await self.open_on(listening, tls)
+        self.port = listening.getsockname()[1]
+
+    async def open_on(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve whoever connects to a socket that listens already."""
+        await self._runner.setup()
         site = web.SockSite(self._runner, listening, ssl_context=tls)
         await site.start()
-        self.port = listening.getsockname()[1]
         self._arm()
 
     async def close(self) -> None:

@@ -158,7 +158,7 @@ async def test_the_next_token_takes_over_and_nobody_notices(worlds: Worlds, monk
 
 
 async def test_the_end_of_the_token_is_a_metric(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.app.SWEEP_EVERY", 0.01)
+    monkeypatch.setattr("sidecar.building.chores.EVERY", 0.01)
     world, clock = await a_world(worlds)
     world.jira.state.token_ends[world.token] = "2099-01-01T00:00:00.000+0000"
     # The next day, whatever was asked on the first.

@@ -63,7 +63,8 @@ class OidcProvider:
     ) -> None:
         self._config = config
         self._clock = clock
-        self._outbound = Outbound(session, breaker=Breaker(clock), told=told)
+        self._breaker = Breaker(clock)
+        self._outbound = Outbound(session, breaker=self._breaker, told=told)
         self._client = CodeClient(config, self._outbound, clock, budget or PushBudget(clock))
         self._discovery = Discovery(config, self._outbound, clock)
         self._graph = Graph(config, session, told=told) if config.graph is not None and config.wants_groups else None
@@ -75,6 +76,10 @@ class OidcProvider:
     def keys(self) -> tuple[int, float | None]:
         """How many keys it has for signatures, and how many seconds ago they came; None before they ever did."""
         return self._keys.known()
+
+    def silent(self) -> tuple[str, ...]:
+        """Its hosts that are left alone for a moment, because they did not answer several times in a row."""
+        return self._breaker.silent()
 
     async def close(self) -> None:
         """Stop fetches that are under way. The session stays open."""

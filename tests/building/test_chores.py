@@ -1,4 +1,4 @@
-"""app.worked: what is done every minute is done every minute, whatever else fails."""
+"""building.chores: what is done every minute is done every minute, whatever else fails; the last outcome is kept."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import logging
 
 import pytest
 
-from sidecar.app import worked
+from sidecar.building.chores import Chores, Done
+from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.sessions import StateError
+from tests.flows.fakes import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,16 @@ async def test_nothing_that_fails_keeps_the_rest_from_its_turn(
     async def last() -> None:
         done.append(2)
 
+    clock = FakeClock()
+    chores = Chores({"state": state, "fault": fault, "last": last}, clock)
     with caplog.at_level(logging.ERROR):
-        assert answered == await worked((state, fault, last))
+        await chores.round()
+
+    assert answered == chores.answered
     assert ([0, 1, 2], len(failures)) == (done, len(caplog.records))
+    expected = {
+        "state": "down" if 0 in failures else "",
+        "fault": "a fault of Lychgate; the log has more" if 1 in failures else "",
+        "last": "",
+    }
+    assert {name: Done(UnixSeconds(clock.now()), failed) for name, failed in expected.items()} == chores.last

@@ -1,0 +1,89 @@
+"""The control socket of a running gate: opened where the configuration says, with the commands that it takes (D9)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from sidecar.adapters.audit.log import AuditLog
+from sidecar.adapters.control.place import listening
+from sidecar.adapters.oidc.provider import OidcProvider
+from sidecar.adapters.state.stores import State
+from sidecar.building import status
+from sidecar.building.chores import Chores
+from sidecar.building.reloading import InForce, Reloading
+from sidecar.building.status import Section, Status
+from sidecar.building.tending import Tending
+from sidecar.config.control import control_path
+from sidecar.flows.commanding import Command, Commands
+from sidecar.flows.revocations import Revocations
+from sidecar.flows.session_ports import Vouching
+from sidecar.flows.sessions import Sessions
+from sidecar.flows.telling import Clock
+from sidecar.upstream.nodes import Nodes
+from sidecar.web.control import ALLOWANCE, Control
+from sidecar.web.server import Listener
+from sidecar.web.tunnel import Tunnels
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reins:
+    """What commands hold of a running gate. Only for commands: no request is served by it."""
+
+    in_force: InForce
+    reloading: Reloading
+    state: State
+    vouching: Vouching
+    sessions: Sessions
+    revocations: Revocations
+    providers: Mapping[str, OidcProvider]
+    nodes: Mapping[str, Nodes]
+    tending: Tending
+    tunnels: Tunnels
+    log: AuditLog
+    clock: Clock
+
+
+async def open_control(reins: Reins, chores: Chores, draining: Callable[[], bool], stack: AsyncExitStack) -> None:
+    """Take commands until *stack* closes; those under way come to their end.
+
+    Raises:
+        OSError: the place is not fit, or another gate has it.
+    """
+    config = reins.in_force.config
+    path = control_path(config.listen.control, config.state)
+    if path is None:
+        return
+    if not hasattr(socket, "SO_PEERCRED"):
+        LOG.warning("no commands are taken: this system does not say who is at the other end of a socket")
+        return
+    commands = Commands(_commands(reins, Status(_sections(reins, chores, draining))), reins.log)
+    stack.push_async_callback(commands.close)
+    listener = Listener(Control(commands.run, frozenset({0, os.geteuid()})), ALLOWANCE)
+    await listener.open_on(stack.enter_context(listening(path)))
+    stack.push_async_callback(listener.close)
+
+
+def _commands(reins: Reins, told: Status) -> Mapping[str, Command]:
+    """By name; each with what it takes."""
+    return {"status": Command(told.told)}
+
+
+def _sections(reins: Reins, chores: Chores, draining: Callable[[], bool]) -> Mapping[str, Section]:
+    """What `lychgate status` tells, in order."""
+    return {
+        "process": status.process(reins.clock, draining),
+        "configuration": status.configuration(reins.in_force, reins.reloading),
+        "state": status.state(reins.state, reins.in_force, lambda: reins.vouching.is_fresh(reins.clock.now())),
+        "providers": status.providers(reins.providers),
+        "applications": status.applications(reins.in_force, reins.nodes, reins.sessions, reins.tending),
+        "tunnels": status.at_once(reins.tunnels.counts),
+        "chores": status.chores(chores),
+        "audit": status.audit(reins.log),
+    }
