@@ -34,12 +34,12 @@ async def ask_first(world: World, kind: str, cookie: tuple[str, str]) -> None:
         assert 200 == (await world.ask("HEAD", PATH, cookie)).status
 
 
-async def socket(world: World, cookie: tuple[str, str]) -> Answer:
+async def socket(world: World, cookie: tuple[str, str], path: str = "/rest/live/1.0/socket") -> Answer:
     """Ask for a WebSocket; the head of the answer."""
     fields = (
         ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Origin", world.origin), cookie,
     )  # fmt: skip
     async with world.wire() as wire:
-        wire.request("GET", "/rest/live/1.0/socket", *fields)
+        wire.request("GET", path, *fields)
         return await wire.head()

@@ -15,6 +15,7 @@ from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_con
 from sidecar.demo.jira import SsoConfig
 from sidecar.demo.jira.listening import Listening
 from sidecar.demo.jira.sso_memory import SsoMemory
+from tests.web.firsts import socket
 from tests.web.rig import HTML, LANDING, Site, World, free_port, world
 
 PAGE = "/display/DEV/A+page"
@@ -22,6 +23,7 @@ START, BACK = "/plugins/servlet/oidc/initiate-login", "/plugins/servlet/oidc/cal
 WHO = "/rest/api/user/current"
 DANCE = [START, BACK, WHO]
 CONTENT = "/rest/api/content"
+SOCKET = "/synchrony-proxy/v1/bayeux-sync1"
 FILES = "/rest/api/content/65537/child/attachment"
 UPLOAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
 
@@ -100,12 +102,15 @@ async def test_every_kind_of_first_request_arrives_as_the_person(scenes: Scenes)
     json = ("Content-Type", "application/json")
     kinds = (
         ("GET", PAGE, (HTML,), None), ("HEAD", PAGE, (HTML,), None), ("GET", WHO, (), None),
-        ("POST", CONTENT, (json,), create), ("POST", FILES, files, UPLOAD),
+        ("POST", CONTENT, (json,), create), ("POST", FILES, files, UPLOAD), ("GET", SOCKET, (), None),
     )  # fmt: skip
     for method, path, fields, body in kinds:
         cookie = await scene.cookie()
-        answer = await scene.world.ask(method, f"/confluence{path}", cookie, *fields, body=body)
-        assert (path, 200) == (path, answer.status), answer.text
+        if path == SOCKET:
+            answer = await socket(scene.world, cookie, f"/confluence{path}")
+        else:
+            answer = await scene.world.ask(method, f"/confluence{path}", cookie, *fields, body=body)
+        assert (path, 101 if path == SOCKET else 200) == (path, answer.status), answer.text
         assert (method, [*DANCE, path], "ada") == (method, scene.paths, scene.last)
         assert "JSESSIONID" not in str(answer.fields) and "session-data" not in str(answer.fields)
     assert all(scene.state.sessions[jar["JSESSIONID"]].sso for jar in scene.jars())

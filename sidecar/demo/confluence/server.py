@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from sidecar.demo.confluence import content_rest, people_rest, sso
+from sidecar.demo.confluence import content_rest, editing, people_rest, sso
 from sidecar.demo.confluence.answers import RefusedError, Visit
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
 from sidecar.demo.jira.listening import Listening, cookies_of
 from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.standin import Ask, json_answer, limited, serve
 
-_Page = Callable[[Visit], Awaitable[web.Response]]
+_Page = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 
 async def _server_information(visit: Visit) -> web.Response:
@@ -58,6 +58,7 @@ _TABLE: tuple[tuple[str, str, _Page], ...] = (
     ("GET", "/rest/api/content/*", content_rest.content),
     ("GET", "/rest/api/content/*/child/attachment", content_rest.files),
     ("POST", "/rest/api/content/*/child/attachment", content_rest.files),
+    ("GET", editing.BELOW + "*/*", editing.socket),
 )
 _SINCE: dict[_Page, tuple[int, ...]] = {
     people_rest.everybody: (8, 4),
@@ -83,7 +84,7 @@ class _Confluence:
         page = sso.page_of(visit)
         if page is not None:
             return await page(visit)
-        if not ask.path.startswith(("/rest/", "/status")):
+        if not ask.path.startswith(("/rest/", "/status", editing.BELOW)):
             name = "anonymous" if visit.user is None else visit.user.username
             ask.extra.append(("X-AUSERNAME", name))
             return web.Response(text=f"<title>Confluence</title>Hello {html.escape(name)}", content_type="text/html")

@@ -17,12 +17,17 @@ async def socket(visit: Visit) -> web.StreamResponse:
     await visit.dress(channel).prepare(visit.request)
     visit.site.sockets.add(channel)
     try:
-        await channel.send_json({"event": "hello", "username": username})
-        async for message in channel:
-            if message.type == WSMsgType.TEXT:
-                await channel.send_str(message.data)
-            elif message.type == WSMsgType.BINARY:
-                await channel.send_bytes(message.data)
+        await echo(channel, username)
     finally:
         visit.site.sockets.discard(channel)
     return channel
+
+
+async def echo(channel: web.WebSocketResponse, username: str) -> None:
+    """Say hello, then repeat what comes, until it is closed."""
+    await channel.send_json({"event": "hello", "username": username})
+    async for message in channel:
+        if message.type == WSMsgType.TEXT:
+            await channel.send_str(message.data)
+        elif message.type == WSMsgType.BINARY:
+            await channel.send_bytes(message.data)

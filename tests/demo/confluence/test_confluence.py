@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
 
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
+from sidecar.demo.jira import SsoConfig
 from sidecar.demo.jira.listening import Listening
 from tests.demo.asking import ask
 
@@ -157,3 +159,22 @@ async def test_the_header_counts_with_its_proof_only(server: Listening, proof: s
     sent = {"X-Wiki-Person": "alice", **({"X-Wiki-Key": proof} if proof else {})}
     _, _, headers = await ask(server.url, "GET", "/display/DEV", sent)
     assert name == headers["X-AUSERNAME"]
+
+
+async def test_the_editors_socket_says_who_is_there_echoes_and_is_for_people_only() -> None:
+    state = made()
+    session = state.open_session("alice")
+    path = "/synchrony-proxy/v1/bayeux-sync1"
+    async with serve_confluence(state, ConfluenceConfig(sso=SsoConfig("http://127.0.0.1:1", "a", "b"))) as server:
+        async with ClientSession() as client:
+            headers = {"Cookie": f"JSESSIONID={session.id}"}
+            async with client.ws_connect(server.url + path, headers=headers) as channel:
+                assert {"event": "hello", "username": "alice"} == await channel.receive_json()
+                await channel.send_str("grüß")
+                assert "grüß" == await channel.receive_str()
+                await channel.send_bytes(b"\x00\xff")
+                assert b"\x00\xff" == await channel.receive_bytes()
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await client.ws_connect(server.url + path)
+            assert 401 == refused.value.status
+        assert 400 == (await ask(server.url, "GET", path, bearer(ALICE)))[0]
