@@ -82,9 +82,14 @@ def accounts_unlink(config: Path, application: str, username: str | None, many: 
 @click.option("--to", "after", required=True, help="`iss` of the new provider, as it writes it.")
 @click.option("--subjects", type=FILE, required=True, help="CSV without a heading: old subject,new subject.")
 @click.option("--apply", is_flag=True, help="Do it; without this it is only shown.")
-def accounts_relink(config: Path, application: str, before: str, after: str, subjects: Path, *, apply: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, as without --apply.")
+def accounts_relink(
+    config: Path, application: str, before: str, after: str, subjects: Path, *, apply: bool, dry_run: bool
+) -> None:
     """Tie the accounts of many people to the same people at another provider: all of them, or none. The gate must not
     run."""
+    if apply and dry_run:
+        raise click.UsageError("write either --apply or --dry-run")
     loaded = loaded_from(config)
     _check_issuer(loaded, application, after)
     try:

@@ -277,6 +277,10 @@ def test_many_accounts_pass_to_another_provider_by_a_list(site: Site) -> None:
     assert "jira: Ada: subject 1 -> a-1" in shown.stdout and "2 of 3 would be tied anew" in shown.stdout
     assert Person("https://id.example.com", "1") == site.pinned("ada")
 
+    assert shown.stdout == moving(site, lines, "--dry-run").stdout
+    assert 2 == moving(site, lines, "--dry-run", "--apply").exit_code
+    assert Person("https://id.example.com", "1") == site.pinned("ada")
+
     done = moving(site, lines, "--apply")
     assert 0 == done.exit_code, done.output
     assert ["user.unlinked", "user.linked"] * 2 == [event["code"] for event in events(done)]

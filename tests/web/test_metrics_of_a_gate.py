@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.conftest import Worlds
-from tests.web.rig import World
+from tests.web.rig import HTML, World
 
 
 def value(world: World, name: str, *labels: str) -> float:
@@ -70,3 +70,67 @@ async def test_ends_of_certificates_and_secrets_are_told(worlds: Worlds, tmp_pat
 
     assert ends == value(world, "lychgate_client_secret_expiry_timestamp_seconds", 'provider="staff"')
     assert 0 == value(world, "lychgate_client_secret_expiry_timestamp_seconds", 'provider="customers"')
+
+
+KNOCKS = (
+    "/browse/{0}",
+    "/browse/KEY-1?os_destination={0}",
+    "/secure/{0}.jspa",
+    "/rest/api/2/user?username={0}",
+    "/servicedesk/customer/{0}",
+    "/forbidden/{0}",
+    "/public/{0}",
+    "/browse/%2e%2e%2f{0}",
+    "/.lychgate/{0}",
+    "/.lychgate/login?portal={0}&provider={0}&back={0}",
+    "/.lychgate/choose?portal={0}&provider={0}",
+    "/.lychgate/test?portal={0}",
+    "/.lychgate/callback/{0}?code={0}&state={0}",
+    "/.lychgate/callback/staff?error={0}&state={0}",
+    "/.lychgate/backchannel-logout/{0}",
+    "/.lychgate/backchannel-logout/staff",
+    "/.lychgate/frontchannel-logout/staff?iss={0}&sid={0}",
+    "/.lychgate/global-token-revocation/{0}",
+)
+
+
+ODD_METHODS = ("PROPFIND", "MKCOL", "REPORT", "LOCK")
+"""The server knows no others than those of its parser."""
+
+
+async def _knock(world: World, number: int, cookie: tuple[str, str]) -> None:
+    """A client that writes a mark wherever a client can write something, with and without a session."""
+    mark = f"knock{number}"
+    name, value = cookie
+    for target in KNOCKS:
+        for method in ("GET", "POST"):
+            body = f"logout_token={mark}&os_username={mark}".encode() if method == "POST" else None
+            form = (("Content-Type", "application/x-www-form-urlencoded"),) if body else ()
+            await world.ask(method, target.format(mark), HTML, *form, body=body)
+            await world.ask(method, target.format(mark), HTML, cookie, *form, body=body)
+    for field in ("User-Agent", "X-Request-Id", "Referer", "Remote-User", "X-Forwarded-For", "Upgrade", "Cookie", mark):
+        await world.ask("GET", "/browse/KEY-1", HTML, (field, mark))
+    for scheme in ("Basic", "Bearer", "OAuth", mark):
+        await world.ask("GET", "/rest/api/2/myself", ("Authorization", f"{scheme} {mark}"))
+    await world.ask("GET", "/browse/KEY-1", HTML, (name, f"{value}; JSESSIONID={mark}; {mark}={mark}"))
+    await world.ask(ODD_METHODS[number], "/browse/KEY-1", HTML)
+    await world.ask("GET", "/browse/KEY-1", HTML, host=f"{mark}.example.com")
+
+
+def _series(world: World) -> set[str]:
+    """Every name with its labels."""
+    lines = world.gate.metrics.render()[1].decode().splitlines()
+    return {line.rpartition(" ")[0] for line in lines if not line.startswith("#")}
+
+
+async def test_no_label_comes_from_a_request(worlds: Worlds) -> None:
+    """However often and however differently somebody knocks, there are no more series than after the first time."""
+    world = await worlds(agents={"test_page": {"require": {"any_group": ["okta-jira-users"]}}})
+    cookie = await world.sign_in("ada")
+    await _knock(world, 0, cookie)
+    known = _series(world)
+    assert 8 <= sum(name.startswith("lychgate_refusals_total") for name in known)
+    for number in range(1, len(ODD_METHODS)):
+        await _knock(world, number, cookie)
+    assert set() == _series(world) - known
+    assert [] == [name for name in known if "knock" in name.lower()]
