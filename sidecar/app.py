@@ -137,7 +137,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
         asked = wrapping.providers(providers)
         callers = build_callers(providers, barrier, current, time, stack)
-        vouching = vouching_for(config, state)
+        vouching = vouching_for(config, state, time)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance, vouching)
         sign_in = SignIn(asked, sealer, state.spent, sessions, current, log, time, chance)
         recheck = Recheck(asked, sessions, current, log, time, tending.turns)
@@ -216,7 +216,8 @@ async def _watch(reins: Reins, metrics: Metrics, stack: AsyncExitStack) -> None:
     """
     state, nodes, sessions, applications = reins.state, reins.nodes, reins.sessions, reins.in_force.policy.applications
     measure(metrics, reins.in_force, reins.providers, reins.clock, stack)
-    await keep_in_step(state, sessions, reins.vouching, reins.clock, metrics, stack)
+    told = reins.log, metrics
+    await keep_in_step(state, sessions, reins.revocations, reins.vouching, told, reins.clock, stack)
     tunnels, removals = reins.tunnels, reins.tending.accounts.removals
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
     metrics.gauge("lychgate_tunnels", "Open WebSockets.", "portal", tunnels.counts)

@@ -51,18 +51,29 @@ class Server:
     options: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
     databases: int = 0
+    within: tuple[str, ...] = ()
+    """A command that runs the server's own."""
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        postgres = _programs() / "postgres"
+        postgres = programs() / "postgres"
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*_as_somebody(), str(postgres), "-D", str(self.folder / "data"), "-p", str(self.port), *self.options],
+                [
+                    *self.within,
+                    *as_somebody(),
+                    str(postgres),
+                    "-D",
+                    str(self.folder / "data"),
+                    "-p",
+                    str(self.port),
+                    *self.options,
+                ],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
             )
-        ready = _programs() / "pg_isready"
+        ready = programs() / "pg_isready"
         for _ in range(300):
             asked = subprocess.run(
                 [str(ready), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False, timeout=10
@@ -77,6 +88,7 @@ class Server:
     def stop(self) -> None:
         """End it at once; what it has not written yet, it reads from its log at the next start."""
         if self.process is not None:
+            self.go_on()
             self._signal(signal.SIGQUIT)
             _ = self.process.wait(30)
             self.process = None
@@ -133,11 +145,16 @@ class Server:
 
 
 @contextmanager
-def server(*, durable: bool = False) -> Iterator[Server]:
-    """A new server, gone with all its data at the end; *durable*: what it answered is on the disk."""
+def server(*, durable: bool = False, small: int = 0) -> Iterator[Server]:
+    """A new server, gone with all its data at the end; *durable*: what it answered is on the disk; *small*: its folder
+    `small` is a disk of so many MiB, which nobody else sees and which ends with it."""
     folder = Path(tempfile.mkdtemp(prefix="lychgate-postgres-"))
     options = ("-c", "max_connections=60", *(() if durable else ("-c", "fsync=off")))
-    found = Server(folder, _free_port(), options)
+    found = Server(folder, free_port(), options)
+    if small:
+        (folder / "small").mkdir()
+        mounting = f"mount -t tmpfs -o size={small}m,uid=postgres,gid=postgres tmpfs {folder}/small"
+        found.within = ("unshare", "--mount", "sh", "-c", f'{mounting} && exec "$@"', "sh")
     try:
         _make(folder)
         found.start()
@@ -162,14 +179,11 @@ async def connected(way: Way) -> AsyncIterator[asyncpg.Connection[asyncpg.Record
 def _make(folder: Path) -> None:
     secret = folder / "password"
     secret.write_text(PASSWORD, encoding="utf-8")
-    if _as_somebody():
-        owner = pwd.getpwnam("postgres")
-        for path in (folder, secret):
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+    given_away(folder, secret)
     made = subprocess.run(
         [
-            *_as_somebody(),
-            *(str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", "lychgate", "-E", "UTF8"),
+            *as_somebody(),
+            *(str(programs() / "initdb"), "-D", str(folder / "data"), "-U", "lychgate", "-E", "UTF8"),
             *("--locale=C.UTF-8", "-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync"),
         ],
         capture_output=True,
@@ -182,18 +196,28 @@ def _make(folder: Path) -> None:
         _ = file.write(f"\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{folder}'\n")
 
 
-def _programs() -> Path:
+def given_away(*paths: Path) -> None:
+    """Let PostgreSQL's own user have them, where the tests run as root."""
+    if as_somebody():
+        owner = pwd.getpwnam("postgres")
+        for path in paths:
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def programs() -> Path:
+    """Where the server's programs are."""
     found = binaries()
     assert found is not None, NEEDED
     return found
 
 
-def _as_somebody() -> list[str]:
+def as_somebody() -> list[str]:
     """PostgreSQL does not serve root."""
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody has just now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -18,11 +18,14 @@ from sidecar.adapters.state.stores import State
 from sidecar.adapters.state.worker import Told
 from sidecar.config.model import Config
 from sidecar.config.outside import database_password, database_tls
+from sidecar.flows.ends import Ends
 from sidecar.flows.leases import ALONE, OneAtATime
+from sidecar.flows.lineage import Lineage
 from sidecar.flows.others import Others
+from sidecar.flows.revocations import Revocations
 from sidecar.flows.session_ports import Vouching
 from sidecar.flows.sessions import Sessions
-from sidecar.flows.telling import Clock
+from sidecar.flows.telling import Audit, Clock
 
 if TYPE_CHECKING:
     from sidecar.adapters.state.postgres.database import Way
@@ -67,9 +70,9 @@ def state_to_look(config: Config, sealer: Sealer) -> AbstractAsyncContextManager
     return open_to_look(_way(config), sealer)
 
 
-def vouching_for(config: Config, state: State) -> Vouching:
+def vouching_for(config: Config, state: State, clock: Clock) -> Vouching:
     """How far the memory of this process is believed."""
-    return Vouching(config.postgresql.grace if state.shared is not None else None)
+    return Vouching(config.postgresql.grace, Ends(clock)) if state.shared is not None else Vouching()
 
 
 def one_at_a_time(state: State) -> OneAtATime:
@@ -80,21 +83,29 @@ def one_at_a_time(state: State) -> OneAtATime:
 
 
 async def keep_in_step(
-    state: State, sessions: Sessions, vouching: Vouching, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+    state: State,
+    sessions: Sessions,
+    revocations: Revocations,
+    vouching: Vouching,
+    told: tuple[Audit, Metrics],
+    clock: Clock,
+    stack: AsyncExitStack,
 ) -> None:
     """Hear what other instances do, until *stack* closes.
 
     Raises:
         StateError: they cannot be heard.
     """
+    audit, metrics = told
     metrics.gauge(
         "lychgate_state_heard",
         "Whether all other instances on the same state are heard.",
         "state",
         lambda: {"alone" if state.shared is None else "shared": int(vouching.is_fresh(clock.now()))},
     )
-    if state.shared is not None:
-        others = Others(state.shared.line, state.shared.confirms, sessions, vouching, clock)
+    if (shared := state.shared) is not None and vouching.ends is not None:
+        lineage = Lineage(shared.pulse, shared.confirms, sessions, revocations, vouching.ends, audit, clock)
+        others = Others(shared.line, shared.confirms, lineage, sessions, vouching, clock)
         stack.push_async_callback(others.close)
         await others.start()
 

@@ -44,6 +44,7 @@ FACTS: Mapping[Code, Mapping[str, Holds]] = MappingProxyType(
         Code.SESSION_REFRESHED: _facts("detail"),
         Code.SESSION_ENDED: _facts("cause"),
         Code.SESSIONS_REVOKED: _facts("door", "by", "ended", "issued", "detail"),
+        Code.SESSIONS_CLEARED: _facts("cause", "ended"),
         Code.PRODUCT_SESSIONS_ENDED: _facts(),
         Code.ACCESS_DENIED: _facts("path", "detail"),
         Code.ACCESS_OBSERVED: _facts("path", "detail"),

@@ -20,6 +20,7 @@ class Code(StrEnum):
     SESSION_REFRESHED = "session.refreshed"
     SESSION_ENDED = "session.ended"
     SESSIONS_REVOKED = "sessions.revoked"
+    SESSIONS_CLEARED = "sessions.cleared"
     PRODUCT_SESSIONS_ENDED = "product.sessions_ended"
     ACCESS_DENIED = "access.denied"
     ACCESS_OBSERVED = "access.observed"
@@ -72,6 +73,7 @@ HELD = frozenset(
         Code.SESSION_REFRESHED,
         Code.SESSION_ENDED,
         Code.SESSIONS_REVOKED,
+        Code.SESSIONS_CLEARED,
         Code.PRODUCT_SESSIONS_ENDED,
         Code.USER_LINKED,
         Code.USER_UNLINKED,

@@ -6,13 +6,19 @@ here afterwards; whoever revokes marks here and looks for sessions afterwards. O
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
+
+from cachetools import TTLCache
 
 from sidecar.core.revocations import came_before, is_named, marker, marker_there, names_of
 from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.revocation import Name, Revocation
+from sidecar.flows.ends import REACH
 from sidecar.flows.logout import Markers
 from sidecar.flows.telling import Clock
+
+LATELY = 1000
+"""Most revocations of the last minutes that can be said again."""
 
 
 class Barrier:
@@ -22,6 +28,7 @@ class Barrier:
         self._markers = markers
         self._clock = clock
         self._untold: dict[Name, Revocation] = {}
+        self._lately: MutableMapping[Name, Revocation] = TTLCache(LATELY, REACH, timer=clock.monotonic)
 
     async def bars(self, identity: Identity, began: UnixSeconds) -> bool:
         """Whether an authentication that *began* then was revoked since.
@@ -66,6 +73,12 @@ class Barrier:
         name = revocation.name
         if self._untold.get(name) == revocation:
             del self._untold[name]
+        self._lately[name] = revocation
+
+    def say_again(self) -> None:
+        """The store may have forgotten the last ones: bar them here until it is told once more."""
+        for name, revocation in self._lately.items():
+            _ = self._untold.setdefault(name, revocation)
 
     def untold(self) -> Iterable[Revocation]:
         """What the store could not be told yet."""

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from sidecar.domain.identity import UnixSeconds
+from sidecar.flows.lineage import Lineage
 from sidecar.flows.owned import OwnedTasks, stopped
 from sidecar.flows.session_ports import StateError, Stored, Vouching
 from sidecar.flows.telling import Clock
@@ -60,6 +61,14 @@ class Confirms(Protocol):
         """
         ...
 
+    async def clear(self) -> int:
+        """Remove all sessions; how many there were.
+
+        Raises:
+            StateError: the store did not answer.
+        """
+        ...
+
 
 class Remembers(Protocol):
     """Who remembers sessions: `flows.sessions.Sessions`."""
@@ -84,8 +93,17 @@ class Remembers(Protocol):
 class Others:
     """Keeps this instance's memory in step with the others."""
 
-    def __init__(self, line: Line, confirms: Confirms, sessions: Remembers, vouching: Vouching, clock: Clock) -> None:
+    def __init__(
+        self,
+        line: Line,
+        confirms: Confirms,
+        lineage: Lineage,
+        sessions: Remembers,
+        vouching: Vouching,
+        clock: Clock,
+    ) -> None:
         self._line = line
+        self._lineage = lineage
         self._confirms = confirms
         self._sessions = sessions
         self._vouching = vouching
@@ -130,6 +148,10 @@ class Others:
         while True:
             began = self._clock.now()
             await call.prove()
+            if since == 0:
+                await self._lineage.rejoin()
+            elif await self._lineage.keep():
+                since = UnixSeconds(0)
             await self._ask(self._sessions.remembered(since))
             self._vouching.note(began)
             if not ready.done():

@@ -148,6 +148,10 @@ class Revocations:
         """Tell of a notice that was not acted on."""
         self._tell(provider, door, error.reason, trace, None, detail=error.detail)
 
+    def say_again(self) -> None:
+        """The store may have forgotten the last ones: they are barred here, and told once more by `retry`."""
+        self._barrier.say_again()
+
     async def retry(self) -> None:
         """Tell the store what it could not be told before. Called every minute.
 

@@ -13,6 +13,7 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.revocation import Name
 from sidecar.domain.session import Session
 from sidecar.domain.standing import Standing
+from sidecar.flows.ends import Ends
 
 LOG = logging.getLogger(__name__)
 
@@ -71,16 +72,22 @@ class Vouching:
     FRESH = 10
     """Seconds for which a proof counts as one of now."""
 
-    def __init__(self, grace: int | None = None) -> None:
+    def __init__(self, grace: int | None = None, ends: Ends | None = None) -> None:
         """*grace*: seconds for which sessions live on while the state does not answer; None where this process is the
-        only one: its memory is the truth."""
+        only one: its memory is the truth. *ends*: is told what ended."""
         self._grace = grace
+        self.ends = ends
         self._at: UnixSeconds | None = None
 
     @property
     def shared(self) -> bool:
         """Whether other instances may have changed what is remembered."""
         return self._grace is not None
+
+    def note_end(self, key: str) -> None:
+        """A session is over, whoever ended it."""
+        if self.ends is not None:
+            self.ends.note(key)
 
     def note(self, at: UnixSeconds) -> None:
         """Memory was as the store at *at*."""

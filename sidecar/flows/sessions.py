@@ -368,6 +368,7 @@ class Sessions:
 
     def _drop(self, key: str, *, closing: bool = True) -> None:
         self._loading.pop(key, None)
+        self._vouching.note_end(key)
         entry = self._entries.pop(key, None)
         if entry is not None:
             entry.ended = True

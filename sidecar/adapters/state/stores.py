@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sidecar.adapters.state.ledger import SqliteLedger
 from sidecar.flows.directory import DirectoryStore
 from sidecar.flows.leases import Leases
+from sidecar.flows.lineage import Pulses
 from sidecar.flows.login import SpentStates
 from sidecar.flows.logout import Markers
 from sidecar.flows.others import Confirms, Line
@@ -24,6 +25,7 @@ class Shared:
     line: Line
     confirms: Confirms
     leases: Leases
+    pulse: Pulses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ import asyncpg
 if TYPE_CHECKING:
     from asyncpg.pool import Pool, PoolConnectionProxy
 
+from sidecar.adapters.state.postgres.hosts import Hosts
 from sidecar.adapters.state.worker import Told
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.sessions import StateError
@@ -131,8 +132,9 @@ class Database:
             async with asyncio.timeout(self._timeout), connection.transaction():
                 return await work(connection)
         except TimeoutError:
-            # A connection that does not answer is not waited for to be cleaned up.
+            # A connection that does not answer is not waited for to be cleaned up, and the others lead there too.
             connection.terminate()
+            await self._pool.expire_connections()
             raise
         finally:
             await self._pool.release(connection, timeout=self._timeout)
@@ -149,9 +151,9 @@ async def pooled(
     """
     with told():
         pool = await asyncpg.create_pool(
+            connect=Hosts(way.address, way.timeout).connect,
             min_size=0,
             max_size=way.connections,
-            timeout=way.timeout,
             command_timeout=way.timeout,
             **arguments(way, read_only=read_only),
         )
@@ -173,7 +175,6 @@ def arguments(way: Way, *, read_only: bool = False) -> dict[str, Any]:
     if read_only:
         settings["default_transaction_read_only"] = "on"
     return {
-        "dsn": way.address,
         "password": way.password,
         "ssl": way.tls,
         "server_settings": settings,
@@ -199,6 +200,8 @@ def told() -> Iterator[None]:
         raise StateError("the database did not answer in time") from error
     except OSError as error:
         raise StateError(f"the database cannot be reached: {error.strerror or type(error).__name__}") from error
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise StateError("no host of the database can be written: each is a copy, or away") from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError, OverflowError) as error:
         raise StateError(f"the database cannot be asked that: {type(error).__name__}") from error
 

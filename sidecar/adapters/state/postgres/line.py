@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from sidecar.adapters.state.postgres.database import Way, arguments, told
+from sidecar.adapters.state.postgres.hosts import Hosts
 from sidecar.adapters.state.postgres.sessions import CHANNEL
 from sidecar.flows.sessions import StateError
 
@@ -28,6 +29,7 @@ class PostgresLine:
 
     def __init__(self, way: Way) -> None:
         self._way = way
+        self._hosts = Hosts(way.address, way.timeout)
 
     @asynccontextmanager
     async def open(self, heard: Callable[[str, int], None]) -> AsyncIterator[PostgresCall]:
@@ -36,7 +38,7 @@ class PostgresLine:
         Raises:
             StateError: the database cannot be reached, or a command changes the state just now.
         """
-        async with _connected(self._way) as connection:
+        async with _connected(self._way, self._hosts) as connection:
 
             def listen(_: object, __: int, ___: str, payload: object) -> None:
                 version, _____, key = str(payload).partition(" ")
@@ -73,7 +75,7 @@ async def held_alone(way: Way) -> AsyncIterator[None]:
     Raises:
         StateError: a gate or another command has it.
     """
-    async with _connected(way) as connection:
+    async with _connected(way, Hosts(way.address, way.timeout)) as connection:
         with told():
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", GATES):
                 raise StateError("the state is in use by a running gate or another command: stop it first")
@@ -81,10 +83,10 @@ async def held_alone(way: Way) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _connected(way: Way) -> AsyncIterator[_Connection]:
+async def _connected(way: Way, hosts: Hosts) -> AsyncIterator[_Connection]:
     with told():
         given: dict[str, Any] = arguments(way)
-        connection = await asyncpg.connect(timeout=way.timeout, command_timeout=way.timeout, **given)
+        connection = await hosts.connect(command_timeout=way.timeout, **given)
     try:
         yield connection
     finally:

@@ -131,6 +131,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX journal_at ON journal (application, at)",
     ),
+    (
+        """
+        CREATE TABLE pulse (
+            one boolean PRIMARY KEY DEFAULT true CHECK (one),
+            number bigint NOT NULL,
+            at timestamptz NOT NULL
+        )
+        """,
+        "INSERT INTO pulse (number, at) VALUES (0, clock_timestamp())",
+    ),
 )
 
 

@@ -127,6 +127,11 @@ class PostgresSessions:
             swept += (session for session in batch if session is not None)
         return tuple(swept)
 
+    async def clear(self) -> int:
+        """See `Forgetful.clear`."""
+        # Nobody is told one by one: who remembers sessions asks for all of them when a line begins.
+        return await self._database.change("DELETE FROM sessions")
+
     async def _sweep(self, connection: Connection, now: UnixSeconds, idle: int) -> list[Session | None]:
         _ = await connection.execute("DELETE FROM spent WHERE until <= $1", now)
         _ = await connection.execute("DELETE FROM markers WHERE until <= $1", now)

@@ -10,6 +10,7 @@ from sidecar.adapters.state.postgres.database import Database, Way, pooled
 from sidecar.adapters.state.postgres.leases import PostgresLeases
 from sidecar.adapters.state.postgres.ledger import PostgresLedger
 from sidecar.adapters.state.postgres.line import PostgresLine, held_alone
+from sidecar.adapters.state.postgres.pulse import PostgresPulse
 from sidecar.adapters.state.postgres.schema import migrate, must_be_current
 from sidecar.adapters.state.postgres.sessions import PostgresSessions
 from sidecar.adapters.state.postgres.spent import PostgresMarkers, PostgresSpentStates
@@ -63,5 +64,10 @@ def _state(database: Database, ledger: Database, way: Way, sealer: Sealer) -> St
         spent=PostgresSpentStates(database),
         markers=PostgresMarkers(database),
         ledger=PostgresLedger(ledger),
-        shared=Shared(line=PostgresLine(way), confirms=sessions, leases=PostgresLeases(database)),
+        shared=Shared(
+            line=PostgresLine(way),
+            confirms=sessions,
+            leases=PostgresLeases(database),
+            pulse=PostgresPulse(database),
+        ),
     )
