@@ -1,10 +1,16 @@
 """Leaves a host alone for a moment after it did not answer several times in a row (rule 69).
 
-`oidc.http.Outbound` and `accounts.rest.Rest` ask it. Without it a host that hangs would hold every request that needs
-it for the whole time limit, again and again. Only silence counts: an answer, whatever it says, is one.
+`oidc.http.Outbound`, `accounts.rest.Rest` and `accounts.webhook.Webhook` ask it. Without it a host that hangs would
+hold every request that needs it for the whole time limit, again and again. Only silence counts: an answer, whatever it
+says, is one.
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sidecar.flows.telling import Clock
 
@@ -21,6 +27,7 @@ class Breaker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._silent: dict[str, tuple[int, float]] = {}
+        self._trials: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def doubts(self, host: str) -> bool:
         """Whether the host was silent so often that it is left alone, or tried by one call at a time."""
@@ -40,6 +47,16 @@ class Breaker:
             return False
         self._silent[host] = failures, now
         return True
+
+    @asynccontextmanager
+    async def turn(self, host: str) -> AsyncIterator[bool]:
+        """One call: whether to make it. While the host is doubted, one at a time tries whether it is back, and those
+        that came with it hear what it found."""
+        if not self.doubts(host):
+            yield True
+            return
+        async with self._trials[host]:
+            yield self.may_call(host)
 
     def answered(self, host: str) -> None:
         """It spoke."""

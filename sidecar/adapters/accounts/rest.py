@@ -68,7 +68,6 @@ class Rest:
         self._credentials = Credentials(credential, second, time, told, refused)
         self._pace = Pace(time, sleep)
         self._breaker = Breaker(time)
-        self._trial = asyncio.Lock()
 
     @property
     def refused(self) -> int:
@@ -126,16 +125,13 @@ class Rest:
         return answer
 
     async def _call(self, method: str, path: str, body: Mapping[str, object] | None, shown: Shown) -> Answer:
-        if not self._breaker.doubts(self._base):
-            return await self._call_now(method, path, body, shown)
-        # One call tries whether the application is back; those that came with it hear what it found.
-        async with self._trial:
+        async with self._breaker.turn(self._base) as may_call:
+            if not may_call:
+                detail = "the application did not answer several times; it is left alone for a moment"
+                raise AccountError(Reason.CONNECTOR_UNREACHABLE, detail)
             return await self._call_now(method, path, body, shown)
 
     async def _call_now(self, method: str, path: str, body: Mapping[str, object] | None, shown: Shown) -> Answer:
-        if not self._breaker.may_call(self._base):
-            detail = "the application did not answer several times; it is left alone for a moment"
-            raise AccountError(Reason.CONNECTOR_UNREACHABLE, detail)
         headers = {"X-Atlassian-Token": "no-check"}
         content = None
         if body is not None:

@@ -23,6 +23,7 @@ from dataclasses import asdict
 import aiohttp
 
 from sidecar.adapters.accounts.calls import call
+from sidecar.adapters.breaker import Breaker
 from sidecar.domain.account import AccountOrder, Create, Join, Leave, MakeGroup, Step, Update
 from sidecar.domain.identity import Identity
 from sidecar.domain.reason import Reason
@@ -45,13 +46,22 @@ class Webhook:
         self._url = url
         self._secret = secret
         self._clock = clock
+        self._breaker = Breaker(clock)
 
     async def run(self, order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> None:
         """Make the call.
 
         Raises:
-            AccountError: `hook_failed` for anything but a status from 200 to 299.
+            AccountError: `hook_failed` for anything but a status from 200 to 299, and while a receiver that was silent
+                several times is left alone.
         """
+        async with self._breaker.turn(self._url) as may_call:
+            if not may_call:
+                detail = f"the hook {self.name} did not answer several times; it is left alone for a moment"
+                raise AccountError(Reason.HOOK_FAILED, detail)
+            await self._call(order, identity, steps)
+
+    async def _call(self, order: AccountOrder, identity: Identity, steps: Sequence[Step]) -> None:
         body = _body(order, identity, steps)
         timestamp = str(self._clock.now())
         headers = {
@@ -60,9 +70,14 @@ class Webhook:
             "X-Lychgate-Signature": sign(self._secret(), timestamp, body),
             "Idempotency-Key": idempotency_key(order),
         }
-        answer = await call(
-            self._session, "POST", self._url, headers, body, failed=Reason.HOOK_FAILED, largest=_LARGEST_ANSWER
-        )
+        failed = Reason.HOOK_FAILED
+        try:
+            answer = await call(self._session, "POST", self._url, headers, body, failed=failed, largest=_LARGEST_ANSWER)
+        except AccountError as error:
+            if error.retry:
+                self._breaker.was_silent(self._url)
+            raise
+        self._breaker.answered(self._url)
         if not 200 <= answer.status < 300:
             detail = f"the hook {self.name} answered {answer.status}"
             raise AccountError(Reason.HOOK_FAILED, detail, retry=answer.status >= 500)

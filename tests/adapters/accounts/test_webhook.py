@@ -15,6 +15,7 @@ from aiohttp.test_utils import RawTestServer
 
 from sidecar.adapters.accounts.calls import open_session
 from sidecar.adapters.accounts.webhook import Webhook
+from sidecar.adapters.breaker import FAILURES, PAUSE
 from sidecar.domain.account import AccountOrder, Create, Join, Leave, MakeGroup, Reactivate, Update
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
@@ -28,20 +29,24 @@ WHO = Identity(person=Person("https://idp.example", "s-1"), provider="staff", cl
 
 
 class Noon:
-    """A clock that stands still."""
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
 
     def now(self) -> UnixSeconds:
         return UnixSeconds(1_000)
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.passed
 
 
 class Receiver:
-    """Checks the signature as the documentation says, then answers with `status`."""
+    """Checks the signature as the documentation says, then answers with `status`; while `silent`, it hangs up."""
 
     def __init__(self, status: int = 204) -> None:
         self.status = status
+        self.silent = False
         self.paths: list[str] = []
         self.bodies: list[dict[str, object]] = []
         self.keys: list[str] = []
@@ -55,13 +60,15 @@ class Receiver:
         self.paths.append(f"{request.method} {request.path}")
         self.bodies.append(json.loads(body))
         self.keys.append(request.headers["Idempotency-Key"])
+        if self.silent and request.transport is not None:
+            request.transport.abort()
         return web.Response(status=self.status, headers={"Location": "/elsewhere"})
 
 
 @asynccontextmanager
-async def calling(receiver: Receiver, secret: bytes = SECRET) -> AsyncIterator[Webhook]:
+async def calling(receiver: Receiver, secret: bytes = SECRET, clock: Noon | None = None) -> AsyncIterator[Webhook]:
     async with RawTestServer(receiver.handle) as server, open_session(seconds=5) as session:
-        yield Webhook("people", session, str(server.make_url("/hook")), lambda: secret, Noon())
+        yield Webhook("people", session, str(server.make_url("/hook")), lambda: secret, clock or Noon())
 
 
 async def test_a_call_is_signed_and_says_who_comes() -> None:
@@ -150,3 +157,20 @@ async def test_a_receiver_that_is_away_is_a_failure() -> None:
         with pytest.raises(AccountError) as caught:
             await Webhook("people", session, gone, lambda: SECRET, Noon()).run(ORDER, WHO, ())
     assert (Reason.HOOK_FAILED, True) == (caught.value.reason, caught.value.retry)
+
+
+@pytest.mark.parametrize(("silent", "calls"), [(True, FAILURES), (False, FAILURES + 3)])
+async def test_a_receiver_that_stays_silent_is_left_alone_and_one_that_refuses_is_not(silent: bool, calls: int) -> None:
+    receiver, clock = Receiver(503), Noon()
+    receiver.silent = silent
+    async with calling(receiver, clock=clock) as hook:
+        for _ in range(FAILURES + 3):
+            with pytest.raises(AccountError) as caught:
+                await hook.run(ORDER, WHO, ())
+            assert (Reason.HOOK_FAILED, True) == (caught.value.reason, caught.value.retry)
+        assert calls == len(receiver.paths)
+        receiver.silent, receiver.status = False, 204
+        clock.passed += PAUSE
+        for _ in range(2):
+            await hook.run(ORDER, WHO, ())
+        assert calls + 2 == len(receiver.paths)
