@@ -147,7 +147,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         applications = wrapping.applications(build_applications(config, policy, keys, tending, nodes, headless, desk))
         landings = {name: serving.landing for name, serving in applications.items()}
         sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
-        owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, stack)
+        owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, nodes, stack)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
         tunnels, readings, replies = Tunnels(), Readings(current), Replies(Pages(nonce=lambda: chance.token(16)))

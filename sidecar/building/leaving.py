@@ -15,6 +15,7 @@ from sidecar.domain.policy import Policy
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.owners import Owners
 from sidecar.flows.telling import Clock, SureAudit
+from sidecar.upstream.nodes import Nodes
 
 
 async def build_leaving(
@@ -25,10 +26,11 @@ async def build_leaving(
     audit: SureAudit,
     clock: Clock,
     metrics: Metrics,
+    nodes: Mapping[str, Nodes],
     stack: AsyncExitStack,
 ) -> tuple[Owners, Leavers]:
     """What tells whether a token's owner is gone, and what sees people off; both stop with *stack*."""
-    ways = await _ways(config, policy(), stack)
+    ways = await _ways(config, policy(), nodes, stack)
     owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
     stack.push_async_callback(owners.close)
     leavers = Leavers(
@@ -47,13 +49,15 @@ async def build_leaving(
     return owners, leavers
 
 
-async def _ways(config: Config, policy: Policy, stack: AsyncExitStack) -> Mapping[str, TokenOwners]:
+async def _ways(
+    config: Config, policy: Policy, nodes: Mapping[str, Nodes], stack: AsyncExitStack
+) -> Mapping[str, TokenOwners]:
     """For the applications that want it."""
     found: dict[str, TokenOwners] = {}
     for name, settings in config.applications.items():
         application = policy.applications[name]
         if not application.api.owners:
             continue
-        session, base = await stack.enter_async_context(rest_of(config, application))
+        session, base = await stack.enter_async_context(rest_of(config, application, nodes[name]))
         found[name] = TokenOwners(session, base, settings.product)
     return found

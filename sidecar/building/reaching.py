@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from sidecar.adapters.accounts import calls
 from sidecar.adapters.accounts.confluence import ConfluenceConnector
@@ -19,6 +21,7 @@ from sidecar.adapters.clock import SystemChance
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.adapters.state.stores import State
 from sidecar.config.model import Config
+from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.config.outside import crowd_tls, upstream_tls
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.accounts import Connector, Registry
@@ -33,14 +36,36 @@ from sidecar.upstream.nodes import Nodes
 
 
 @asynccontextmanager
-async def rest_of(config: Config, application: Application) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    """A session for calls to an application's REST interface, and the address that they begin with."""
+async def rest_of(
+    config: Config, application: Application, nodes: Nodes | None = None
+) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """A session for calls to an application's REST interface, and the address that they begin with.
+
+    Of several nodes, *nodes* say which serve; without them each is tried.
+    """
     way = config.applications[application.name].upstream
     # Over a socket the address says only which host is meant.
     origin = way.url if way.socket is None else f"http://{application.host}"
     tls = upstream_tls(way)
-    async with calls.open_session(tls=tls, server_name=way.server_name, socket=way.socket) as session:
+    places = partial(_places, way, nodes) if way.several else None
+    async with calls.open_session(tls=tls, server_name=way.server_name, socket=way.socket, places=places) as session:
         yield session, origin + application.context
+
+
+def _places(way: UpstreamSettings, nodes: Nodes | None) -> Sequence[calls.Place]:
+    """Always the same node as long as it serves: what was written there is known there. Those that say that they do not
+    serve come last, since they may be wrong."""
+    serving = nodes.serving() if nodes is not None else {}
+    if way.every_address:
+        scheme, (host, _) = urlsplit(way.url).scheme, way.place
+        # The certificate bears the name, not the address.
+        known = {
+            name: calls.Place(URL(f"{scheme}://{name}"), way.server_name or host, is_named=False) for name in serving
+        }
+    else:
+        known = {urlsplit(url).netloc: calls.Place(URL(url), way.server_name) for url in way.addresses}
+    found = [known[name] for name in sorted(known, key=lambda name: not serving.get(name, 1))]
+    return found or [calls.Place(URL(way.url), way.server_name)]
 
 
 def _nobody(application: str, place: int, none_left: bool) -> None:
@@ -54,6 +79,7 @@ async def build_connectors(
     refused: Callable[[str, int, bool], None] = _nobody,
     clock: Clock | None = None,
     directory: Directory | None = None,
+    nodes: Mapping[str, Nodes] | None = None,
 ) -> Mapping[str, Connector]:
     """The ways to the applications' accounts, where the configuration has a token, a user server or a directory.
 
@@ -69,7 +95,9 @@ async def build_connectors(
             found[name] = DirectoryConnector(directory, name, SystemChance())
         if token is None:
             continue
-        session, base = await stack.enter_async_context(rest_of(config, policy.applications[name]))
+        session, base = await stack.enter_async_context(
+            rest_of(config, policy.applications[name], (nodes or {}).get(name))
+        )
         following = settings.accounts.next_token
         first, told = partial(read_secret, token), partial(refused, name)
         second = partial(read_secret, following) if following is not None else None
@@ -88,6 +116,7 @@ async def build_looks(
     stack: AsyncExitStack,
     refused: Callable[[str, int, bool], None] = _nobody,
     clock: Clock | None = None,
+    nodes: Mapping[str, Nodes] | None = None,
 ) -> Mapping[str, Connector]:
     """The applications that are asked themselves, beside the user server where their accounts are managed."""
     found: dict[str, Connector] = {}
@@ -95,7 +124,9 @@ async def build_looks(
         token = settings.accounts.look_token
         if token is None:
             continue
-        session, base = await stack.enter_async_context(rest_of(config, policy.applications[name]))
+        session, base = await stack.enter_async_context(
+            rest_of(config, policy.applications[name], (nodes or {}).get(name))
+        )
         kind = ConfluenceConnector if settings.product == "confluence" else JiraConnector
         found[name] = kind(session, base, partial(read_secret, token), told=partial(refused, name), clock=clock)
     return found

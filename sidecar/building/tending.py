@@ -71,8 +71,8 @@ async def build_tending(
 ) -> Tending:
     """Everything; it stops with *stack*."""
     directory = Directory(state.directory, clock)
-    connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock, directory)
-    looks = await build_looks(config, policy(), stack, partial(tell_refused, log), clock)
+    connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock, directory, nodes)
+    looks = await build_looks(config, policy(), stack, partial(tell_refused, log), clock, nodes)
     watch = _watch({**connectors, **looks}, log, metrics, clock)
     stack.push_async_callback(watch.close)
     reach = await build_reach(config, connectors, looks, nodes, clock, stack)

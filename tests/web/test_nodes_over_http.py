@@ -19,6 +19,7 @@ from tests.web.test_headless import BACK, PATH, WHO, cookie_of
 
 ECHO = "/plugins/servlet/demo/echo"
 NAMES = ("a", "b", "c")
+MAKE = ("POST", "/rest/api/2/user")
 
 
 @pytest.fixture
@@ -160,3 +161,39 @@ async def test_a_program_stays_on_a_node_and_strangers_go_round(site: Several) -
     assert set(NAMES) == set(_asked(site, "/images/icon.png"))
     # What is remembered of a program is a keyed hash.
     assert MACHINES not in repr(list(site.parts._chosen))
+
+
+def _new(site: Several) -> list[str]:
+    """At which nodes accounts were made, or tried to be."""
+    return [name for name, calls in site.seen for call in calls if (call.method, call.target) == MAKE]
+
+
+@pytest.mark.parametrize("trouble", ["gone", "MAINTENANCE"])
+async def test_the_loss_of_the_first_node_stops_no_account_from_being_made(site: Several, trouble: str) -> None:
+    world, state = site.world, site.world.jira.state
+    first, second, _ = NAMES
+    if trouble == "gone":
+        # Nobody has noticed yet: the call itself finds no connection.
+        await site.end(first)
+    else:
+        site.nodes[first].fail_next("/status", 200, f'{{"state": "{trouble}"}}', times=2)
+        site.nodes[first].fail_next("/rest/", 503, times=99)
+        await site.look()
+    assert None is state.find("nina")
+    async with world.browser() as browser:
+        status, _, text = await browser.sign_in("nina")
+        assert 200 == status, text
+    made = state.find("nina")
+    assert made is not None and {"jira-software-users"} == made.groups
+    assert [second] == _new(site)
+    assert [] == [call for name, calls in site.seen if name == first for call in calls if "/rest/" in call.target]
+
+
+async def test_accounts_are_made_at_the_first_node_and_there_alone(site: Several) -> None:
+    """So that a second question knows what the first one wrote."""
+    async with site.world.browser() as browser:
+        assert 200 == (await browser.sign_in("nina"))[0]
+    assert ["a"] == _new(site)
+    token = f"Bearer {site.world.token}"
+    asked = {name for name, calls in site.seen for call in calls if call.header("Authorization") == token}
+    assert {"a"} == asked

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
 import aiohttp
+from aiohttp import hdrs
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -21,8 +22,30 @@ from sidecar.adapters.accounts.credentials import Shown
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 
+MOST_PLACES = 3
+"""Nodes that one call tries."""
+
 LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes; an account with some thousand groups is well below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node of an application with several.
+
+    Attributes:
+        origin: Where it is.
+        server_name: The name in its certificate, if that is not its host.
+        is_named: Whether requests name it as their host, and not the address that leads to all nodes.
+    """
+
+    origin: URL
+    server_name: str | None = None
+    is_named: bool = True
+
+
+Places = Callable[[], Sequence[Place]]
+"""The nodes of an application, one at least; the one to go to first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +68,7 @@ async def open_session(
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
     socket: str | None = None,
+    places: Places | None = None,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """A client session for calls of our own.
 
@@ -54,6 +78,8 @@ async def open_session(
         tls: How TLS is spoken; None: as the machine does.
         server_name: The name that the certificate must bear, if it is not the host of the address.
         socket: Path of a Unix socket to which all calls go, whatever their address says.
+        places: The nodes to which calls go in place of their address: to the next one if no connection can be had. What
+            may have been sent is not sent twice.
     """
     # Tomcat closes idle connections after 20 seconds by default; ours are gone before.
     connector: aiohttp.BaseConnector
@@ -61,12 +87,18 @@ async def open_session(
         connector = aiohttp.UnixConnector(socket, limit=connections, keepalive_timeout=10)
     else:
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=10, ssl=tls or True)
+    middlewares = [_named(server_name)] if server_name is not None else []
+    timeout = aiohttp.ClientTimeout(total=seconds)
+    if places is not None:
+        middlewares.append(_somewhere(places))
+        # A node that is silent leaves time for the others.
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=seconds / (MOST_PLACES + 1))
     async with aiohttp.ClientSession(
         connector=connector,
-        middlewares=(_named(server_name),) if server_name is not None else (),
+        middlewares=middlewares,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
-        timeout=aiohttp.ClientTimeout(total=seconds),
+        timeout=timeout,
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Lychgate"},
     ) as session:
         yield session
@@ -78,6 +110,30 @@ def _named(server_name: str) -> aiohttp.ClientMiddlewareType:
         return await handler(request)
 
     return named
+
+
+def _somewhere(places: Places) -> aiohttp.ClientMiddlewareType:
+    async def somewhere(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        *first, last = places()[:MOST_PLACES]
+        for place in first:
+            _lead(request, place)
+            try:
+                return await handler(request)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                continue
+        _lead(request, last)
+        return await handler(request)
+
+    return somewhere
+
+
+def _lead(request: aiohttp.ClientRequest, place: Place) -> None:
+    there = place.origin
+    request.url = request.url.with_scheme(there.scheme).with_host(there.host or "").with_port(there.port)
+    if place.is_named:
+        request.headers[hdrs.HOST] = request.url.host_port_subcomponent or ""
+    if place.server_name is not None:
+        request.server_hostname = place.server_name
 
 
 async def call(

@@ -1,17 +1,25 @@
-"""Calls of our own take the same way to the application as requests do: its TLS, its name, its socket."""
+"""Calls of our own take the same way to the application as requests do: its TLS, its name, its socket,
+its nodes."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from yarl import URL
 
-from sidecar.adapters.accounts.calls import call, open_session
+from sidecar.adapters.accounts.calls import MOST_PLACES, Place, Places, call, open_session
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 from tests.upstream.certificates import Authority
 from tests.upstream.scripted import answering
+from tests.web.rig import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -65,3 +73,64 @@ async def test_our_certificate_is_shown(tmp_path: Path) -> None:
             await body_of(url, tls=trusting)
         trusting.load_cert_chain(*authority.issue("lychgate"))
         assert b"ok" == await body_of(url, tls=trusting)
+
+
+def _places(*ports: int, scheme: str = "http", **more: Any) -> Places:
+    return lambda: [Place(URL(f"{scheme}://127.0.0.1:{port}"), **more) for port in ports]
+
+
+@asynccontextmanager
+async def _silent() -> AsyncIterator[int]:
+    """A port at which nobody is accepted: connections that are had fill the queue, and all others get no answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as stack:
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        await asyncio.sleep(0.05)
+        yield listening.getsockname()[1]
+
+
+async def test_a_node_without_a_connection_is_passed_over_and_the_request_sent_once() -> None:
+    async with answering(then=OK) as first, answering(then=OK) as second, _silent() as silent:
+        gone = free_port()
+        async with open_session(seconds=2, places=_places(gone, silent, second.port)) as session:
+            for method, body in (("GET", None), ("POST", b"one")):
+                url = "http://jira.example.com/rest/api/2/user?username=a%2Fb"
+                answer = await call(session, method, url, {}, body, failed=Reason.CONNECTOR_UNREACHABLE)
+                assert b"ok" == answer.body
+        heads = [bytes(head).split(b"\r\n")[:2] for head in second.heads]
+        named = f"Host: 127.0.0.1:{second.port}".encode()
+        line = b" /rest/api/2/user?username=a%2Fb HTTP/1.1"
+        assert [[b"GET" + line, named], [b"POST" + line, named]] == heads
+        # The first place is the one that is used while it takes connections.
+        assert b"ok" == await body_of("http://jira.example.com/", places=_places(first.port, second.port))
+        assert (1, 2) == (len(first.heads), len(second.heads))
+
+
+async def test_what_may_have_been_sent_is_not_sent_to_another_node() -> None:
+    async with answering(b"") as first, answering(then=OK) as second:
+        async with open_session(places=_places(first.port, second.port)) as session:
+            with pytest.raises(AccountError):
+                await call(session, "POST", "http://x/", {}, b"one", failed=Reason.CONNECTOR_UNREACHABLE)
+        assert (1, 0) == (len(first.heads), len(second.heads))
+
+
+async def test_with_no_node_there_the_call_fails_and_of_many_only_some_are_tried() -> None:
+    async with answering(then=OK) as last:
+        with pytest.raises(AccountError, match="ClientConnectorError"):
+            await body_of("http://x/", places=_places(*(free_port() for _ in range(MOST_PLACES)), last.port))
+        assert [] == last.heads
+
+
+async def test_the_nodes_of_a_name_have_its_certificate_and_hear_its_name(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=authority.file)
+    async with answering(then=OK, tls=authority.serving("jira.internal.example.com")) as server:
+        url, gone = "https://jira.internal.example.com/", free_port()
+        named = _places(gone, server.port, scheme="https", server_name="jira.internal.example.com", is_named=False)
+        assert b"ok" == await body_of(url, tls=trusting, places=named)
+        assert b"\r\nHost: jira.internal.example.com\r\n" in server.heads[0]
+        with pytest.raises(AccountError, match="CertificateError"):
+            await body_of(url, tls=trusting, places=_places(server.port, scheme="https"))
+        assert 1 == len(server.heads)
