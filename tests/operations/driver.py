@@ -3,6 +3,7 @@ the gate's own counters or from its trail."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,8 @@ from sidecar.demo.jira.faults import Failure
 from sidecar.demo.provider import Person
 from sidecar.demo.provider.faults import Fault
 from tests.web.rig import HTML, Browser, World
-from tests.web.test_time_over_http import Hands
+from tests.web.test_time_over_http import SESSION, Hands
+from tests.web.test_websocket import _open
 from tests.web.wire import Answer
 
 PAGE = "/browse/KEY-1"
@@ -28,9 +30,20 @@ _WORD = re.compile(r"\(code (\w+),")
 MEMBER = "new1"
 """Comes in hour 1, and into a team and out of it later."""
 IDLE = 10 * 3600
-FAILURES = frozenset({"account_inactive", "account_reserved", "upstream_broken", "provider_unreachable"})
+FAILURES = frozenset(
+    {
+        "account_inactive",
+        "account_reserved",
+        "upstream_broken",
+        "provider_unreachable",
+        "landing_mismatch",
+        "login_loop",
+    }
+)
 KEPT_OUT = frozenset({"account_inactive", "account_reserved"})
-"""Reasons of failures, and those of an account; all others that a client meets here are refusals."""
+OWN_CODES = frozenset({"landing_mismatch", "login_loop"})
+"""Reasons of failures, those of an account, and those that are told under codes of their own; all others that a client
+meets here are refusals."""
 
 
 @dataclass(slots=True)
@@ -69,8 +82,8 @@ class Visitor(Browser):
         return status, place, text
 
 
-def note(book: Book, path: str, status: int, text: str) -> str:
-    """Write one answer down; its reason, or ""."""
+def note(book: Book, path: str, status: int, text: str, *, passed: bool = False) -> str:
+    """Write one answer down; its reason, or "". *passed*: the request brought a credential of its own."""
     found = _CODE.search(text) or _WORD.search(text) or re.search(r'"error": ?"(\w+)"', text)
     reason = found[1] if found is not None and status >= 400 else ""
     at_callback = path.startswith("/.lychgate/callback/")
@@ -82,6 +95,8 @@ def note(book: Book, path: str, status: int, text: str) -> str:
         outcome = "own"
     elif status == 302:
         outcome = "login"
+    elif passed:
+        outcome = "passed"
     else:
         outcome = "anonymous" if path.startswith("/public/") else "forwarded"
     book.codes[f"{status // 100}xx"] += 1
@@ -99,7 +114,7 @@ def note(book: Book, path: str, status: int, text: str) -> str:
         book.events["login.error"] += 1
     elif outcome == "denied" and reason != "no_session":
         book.events["access.denied"] += 1
-    elif outcome == "failed":
+    elif outcome == "failed" and reason not in OWN_CODES:
         book.events["request.failed"] += 1
         book.events["account.refused"] += reason in KEPT_OUT
     return reason
@@ -124,14 +139,15 @@ class Driver:
             visitor.book = self.book
             before = self.book.events["session.created"] - self.book.events["session.ended"]
             yield visitor
-            if self.book.events["session.created"] - self.book.events["session.ended"] > before:
-                self._idle.append(self.clock.passed + IDLE)
+            left = self.book.events["session.created"] - self.book.events["session.ended"] - before
+            self._idle += [self.clock.passed + IDLE] * left
 
     async def ask(self, target: str, *fields: tuple[str, str], method: str = "GET", host: str | None = None) -> str:
         """One request of a client with an address of its own; the reason of a refusal."""
         source = ("X-Forwarded-For", f"203.0.113.{next(self._numbers) % 250 + 1}")
         answer = await self.world.ask(method, target, source, *fields, host=host)
-        return note(self.book, target, answer.status, _text(answer))
+        passed = any(name == "Authorization" for name, _ in fields)
+        return note(self.book, target, answer.status, _text(answer), passed=passed)
 
     async def hour(self, number: int) -> None:
         """What happens in one; sessions that nobody uses end in it too."""
@@ -232,13 +248,57 @@ class Driver:
         for _ in range(60):
             assert "bad_path" == await self.ask("/browse/%2e%2e%2fadmin", HTML)
 
+    async def runs_programs(self, number: int) -> None:
+        """A script comes with a token of the application's, and a page keeps a WebSocket open for a while."""
+        token = self.world.jira.state.add_token("ada")
+        assert "" == await self.ask("/rest/api/2/myself", API, ("Authorization", f"Bearer {token}"))
+        self.book.events["api.passthrough"] += 1
+        async with self.visitor() as ada:
+            assert 200 == (await ada.sign_in("ada"))[0]
+            async with _open(self.world, ada.cookie):
+                assert 1 == await self._tunnels()
+            async with asyncio.timeout(30):
+                while await self._tunnels():  # noqa: ASYNC110 - a gate sets no events
+                    await asyncio.sleep(0.01)
+        self.book.codes["1xx"] += 1
+        self.book.outcomes["forwarded"] += 1
+
+    async def _tunnels(self) -> int:
+        found = re.findall(r"^lychgate_tunnels\{.*\} (\d+)", await scraped(self.world), re.MULTILINE)
+        return sum(map(int, found))
+
+    async def goes_in_circles(self, number: int) -> None:
+        """Somebody's session does not last, as behind a proxy that cuts its cookie off."""
+        async with self.visitor() as ada:
+            status = 200
+            while status == 200:
+                self.clock.passed += 2
+                ada.session.cookie_jar.clear(lambda morsel: morsel.key == SESSION)
+                status, place, _ = await ada.go(self.world.url + PAGE)
+                if status == 302:
+                    status, _, _ = await ada.choose(place, "ada")
+        self.book.sign_ins["login_loop"] += 1
+        self.book.events["login.error"] += 1
+
+    async def mistakes_somebody(self, number: int) -> None:
+        """The application serves a page as somebody else; and the file is read again."""
+        self.world.jira.faults.prepare("/browse/KEY-4", Failure(200, "of eve", (("X-AUSERNAME", "eve"),)), 1)
+        async with self.visitor() as ada:
+            assert 200 == (await ada.sign_in("ada"))[0]
+            assert 502 == (await ada.go(self.world.url + "/browse/KEY-4"))[0]
+        self.book.events["landing.mismatch"] += 1
+        assert await self.world.gate.reloading.reload(self.world.folder / "lychgate.yaml", "signal")
+
 
 RARE: dict[int, Callable[[Driver, int], Awaitable[None]]] = {
-    1: Driver.newcomer, 2: Driver.changes_groups, 3: Driver.kept_out, 4: Driver.pretends, 5: Driver.changes_groups,
+    0: Driver.goes_in_circles, 1: Driver.newcomer, 2: Driver.changes_groups, 3: Driver.kept_out, 4: Driver.pretends,
+    5: Driver.changes_groups,
     6: Driver.provider_fails, 7: Driver.leaves, 8: Driver.flood, 9: Driver.newcomer, 10: Driver.application_fails,
-    12: Driver.works_on, 13: Driver.provider_fails, 14: Driver.changes_groups, 15: Driver.leaves, 16: Driver.flood,
+    11: Driver.runs_programs, 12: Driver.works_on, 13: Driver.provider_fails,
+    14: Driver.changes_groups, 15: Driver.leaves, 16: Driver.flood,
     17: Driver.kept_out,
     18: Driver.pretends, 19: Driver.changes_groups, 20: Driver.newcomer, 21: Driver.application_fails,
+    22: Driver.mistakes_somebody,
 }  # fmt: skip
 
 
