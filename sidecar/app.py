@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,11 +32,13 @@ from sidecar.building.parts import (
     wrapping_of,
 )
 from sidecar.building.reloading import InForce, Reloading
+from sidecar.building.renewing import Commit, Renewals, of_keys
 from sidecar.building.storing import keep_in_step, vouching_for
 from sidecar.building.tending import build_tending
 from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import cookie_keys, landing_tls
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.owned import stopped
@@ -120,34 +123,34 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         SecretError: a secret cannot be read.
         OSError: a port cannot be had.
     """
-    config, policy = loaded.config, loaded.policy
-    time, chance = clock or SystemClock(), SystemChance()
-    keys = cookie_keys(config)
-    signer, sealer = CookieSigner([key.encode() for key in keys]), Sealer([key.encode() for key in keys])
-    in_force = InForce(loaded, time)
-    current = in_force.current
+    config, policy, time, chance = loaded.config, loaded.policy, clock or SystemClock(), SystemChance()
+    keys, signer, sealer = _sealing(loaded, time)
+    in_force, renewals = InForce(loaded, time), Renewals(time)
     async with AsyncExitStack() as stack:
-        metrics = new_metrics()
-        log = audit_log(in_force, audit, time, metrics, sealer, stack)
-        state = await build_state(config, policy, sealer, time, metrics, stack)
-        nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics)
-        tending = await build_tending(config, current, state, nodes, log, metrics, time, stack)
-        products = tending.products
-        providers = await build_providers(config, policy, time, metrics, stack)
+        metrics, current = new_metrics(), in_force.current
+        log = audit_log(in_force, audit, time, metrics, sealer, renewals, stack)
+        tell = (log, time, chance)
+        state = await build_state(in_force, sealer, time, metrics, stack)
+        nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics, renewals)
+        tending = await build_tending(in_force, state, nodes, log, metrics, time, renewals, stack)
+        vouching, products = vouching_for(config, state, time), tending.products
+        providers = await build_providers(config, policy, time, metrics, renewals, stack)
         wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
-        asked = wrapping.providers(providers)
-        callers = build_callers(providers, barrier, current, time, stack)
-        vouching = vouching_for(config, state, time)
+        asked, callers = wrapping.providers(providers), build_callers(providers, barrier, current, time, stack)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance, vouching)
         sign_in = SignIn(asked, sealer, state.spent, sessions, current, log, time, chance)
         recheck = Recheck(asked, sessions, current, log, time, tending.turns)
+        renewals.add(of_keys(signer, sealer, sessions))
         _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
-        headless = await build_headless(config, policy, keys, nodes, (log, time, chance), stack)
-        desk = build_crowd(config, policy, tending.directory, sessions, callers, headless, (log, time, chance))
-        applications = wrapping.applications(build_applications(config, policy, keys, tending, nodes, headless, desk))
-        landings = {name: serving.landing for name, serving in applications.items()}
+        headless = await build_headless(config, policy, keys, nodes, tell, renewals, stack)
+        desk = build_crowd(config, policy, tending.directory, sessions, callers, headless, tell, renewals)
+        serving = build_applications(config, policy, keys, tending, nodes, headless, desk, renewals)
+        applications = wrapping.applications(serving)
+        landings = {name: one.landing for name, one in applications.items()}
         sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
-        owners, leavers = await build_leaving(config, tending, state, current, log, time, metrics, nodes, stack)
+        owners, leavers = await build_leaving(
+            config, tending, state, current, log, time, metrics, nodes, renewals, stack
+        )
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
         tunnels, readings, replies = Tunnels(), Readings(current), Replies(Pages(nonce=lambda: chance.token(16)))
@@ -158,15 +161,22 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
         gateway = wrapping.gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
         lane = wrapping.quick(Lane(readings, sessions, applications, teller, recheck, log, time), gateway)
-        reloading = Reloading(in_force, log, metrics, gateway.review, time)
+        reloading = Reloading(in_force, renewals, log, metrics, gateway.review, time)
         reins = Reins(
             in_force, reloading, state, vouching, sessions, revocations, providers, nodes, tending, tunnels, log, time
         )
         await _watch(reins, metrics, stack)
         minutely = {"revocations": revocations.retry, "claims": recheck.retry, "websockets": gateway.review}
-        public, operations = await _listen(reins, minutely, gateway, lane, metrics, desk.door, stack)
+        public, operations = await _listen(reins, minutely, gateway, lane, metrics, desk.door, renewals, stack)
         stack.callback(tunnels.close_all)
         yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading)
+
+
+def _sealing(loaded: Loaded, clock: Clock) -> tuple[tuple[str, ...], CookieSigner, Sealer]:
+    """The cookie keys, the first that signs in front, and what signs and seals with them."""
+    keys = cookie_keys(loaded.config, loaded.kept, clock.now())
+    plain = [key.encode() for key in keys]
+    return keys, CookieSigner(plain), Sealer(plain)
 
 
 async def _listen(
@@ -176,6 +186,7 @@ async def _listen(
     lane: Lane | None,
     metrics: Metrics,
     asked: LandingListener | None,
+    renewals: Renewals,
     stack: AsyncExitStack,
 ) -> tuple[int, int]:
     """Open the ports and the control socket; the state is swept and readiness told as long as they are open."""
@@ -192,7 +203,10 @@ async def _listen(
     operations = await _open(Listener(Operations(metrics.render, health.ready, states)), "operations", config, stack)
     if asked is not None:
         # Before the public one: the first person who comes is landed through it.
-        _ = await _open(Listener(asked), "landing", config, stack)
+        listener, tls = Listener(asked), landing_tls(config)
+        _ = await _open(listener, "landing", config, stack, tls)
+        if tls is not None:
+            renewals.add(partial(_new_certificate, listener, tls))
     listen = config.listen
     allowance = Allowance(
         connections=listen.connections,
@@ -248,13 +262,21 @@ def _of_each(nodes: Mapping[str, Nodes], read: Callable[[Nodes], int]) -> Mappin
 
 
 async def _open(
-    listener: Listener, name: Literal["public", "operations", "landing"], config: Config, stack: AsyncExitStack
+    listener: Listener,
+    name: Literal["public", "operations", "landing"],
+    config: Config,
+    stack: AsyncExitStack,
+    tls: ssl.SSLContext | None = None,
 ) -> int:
     address: str = getattr(config.listen, name)
     host, _, port = address.rpartition(":")
     try:
-        await listener.open(host.strip("[]"), int(port), landing_tls(config) if name == "landing" else None)
+        await listener.open(host.strip("[]"), int(port), tls)
     except OSError as error:
         raise OSError(f"listen.{name}: {address} cannot be had ({error.strerror}); free it or choose another") from None
     stack.push_async_callback(listener.close)
     return listener.port
+
+
+def _new_certificate(listener: Listener, before: ssl.SSLContext, after: Loaded, _now: UnixSeconds) -> Commit:
+    return partial(listener.renew, landing_tls(after.config) or before)

@@ -19,6 +19,7 @@ from sidecar.commands.cli_audit import audit
 from sidecar.commands.cli_control import status
 from sidecar.commands.cli_evidence import pseudonym, report
 from sidecar.commands.cli_helm import helm_values
+from sidecar.commands.cli_keys import keys
 from sidecar.commands.cli_landing import landing
 from sidecar.commands.cli_mending import accounts_rename, accounts_resume
 from sidecar.commands.cli_migrate import migrate
@@ -125,7 +126,7 @@ for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, acco
     accounts.add_command(command)
 for command in (report, pseudonym):
     audit.add_command(command)
-for group in (accounts, audit, helm_values, landing, migrate, status):
+for group in (accounts, audit, helm_values, keys, landing, migrate, status):
     main.add_command(group)
 
 

@@ -73,6 +73,8 @@ class Metrics(Collector):
         self._steps: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._reloads: defaultdict[str, int] = defaultdict(int)
         self._refused_file = False
+        self._renewals: defaultdict[str, int] = defaultdict(int)
+        self._refused_secrets = False
         self._stripped: defaultdict[str, int] = defaultdict(int)
         self._cookies: defaultdict[str, int] = defaultdict(int)
         self._told = ToldMetrics()
@@ -154,6 +156,11 @@ class Metrics(Collector):
         self._reloads[result] += 1
         self._refused_file = result != "done"
 
+    def renewed(self, result: str) -> None:
+        """Other secrets were to be put in force. *result* is `done` or `refused`."""
+        self._renewals[result] += 1
+        self._refused_secrets = result != "done"
+
     def event(self, event: Event) -> None:
         """An audit event was told."""
         self._events[event.code, event.application, event.reason] += 1
@@ -204,6 +211,13 @@ class Metrics(Collector):
         )
         yield GaugeMetricFamily(
             "lychgate_config_refused", "1 while the last new configuration is not in force.", value=self._refused_file
+        )
+        renewals = {(result,): count for result, count in self._renewals.items()}
+        yield _counter(
+            "lychgate_secrets_renewals", "Other secrets by what became of them.", ("result",), renewals.items()
+        )
+        yield GaugeMetricFamily(
+            "lychgate_secrets_refused", "1 while the last other secrets are not in force.", value=self._refused_secrets
         )
         stripped = {(portal,): count for portal, count in self._stripped.items()}
         yield _counter("lychgate_stripped_requests", "Requests with identity headers.", ("portal",), stripped.items())

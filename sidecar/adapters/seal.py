@@ -1,8 +1,9 @@
 """Signed cookies, sealed records and the short hashes that stand for a session in the audit trail.
 
-Built once from `cookie_keys` of the configuration; used by `web` for cookies and by `adapters.state` for records.
+Built from `cookie_keys` of the configuration; used by `web` for cookies and by `adapters.state` for records.
 The first key signs and seals, all keys verify and open: a key is taken out of use by moving it to the end of the list,
 and out of the world by removing it. What cannot be verified or opened is None, never an exception (rules 33, 34, 76).
+Other keys may take their place at any moment, also while another thread seals: every call goes by one set of them.
 """
 
 from __future__ import annotations
@@ -53,6 +54,14 @@ class CookieSigner:
         Raises:
             ValueError: no key, or one of fewer than `MIN_KEY_BYTES` bytes.
         """
+        self.rekey(keys)
+
+    def rekey(self, keys: Sequence[bytes]) -> None:
+        """From now on *keys*.
+
+        Raises:
+            ValueError: as at the start; the old ones stay.
+        """
         # itsdangerous signs with the last key of its list.
         self._keys = [_derived(key, b"cookie signature") for key in reversed(_checked(keys))]
         self._signers: dict[Purpose, Signer] = {}
@@ -101,11 +110,15 @@ class Sealer:
         Raises:
             ValueError: no key, or one of fewer than `MIN_KEY_BYTES` bytes.
         """
-        checked = _checked(keys)
-        self._secrets = {_derived(key, b"key id")[:_ID_BYTES]: key for key in checked}
-        self._first = next(iter(self._secrets))
-        self._hash_key = _derived(checked[0], b"keyed hash")
-        self._ciphers: dict[tuple[bytes, Purpose], AESGCMSIV] = {}
+        self._ring = _Ring(_checked(keys))
+
+    def rekey(self, keys: Sequence[bytes]) -> None:
+        """From now on *keys*.
+
+        Raises:
+            ValueError: as at the start; the old ones stay.
+        """
+        self._ring = _Ring(_checked(keys))
 
     def seal(self, purpose: Purpose, aad: bytes, plaintext: bytes) -> bytes:
         """*plaintext* so that only `open` with the same *purpose* and *aad* (the record's name) gives it back.
@@ -115,20 +128,20 @@ class Sealer:
         """
         if len(plaintext) > MAX_SEALED - _PREFIX_BYTES - _TAG_BYTES:
             raise ValueError(f"a sealed record has at most {MAX_SEALED} bytes")
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher(self._first, purpose).encrypt(nonce, plaintext, _spelled(purpose) + aad)
-        return _FORMAT + self._first + nonce + sealed
+        ring, nonce = self._ring, os.urandom(_NONCE_BYTES)
+        sealed = ring.cipher(ring.first, purpose).encrypt(nonce, plaintext, _spelled(purpose) + aad)
+        return _FORMAT + ring.first + nonce + sealed
 
     def open(self, purpose: Purpose, aad: bytes, sealed: bytes) -> bytes | None:
         """What was sealed, or None: another purpose, name or key, changed, or not sealed at all. Never raises."""
         if not _PREFIX_BYTES + _TAG_BYTES <= len(sealed) <= MAX_SEALED or not sealed.startswith(_FORMAT):
             return None
-        key_id = sealed[len(_FORMAT) : len(_FORMAT) + _ID_BYTES]
-        if key_id not in self._secrets:
+        ring, key_id = self._ring, sealed[len(_FORMAT) : len(_FORMAT) + _ID_BYTES]
+        if key_id not in ring.secrets:
             return None
         nonce = sealed[_PREFIX_BYTES - _NONCE_BYTES : _PREFIX_BYTES]
         try:
-            return self._cipher(key_id, purpose).decrypt(nonce, sealed[_PREFIX_BYTES:], _spelled(purpose) + aad)
+            return ring.cipher(key_id, purpose).decrypt(nonce, sealed[_PREFIX_BYTES:], _spelled(purpose) + aad)
         except InvalidTag:
             return None
 
@@ -151,13 +164,25 @@ class Sealer:
 
     def keyed_hash(self, value: str) -> str:
         """16 hex digits that stand for a secret *value* in the audit trail. They change with the first key."""
-        return hmac.digest(self._hash_key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
+        return hmac.digest(self._ring.hash_key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
 
-    def _cipher(self, key_id: bytes, purpose: Purpose) -> AESGCMSIV:
+
+class _Ring:
+    """The keys of a sealer, and what is derived of them."""
+
+    __slots__ = ("_ciphers", "first", "hash_key", "secrets")
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self.secrets = {_derived(key, b"key id")[:_ID_BYTES]: key for key in keys}
+        self.first = next(iter(self.secrets))
+        self.hash_key = _derived(keys[0], b"keyed hash")
+        self._ciphers: dict[tuple[bytes, Purpose], AESGCMSIV] = {}
+
+    def cipher(self, key_id: bytes, purpose: Purpose) -> AESGCMSIV:
         cipher = self._ciphers.get((key_id, purpose))
         if cipher is None:
             _make_room(self._ciphers)
-            derived = _derived(self._secrets[key_id], b"seal" + _spelled(purpose))
+            derived = _derived(self.secrets[key_id], b"seal" + _spelled(purpose))
             cipher = self._ciphers[key_id, purpose] = AESGCMSIV(derived)
         return cipher
 
@@ -169,7 +194,7 @@ def _checked(keys: Sequence[bytes]) -> list[bytes]:
         if len(key) < MIN_KEY_BYTES:
             raise ValueError(
                 f"cookie_keys[{place}] has {len(key)} bytes, at least {MIN_KEY_BYTES} are needed: "
-                "write a new one with `openssl rand -hex 32`"
+                "write a new one with `lychgate keys new`"
             )
     return list(keys)
 

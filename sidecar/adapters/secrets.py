@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -86,18 +87,56 @@ class Secret:
         return {"type": "string", "pattern": r"^(file:///.+|env://[A-Za-z_][A-Za-z0-9_]*)$", "title": "Secret"}
 
 
-def read_secret(secret: Secret, *, at_least: int = 16) -> str:
+class Read(Protocol):
+    """Gives a secret: as `read_secret`, or out of what was read before.
+
+    Raises:
+        SecretError: it is unusable.
+    """
+
+    def __call__(self, secret: Secret, /, *, at_least: int = 16) -> str:
+        """The secret itself."""
+        ...
+
+
+Texts = Callable[[Secret], str]
+"""Gives what stands where a secret is, unjudged: `text_of`, or what was read before.
+
+Raises:
+    SecretError: it cannot be read.
+"""
+
+
+def text_of(secret: Secret) -> str:
+    """What stands there now, unjudged.
+
+    Raises:
+        SecretError: it is missing, too long, or no text.
+    """
+    return _from_environment(secret.place) if secret.kind == "env" else _from_file(secret.place)
+
+
+def read_secret(secret: Secret, *, at_least: int = 16, texts: Texts = text_of) -> str:
     """The secret itself, without its trailing newlines.
 
     Args:
         secret: Where it is.
         at_least: Least number of characters.
+        texts: Reads what stands there.
 
     Raises:
         SecretError: if it is missing, empty, too short, too long, or plainly a placeholder.
     """
-    value = _from_environment(secret.place) if secret.kind == "env" else _from_file(secret.place)
-    value = value.rstrip("\r\n")
+    return judged(texts(secret), secret, at_least)
+
+
+def judged(text: str, secret: Secret, at_least: int) -> str:
+    """*text* as a secret that stands in *secret*.
+
+    Raises:
+        SecretError: as `read_secret`.
+    """
+    value = text.rstrip("\r\n")
     pem = value.lstrip().startswith("-----BEGIN ")
     if not value.strip():
         raise SecretError(f"the secret in {secret} is empty", "write the secret there")
@@ -107,13 +146,11 @@ def read_secret(secret: Secret, *, at_least: int = 16) -> str:
             "write it on one line, with nothing before or after it",
         )
     if is_placeholder(value):
-        raise SecretError(
-            f"the secret in {secret} is a placeholder", "write the real one; new: openssl rand -base64 32"
-        )
+        raise SecretError(f"the secret in {secret} is a placeholder", "write the real one; new: lychgate keys new")
     if len(value) < at_least:
         raise SecretError(
             f"the secret in {secret} is too short: {len(value)} characters",
-            f"use at least {at_least}; new: openssl rand -base64 32",
+            f"use at least {at_least}; new: lychgate keys new",
         )
     return value
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidecar.building.landings import Headless
+from sidecar.building.renewing import Renewals, of_asking
 from sidecar.config.model import Config
-from sidecar.config.outside import landing_secret
+from sidecar.config.outside import landing_secrets
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.session import Session
 from sidecar.flows.callers import Callers
@@ -42,6 +43,7 @@ def build_crowd(
     callers: Callers,
     headless: Mapping[str, Headless],
     tell: tuple[Audit, Clock, Chance],
+    renewals: Renewals,
 ) -> CrowdSide:
     """For the applications whose landing is Crowd's, and for those that take their users from us.
 
@@ -66,6 +68,8 @@ def build_crowd(
         for name, application in policy.applications.items()
         if name in landed or config.applications[name].accounts.directory
     }
+    for name, guest in asking.items():
+        renewals.add(of_asking(name, guest))
     landings = {name: CrowdLanding(tokens, one.product.user_header, audit) for name, one in landed.items()}
     people = CrowdPeople(directory, chance.token(8))
     server = CrowdServer(asking, tokens, directory, people, end, clock) if asking else None
@@ -75,9 +79,11 @@ def build_crowd(
 
 
 def _guest(application: Application, config: Config) -> Guest:
+    first, *older = landing_secrets(application, config)
     return Guest(
         name=application.name,
         client_id=config.applications[application.name].landing.client_id,
-        secret=landing_secret(application, config),
+        secret=first,
+        older=tuple(older),
         secure=application.origin.startswith("https:"),
     )

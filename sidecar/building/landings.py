@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
+from sidecar.building.renewing import Renewals, of_asking, of_minter
 from sidecar.config.model import Config
-from sidecar.config.outside import landing_client, landing_secret
+from sidecar.config.outside import landing_client, landing_secrets
 from sidecar.core.grants import Client
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.asking import Asking
@@ -38,6 +39,7 @@ async def build_headless(
     keys: tuple[str, ...],
     nodes: Mapping[str, Nodes],
     tell: tuple[Audit, Clock, Chance],
+    renewals: Renewals,
     stack: AsyncExitStack,
 ) -> Mapping[str, Headless]:
     """By application; those that are not named are landed by a header.
@@ -51,9 +53,11 @@ async def build_headless(
     minter = await build_minter(keys)
     audit, clock, chance = tell
     found: dict[str, Headless] = {}
+    renewals.add(of_minter(minter, keys))
     for name in names:
         application = policy.applications[name]
         party = _party(application, config, minter, clock, chance)
+        renewals.add(of_asking(name, party))
         dance_at = partial(_dance_at, application, nodes[name], party, clock)
         mode, header = config.applications[name].landing.mode, application.product.user_header
         landing = (
@@ -99,9 +103,11 @@ async def build_party(
 
 
 def _party(application: Application, config: Config, minter: IdTokens, clock: Clock, chance: Chance) -> Party:
+    first, *older = landing_secrets(application, config)
     return Party(
         client=landing_client(application, config),
-        secret=landing_secret(application, config),
+        secret=first,
+        older=tuple(older),
         codes=Codes(clock, chance),
         minter=minter,
     )

@@ -9,6 +9,7 @@ from sidecar.adapters.accounts.token_owners import TokenOwners
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.stores import State
 from sidecar.building.reaching import rest_of
+from sidecar.building.renewing import Renewals
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
@@ -27,10 +28,11 @@ async def build_leaving(
     clock: Clock,
     metrics: Metrics,
     nodes: Mapping[str, Nodes],
+    renewals: Renewals,
     stack: AsyncExitStack,
 ) -> tuple[Owners, Leavers]:
     """What tells whether a token's owner is gone, and what sees people off; both stop with *stack*."""
-    ways = await _ways(config, policy(), nodes, stack)
+    ways = await _ways(config, policy(), nodes, renewals, stack)
     owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
     stack.push_async_callback(owners.close)
     leavers = Leavers(
@@ -50,7 +52,7 @@ async def build_leaving(
 
 
 async def _ways(
-    config: Config, policy: Policy, nodes: Mapping[str, Nodes], stack: AsyncExitStack
+    config: Config, policy: Policy, nodes: Mapping[str, Nodes], renewals: Renewals, stack: AsyncExitStack
 ) -> Mapping[str, TokenOwners]:
     """For the applications that want it."""
     found: dict[str, TokenOwners] = {}
@@ -58,6 +60,6 @@ async def _ways(
         application = policy.applications[name]
         if not application.api.owners:
             continue
-        session, base = await stack.enter_async_context(rest_of(config, application, nodes[name]))
+        session, base = await stack.enter_async_context(rest_of(config, application, nodes[name], renewals))
         found[name] = TokenOwners(session, base, settings.product)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sidecar.adapters.metrics import Metrics
 from sidecar.building.measuring import timed
+from sidecar.building.renewing import Current, Renewals
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings, place_of
 from sidecar.config.outside import upstream_limits, upstream_tls
@@ -24,21 +26,41 @@ async def build_nodes(
     mark: Callable[[str], str],
     stack: AsyncExitStack,
     metrics: Metrics | None = None,
+    renewals: Renewals | None = None,
 ) -> Mapping[str, Nodes]:
     """By application, never shared (rule 73); those with several nodes are watched from now on. *mark* makes a short
-    keyed hash of a credential."""
+    keyed hash of a credential. Without *renewals* the files of TLS are read once."""
     found: dict[str, Nodes] = {}
     for name, application in policy.applications.items():
-        found[name] = _nodes(application, config.applications[name].upstream, mark, metrics)
+        way = config.applications[name].upstream
+        found[name] = _nodes(application, way, tls_of(name, way, renewals), mark, metrics)
         stack.push_async_callback(found[name].close)
         await found[name].start()
     return found
 
 
+def tls_of(name: str, way: UpstreamSettings, renewals: Renewals | None) -> Callable[[], ssl.SSLContext] | None:
+    """How TLS is spoken with an application at each moment, or None: it is not.
+
+    Raises:
+        OSError: a file has gone or changed since it was checked.
+    """
+    context = upstream_tls(way)
+    if context is None:
+        return None
+    if renewals is None:
+        return Current(context)
+    return renewals.current(context, lambda after: upstream_tls(after.config.applications[name].upstream) or context)
+
+
 def _nodes(
-    application: Application, way: UpstreamSettings, mark: Callable[[str], str], metrics: Metrics | None
+    application: Application,
+    way: UpstreamSettings,
+    tls: Callable[[], ssl.SSLContext] | None,
+    mark: Callable[[str], str],
+    metrics: Metrics | None,
 ) -> Nodes:
-    tls, limits = upstream_tls(way), upstream_limits(way)
+    limits = upstream_limits(way)
     status = StatusPage((application.context + application.product.status_page).encode(), application.host.encode())
 
     def client(connect: Connect) -> Client:

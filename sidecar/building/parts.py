@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from sidecar.adapters.audit.record import Envelope
 from sidecar.adapters.audit.segments import Limits, Segments
 from sidecar.adapters.audit.settings import FileSettings, SinkSettings
 from sidecar.adapters.audit.sink import Bounds, Sink, SinkPolicy
+from sidecar.adapters.landing.header import HeaderLanding
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc import http as oidc_http
 from sidecar.adapters.oidc.budget import PushBudget
@@ -30,9 +31,11 @@ from sidecar.adapters.state.stores import State
 from sidecar.building.crowd import CrowdSide
 from sidecar.building.landings import Headless, forwarded_lines
 from sidecar.building.reloading import InForce
+from sidecar.building.renewing import Commit, Renewals, of_header, of_provider
 from sidecar.building.storing import state_for_gate
 from sidecar.building.tending import Tending
 from sidecar.building.wrapping import Wrapping
+from sidecar.config.load import Loaded
 from sidecar.config.model import Config
 from sidecar.config.outside import (
     audit_keys,
@@ -40,6 +43,7 @@ from sidecar.config.outside import (
     patiences,
     provider_config,
 )
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
@@ -53,7 +57,13 @@ from sidecar.web.visit import Serving
 
 
 def audit_log(
-    in_force: InForce, audit: TextIO | None, clock: Clock, metrics: Metrics, sealer: Sealer, stack: AsyncExitStack
+    in_force: InForce,
+    audit: TextIO | None,
+    clock: Clock,
+    metrics: Metrics,
+    sealer: Sealer,
+    renewals: Renewals,
+    stack: AsyncExitStack,
 ) -> AuditLog:
     """The audit trail as the configuration wants it; it is written to its end and closed with *stack*.
 
@@ -62,10 +72,12 @@ def audit_log(
     """
     config, sinks = in_force.config, list[Sink]()
     settings, key = config.audit, audit_keys(config)[0]
+    forms: list[ChainedForm] = []
     instance = f"{socket.gethostname()}-{secrets.token_hex(3)}"
 
     def form(of: SinkSettings, chain: Chain) -> ChainedForm:
-        return ChainedForm(envelope(of), chain, key, settings.checkpoint_records, settings.checkpoint_time)
+        forms.append(ChainedForm(envelope(of), chain, key, settings.checkpoint_records, settings.checkpoint_time))
+        return forms[-1]
 
     def envelope(of: SinkSettings) -> Envelope:
         pseudonym = pseudonym_of(sealer) if of.pseudonyms else None
@@ -94,6 +106,7 @@ def audit_log(
                 begin=begin,
             )
         )
+    renewals.add(partial(_new_audit_key, forms))
     log = AuditLog(clock, lambda: in_force.policy.hash, sinks, (metrics.event,), strangers=settings.strangers)
     stack.push_async_callback(log.close)
     metrics.counter("lychgate_audit_lost", "Audit events that a sink did not take.", "sink", log.lost)
@@ -101,6 +114,16 @@ def audit_log(
     metrics.gauge("lychgate_audit_queue", "Audit events that wait to be written.", "sink", log.waiting)
     metrics.gauge("lychgate_audit_failing", "Whether a sink cannot be written.", "sink", log.failing)
     return log
+
+
+def _new_audit_key(forms: Sequence[ChainedForm], after: Loaded, now: UnixSeconds) -> Commit:
+    key = audit_keys(after.config, after.kept, now)[0]
+
+    def commit() -> None:
+        for form in forms:
+            form.renew(key)
+
+    return commit
 
 
 def _opened(file: FileSettings) -> Segments:
@@ -124,9 +147,10 @@ def pseudonym_of(sealer: Sealer) -> Callable[[str], str]:
 
 
 async def build_state(
-    config: Config, policy: Policy, sealer: Sealer, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+    in_force: InForce, sealer: Sealer, clock: Clock, metrics: Metrics, stack: AsyncExitStack
 ) -> State:
-    state = await stack.enter_async_context(state_for_gate(config, sealer, metrics.state_work))
+    config, policy = in_force.config, in_force.policy
+    state = await stack.enter_async_context(state_for_gate(config, sealer, metrics.state_work, in_force.read))
     if not config.state.lasts:
         # Nothing was there before and nothing will be after: there is no wrong ledger to guard against.
         _ = [await state.ledger.init(name, clock.now()) for name in policy.applications]
@@ -134,7 +158,7 @@ async def build_state(
 
 
 async def build_providers(
-    config: Config, policy: Policy, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+    config: Config, policy: Policy, clock: Clock, metrics: Metrics, renewals: Renewals, stack: AsyncExitStack
 ) -> Mapping[str, OidcProvider]:
     session = await stack.enter_async_context(oidc_http.open_session())
     found: dict[str, OidcProvider] = {}
@@ -142,6 +166,7 @@ async def build_providers(
     for name, settings in config.providers.items():
         told = partial(metrics.provider_call, name)
         found[name] = OidcProvider(provider_config(name, settings, policy), session, clock, budget, told)
+        renewals.add(of_provider(name, found[name]))
         stack.push_async_callback(found[name].close)
     return found
 
@@ -167,6 +192,7 @@ def build_applications(
     nodes: Mapping[str, Nodes],
     headless: Mapping[str, Headless],
     crowd: CrowdSide,
+    renewals: Renewals,
 ) -> Mapping[str, Serving]:
     found: dict[str, Serving] = {}
     for name, application in policy.applications.items():
@@ -175,7 +201,7 @@ def build_applications(
         found[name] = Serving(
             nodes=nodes[name],
             only=nodes[name].only,
-            landing=_landing(application, config, keys, headless, crowd.landings),
+            landing=_landing(application, config, keys, headless, crowd.landings, renewals),
             walked=unseen.landing if unseen is not None and isinstance(unseen.landing, BrowserLanding) else None,
             accounts=tending.accounts,
             observer=tending.observer,
@@ -197,11 +223,18 @@ def _landing(
     keys: tuple[str, ...],
     headless: Mapping[str, Headless],
     crowd: Mapping[str, CrowdLanding],
+    renewals: Renewals,
 ) -> Landing:
     unseen = headless.get(application.name)
     if unseen is not None:
         return unseen.landing
-    return crowd.get(application.name) or header_landing(application, config, keys)
+    token = crowd.get(application.name)
+    if token is not None:
+        return token
+    made = header_landing(application, config, keys)
+    if isinstance(made, HeaderLanding):
+        renewals.add(of_header(application.name, made))
+    return made
 
 
 def _unsynchronised(application: str, config: Config, directory: Directory) -> Callable[[str], bool] | None:

@@ -1,6 +1,6 @@
-"""The configuration in force, and its replacement while the gate runs: whole, or not at all.
+"""The configuration in force with its secrets, and its replacement while the gate runs: whole, or not at all.
 
-A new file is checked as at the start. What is wrong with it, or what only a restart can change, leaves the old one in
+What is new is checked as at the start. What is wrong with it, or what only a restart can change, leaves the old one in
 force, and is said aloud: log, audit trail, metric.
 """
 
@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from sidecar.adapters.clock import SystemClock
+from sidecar.adapters.secrets import Secret, SecretError
+from sidecar.building.renewing import Commit, Renewals
 from sidecar.config.faults import ConfigError, Severity
-from sidecar.config.load import Loaded, load
+from sidecar.config.kept import Kept
+from sidecar.config.load import Loaded, load, with_other_secrets
 from sidecar.config.model import Config
 from sidecar.config.settled import needing_restart
 from sidecar.domain.events import Code, Event, Fact
@@ -37,13 +41,15 @@ class InForce:
 
     Attributes:
         since: When it was put in force.
+        renewed: When its secrets were.
     """
 
-    __slots__ = ("_clock", "_loaded", "since")
+    __slots__ = ("_clock", "_loaded", "renewed", "since")
 
     def __init__(self, loaded: Loaded, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self.replace(loaded)
+        self._loaded = loaded
+        self.since = self.renewed = self._clock.now()
 
     @property
     def loaded(self) -> Loaded:
@@ -60,22 +66,49 @@ class InForce:
         """As it is decided by."""
         return self._loaded.policy
 
+    def read(self, secret: Secret, /, *, at_least: int = 16) -> str:
+        """A secret of it; see `adapters.secrets.Read`."""
+        return self._loaded.kept.read(secret, at_least=at_least)
+
     def current(self) -> Policy:
         """The same, to be handed on."""
         return self._loaded.policy
 
+    def now(self) -> UnixSeconds:
+        """By the clock that the gate goes by."""
+        return self._clock.now()
+
+    def mark(self) -> bytes:
+        """Of its secrets, and of the key that signed when they were taken; see `Kept.mark`."""
+        return self._loaded.kept.mark(self.renewed)
+
     def replace(self, loaded: Loaded) -> None:
         """From now on *loaded* holds."""
+        self.renewed = self._clock.now()
+        if loaded.policy is not self._loaded.policy:
+            self.since = self.renewed
         self._loaded = loaded
-        self.since = self._clock.now()
 
 
 class ReloadMeter(Protocol):
-    """Counts what became of new configurations."""
+    """Counts what became of new configurations and of other secrets."""
 
     def reloaded(self, result: str) -> None:
         """*result* is `done`, `refused` or `restart_needed`."""
         ...
+
+    def renewed(self, result: str) -> None:
+        """*result* is `done` or `refused`."""
+        ...
+
+
+class _RefusedError(Exception):
+    """Nothing of it counts."""
+
+    def __init__(self, result: str, faults: Iterable[str]) -> None:
+        super().__init__(result)
+        self.result = result
+        self.faults = tuple(" ".join(fault.split()).removeprefix(": ") for fault in faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,72 +122,119 @@ class Refusal:
 
 
 class Reloading:
-    """Replaces the configuration in force by the file's.
+    """Replaces the configuration in force by the file's, and its secrets by those of now.
 
     Attributes:
-        refused: The newest one that was refused; None once one was taken.
+        refused: The newest configuration that was refused; None once one was taken.
     """
 
     def __init__(
         self,
         in_force: InForce,
+        renewals: Renewals,
         audit: Audit,
         meter: ReloadMeter,
         review: Callable[[], Awaitable[None]],
         clock: Clock | None = None,
     ) -> None:
-        """*review* judges open connections again."""
+        """*renewals* make what holds secrets anew; *review* judges open connections again."""
         self._clock = clock or SystemClock()
         self.refused: Refusal | None = None
-        self._in_force = in_force
+        self.in_force = in_force
+        self._renewals = renewals
         self._audit = audit
         self._meter = meter
         self._review = review
 
     async def reload(self, path: Path, cause: str) -> bool:
-        """Put the file in force; False if it could not be. *cause* is told: `signal` or `file`."""
+        """Put the file in force with the secrets that it names; False if it could not be. *cause* is told: `signal` or
+        `file`."""
         try:
-            after = await asyncio.to_thread(load, path, serving=True)
-        except ConfigError as error:
-            errors = (fault.render() for fault in error.faults if fault.severity is Severity.ERROR)
-            self._refuse("refused", cause, tuple(errors))
-            return False
-        except Exception:
-            # A gate that serves does not end because a new file met a fault of ours.
-            LOG.exception("a configuration could not be read")
-            self._refuse("refused", cause, ("a fault of Lychgate; the log has more",))
-            return False
-        if settled := needing_restart(self._in_force.loaded, after):
-            self._refuse("restart_needed", cause, tuple(f"{key}: counts from the next start only" for key in settled))
+            after, commits = await self._made(partial(load, path, serving=True))
+        except _RefusedError as error:
+            self._meter.reloaded(error.result)
+            for fault in error.faults:
+                LOG.error("the new configuration is not in force: %s", fault)
+            said = error.faults[:MOST_FAULTS]
+            self.refused = Refusal(self._clock.now(), cause, error.result, said)
+            facts: dict[str, Fact] = {"cause": cause, "result": error.result, "faults": said}
+            self._audit.tell(Event(code=Code.CONFIG_REFUSED, outcome="failure", facts=facts))
             return False
         for warning in after.warnings:
             LOG.warning("%s", warning.render())
-        self._in_force.replace(after)
+        changed = self._put(after, commits)
         self.refused = None
         self._meter.reloaded("done")
         LOG.info("a new configuration is in force: policy %s", after.policy.hash[:16])
         self.tell(cause)
+        if changed:
+            self._tell_renewed(changed, cause)
         await self._review()
         return True
 
+    async def renew(self) -> bool:
+        """Put in force what the secrets and the files of TLS hold now, whatever became of the file that names them;
+        False if it could not be: the old ones stay."""
+        before = self.in_force.loaded
+        try:
+            after, commits = await self._made(partial(with_other_secrets, before))
+        except _RefusedError as error:
+            self._meter.renewed("refused")
+            for fault in error.faults:
+                LOG.error("the old secrets stay in force: %s", fault)
+            facts: dict[str, Fact] = {"faults": error.faults[:MOST_FAULTS]}
+            self._audit.tell(Event(code=Code.SECRETS_REFUSED, outcome="failure", facts=facts))
+            return False
+        self._tell_renewed(self._put(after, commits), "file")
+        # A key that is gone ends what it signed, WebSockets too.
+        await self._review()
+        return True
+
+    async def _made(self, new: Callable[[], Loaded]) -> tuple[Loaded, Sequence[Commit]]:
+        """Everything that is new, not yet in force.
+
+        Raises:
+            _RefusedError: some of it is not well.
+        """
+        try:
+            after = await asyncio.to_thread(new)
+            settled = needing_restart(self.in_force.loaded, after)
+            if not settled:
+                return after, await self._renewals.made(after)
+        except ConfigError as error:
+            faults = (fault.render() for fault in error.faults if fault.severity is Severity.ERROR)
+            raise _RefusedError("refused", faults) from None
+        except (SecretError, OSError) as error:
+            # A file that was well when it was checked is another one since.
+            raise _RefusedError("refused", [str(error)]) from None
+        except Exception:
+            # A gate that serves does not end because something new met a fault of ours.
+            LOG.exception("what is new could not be taken")
+            raise _RefusedError("refused", ["a fault of Lychgate; the log has more"]) from None
+        raise _RefusedError("restart_needed", (f"{key}: counts from the next start only" for key in settled))
+
+    def _put(self, after: Loaded, commits: Sequence[Commit]) -> tuple[str, ...]:
+        """All of it at once; the settings whose secret is another one now."""
+        before = self.in_force.loaded
+        for commit in commits:
+            commit()
+        self.in_force.replace(after)
+        return after.kept.changed(after.config, before.kept, before.config)
+
+    def _tell_renewed(self, settings: tuple[str, ...], cause: str) -> None:
+        self._meter.renewed("done")
+        LOG.info("other secrets are in force: %s", ", ".join(settings) or "another key signs")
+        self._audit.tell(Event(code=Code.SECRETS_RENEWED, facts={"settings": settings, "cause": cause}))
+
     def tell(self, cause: str) -> None:
         """Tell the audit trail what holds from now on."""
-        loaded = self._in_force.loaded
+        loaded = self.in_force.loaded
         facts: dict[str, Fact] = {"hash": loaded.policy.hash[:16], "warnings": len(loaded.warnings), "cause": cause}
         self._audit.tell(Event(code=Code.CONFIG_LOADED, facts=facts))
 
-    def _refuse(self, result: str, cause: str, faults: tuple[str, ...]) -> None:
-        self._meter.reloaded(result)
-        for fault in faults:
-            LOG.error("the new configuration is not in force: %s", fault)
-        said = tuple(" ".join(fault.split()) for fault in faults[:MOST_FAULTS])
-        self.refused = Refusal(self._clock.now(), cause, result, said)
-        facts: dict[str, Fact] = {"cause": cause, "result": result, "faults": said}
-        self._audit.tell(Event(code=Code.CONFIG_REFUSED, outcome="failure", facts=facts))
-
 
 class Looks:
-    """What was seen of the file at each look."""
+    """What was seen of a file at each look."""
 
     __slots__ = ("_held", "_last")
 
@@ -173,29 +253,36 @@ class Looks:
 
 
 async def follow(path: Path, told: asyncio.Event, reloading: Reloading, *, every: float = EVERY) -> None:
-    """Reload when *told* is set, and when the file has become another one. Goes on until it is cancelled."""
-    looks = Looks(await _digest(path))
+    """Reload when *told* is set, and when the file has become another one; renew when a secret has. Goes on until it is
+    cancelled."""
+    in_force = reloading.in_force
+    files, secrets = Looks(await asyncio.to_thread(_mark_of, path)), Looks(in_force.mark())
     while True:
         try:
             async with asyncio.timeout(every):
                 await told.wait()
         except TimeoutError:
-            if looks.is_to_be_taken(await _digest(path)):
-                await reloading.reload(path, "file")
+            cause = "file" if files.is_to_be_taken(await asyncio.to_thread(_mark_of, path)) else ""
         else:
             told.clear()
-            looks = Looks(await _digest(path))
-            await reloading.reload(path, "signal")
+            files, cause = Looks(await asyncio.to_thread(_mark_of, path)), "signal"
+        if cause and await reloading.reload(path, cause):
+            secrets = Looks(in_force.mark())
+            continue
+        # With every path followed anew: in Kubernetes it leads through a link that is turned.
+        seen = await asyncio.to_thread(_mark_of_secrets, in_force)
+        if secrets.is_to_be_taken(seen) and await reloading.renew():
+            secrets = Looks(in_force.mark())
 
 
-async def _digest(path: Path) -> bytes | None:
-    """What the file holds, in short; None while it cannot be read. The path is followed anew: in Kubernetes it is a
-    link that is turned."""
-    return await asyncio.to_thread(_digest_now, path)
-
-
-def _digest_now(path: Path) -> bytes | None:
+def _mark_of(path: Path) -> bytes | None:
+    """What the file holds, in short; None while it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
         return None
+
+
+def _mark_of_secrets(in_force: InForce) -> bytes:
+    """What the secrets of the configuration in force hold at this moment; one that is gone is another one."""
+    return Kept.of(in_force.config).mark(in_force.now())

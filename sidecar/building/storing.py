@@ -8,16 +8,18 @@ from __future__ import annotations
 import secrets
 import socket
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import Sealer
+from sidecar.adapters.secrets import Read, read_secret
 from sidecar.adapters.state.snapshot import copied_state
 from sidecar.adapters.state.sqlite import open_state
 from sidecar.adapters.state.stores import State
 from sidecar.adapters.state.worker import Told
 from sidecar.config.model import Config
-from sidecar.config.outside import database_password, database_tls
+from sidecar.config.outside import database_tls
 from sidecar.flows.ends import Ends
 from sidecar.flows.leases import ALONE, OneAtATime
 from sidecar.flows.lineage import Lineage
@@ -31,24 +33,22 @@ if TYPE_CHECKING:
     from sidecar.adapters.state.postgres.database import Way
 
 
-def state_for_gate(config: Config, sealer: Sealer, told: Told | None = None) -> AbstractAsyncContextManager[State]:
-    """For a gate that serves. Entered, it raises `StateError` if it cannot be opened, and says what to do.
-
-    Raises:
-        SecretError: the database's password cannot be read.
+def state_for_gate(
+    config: Config, sealer: Sealer, told: Told | None = None, read: Read = read_secret
+) -> AbstractAsyncContextManager[State]:
+    """For a gate that serves. Entered, it raises `StateError` if it cannot be opened, and says what to do, and
+    `SecretError` if the database's password cannot be read. *read* is asked for it with every connection.
     """
     if config.state.database is None:
         return open_state(config.state.directory, sealer, told)
     from sidecar.adapters.state.postgres.store import open_shared
 
-    return open_shared(_way(config), sealer, told)
+    return open_shared(_way(config, read), sealer, told)
 
 
 def state_for_change(config: Config, sealer: Sealer) -> AbstractAsyncContextManager[State]:
-    """For a command that changes something; entered, it raises `StateError` also while a gate runs.
-
-    Raises:
-        SecretError: the database's password cannot be read.
+    """For a command that changes something; entered, it raises `StateError` also while a gate runs, and `SecretError`
+    if the database's password cannot be read.
     """
     if config.state.database is None:
         return open_state(config.state.directory, sealer)
@@ -58,10 +58,8 @@ def state_for_change(config: Config, sealer: Sealer) -> AbstractAsyncContextMana
 
 
 def state_to_look(config: Config, sealer: Sealer) -> AbstractAsyncContextManager[State]:
-    """For a command that only looks, beside running gates. Entered, it raises `StateError` if it cannot be read.
-
-    Raises:
-        SecretError: the database's password cannot be read.
+    """For a command that only looks, beside running gates. Entered, it raises `StateError` if it cannot be read, and
+    `SecretError` if the database's password cannot.
     """
     if config.state.database is None:
         return copied_state(config.state.directory, sealer)
@@ -110,13 +108,13 @@ async def keep_in_step(
         await others.start()
 
 
-def _way(config: Config) -> Way:
+def _way(config: Config, read: Read = read_secret) -> Way:
     from sidecar.adapters.state.postgres.database import Way
 
     settings = config.postgresql
     return Way(
         address=config.state.database or "",
-        password=database_password(settings),
+        password=partial(read, settings.password) if settings.password is not None else None,
         tls=database_tls(settings) or False,
         connections=settings.connections,
         timeout=float(settings.timeout),

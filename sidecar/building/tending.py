@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,9 @@ from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.stores import State
 from sidecar.building.reaching import build_connectors, build_foresight, build_looks, build_reach, ends_sessions
+from sidecar.building.reloading import InForce
+from sidecar.building.renewing import Renewals
 from sidecar.building.storing import one_at_a_time
-from sidecar.config.model import Config
-from sidecar.domain.policy import Policy
 from sidecar.flows.accounts import Connector
 from sidecar.flows.directory import Directory
 from sidecar.flows.foreseeing import Foresight
@@ -60,22 +60,23 @@ class Tending:
 
 
 async def build_tending(
-    config: Config,
-    policy: Callable[[], Policy],
+    in_force: InForce,
     state: State,
     nodes: Mapping[str, Nodes],
     log: AuditLog,
     metrics: Metrics,
     clock: Clock,
+    renewals: Renewals,
     stack: AsyncExitStack,
 ) -> Tending:
     """Everything; it stops with *stack*."""
-    directory = Directory(state.directory, clock)
-    connectors = await build_connectors(config, policy(), stack, partial(tell_refused, log), clock, directory, nodes)
-    looks = await build_looks(config, policy(), stack, partial(tell_refused, log), clock, nodes)
+    config, policy, read = in_force.config, in_force.current, in_force.read
+    directory, refused = Directory(state.directory, clock), partial(tell_refused, log)
+    connectors = await build_connectors(config, policy(), stack, refused, clock, directory, nodes, read, renewals)
+    looks = await build_looks(config, policy(), stack, refused, clock, nodes, read, renewals)
     watch = _watch({**connectors, **looks}, log, metrics, clock)
     stack.push_async_callback(watch.close)
-    reach = await build_reach(config, connectors, looks, nodes, clock, stack)
+    reach = await build_reach(config, connectors, looks, nodes, clock, stack, read)
     turns = one_at_a_time(state)
     accounts = Accounts(policy, reach, state.ledger, log, clock, metrics, one_at_a_time=turns)
     stack.push_async_callback(accounts.close)

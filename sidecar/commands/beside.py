@@ -12,6 +12,7 @@ from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.stores import State
 from sidecar.building.parts import audit_log
 from sidecar.building.reloading import InForce
+from sidecar.building.renewing import Renewals
 from sidecar.building.storing import state_for_change
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys
@@ -42,7 +43,7 @@ async def beside(loaded: Loaded, clock: Clock) -> AsyncIterator[tuple[State, Aud
     async with AsyncExitStack() as stack:
         # The state first: while the gate runs, nothing is begun.
         state = await stack.enter_async_context(state_for_change(loaded.config, sealer))
-        yield state, audit_log(InForce(loaded), None, clock, Metrics(__version__), sealer, stack)
+        yield state, audit_log(InForce(loaded), None, clock, Metrics(__version__), sealer, Renewals(clock), stack)
 
 
 async def must_be_initialised(state: State, application: str) -> None:

@@ -7,14 +7,15 @@ Has no effect but reading the file and the secrets it names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path as FilePath
 
 from sidecar.config.checks import between_entries, landings, loopback_issuers, upstreams, within_entries
 from sidecar.config.checks import secrets as secrets_check
 from sidecar.config.compile import compile_policy
-from sidecar.config.faults import ConfigError, Fault, Finding, Path, Severity
+from sidecar.config.faults import ConfigError, Fault, Finding, Path, Severity, spell_path
+from sidecar.config.kept import NOTHING_KEPT, Kept
 from sidecar.config.model import Config
 from sidecar.config.source import Source, read_source
 from sidecar.config.validate import Validated, entry_of, section_of, validate
@@ -30,11 +31,14 @@ class Loaded:
         config: For building the outside; not kept after that.
         policy: For decisions.
         warnings: By line.
+        kept: Its secrets, as they were when they were judged; those of a configuration that was loaded without them
+            are read when they are asked for.
     """
 
     config: Config
     policy: Policy
     warnings: tuple[Fault, ...]
+    kept: Kept = field(default=NOTHING_KEPT, repr=False, compare=False)
 
 
 def load(path: FilePath | str, *, secrets: bool = True, serving: bool = False) -> Loaded:
@@ -51,14 +55,37 @@ def load(path: FilePath | str, *, secrets: bool = True, serving: bool = False) -
     """
     source = read_source(FilePath(path))
     validated = validate(source.data)
-    findings = _findings(validated, secrets=secrets, serving=serving)
+    kept = Kept.of(validated.config) if secrets and validated.config is not None else NOTHING_KEPT
+    findings = _findings(validated, kept if secrets else None, serving=serving)
     faults = sorted({_placed(source, finding) for finding in findings})
     if validated.config is None or any(fault.severity is Severity.ERROR for fault in faults):
         raise ConfigError(faults)
-    return Loaded(validated.config, compile_policy(validated.config, PRODUCTS), tuple(faults))
+    return Loaded(validated.config, compile_policy(validated.config, PRODUCTS), tuple(faults), kept)
 
 
-def _findings(validated: Validated, *, secrets: bool, serving: bool) -> Iterator[Finding]:
+def with_other_secrets(loaded: Loaded) -> Loaded:
+    """*loaded* with its secrets as they are now.
+
+    Raises:
+        ConfigError: one of them, or of the files of TLS, is not well.
+    """
+    config, kept = loaded.config, Kept.of(loaded.config)
+    faults = [
+        Fault("", 0, spell_path(found.path), found.severity, found.wrong, found.cure)
+        for found in _of_secrets(config, kept)
+    ]
+    if any(fault.severity is Severity.ERROR for fault in faults):
+        raise ConfigError(faults)
+    return replace(loaded, kept=kept)
+
+
+def _of_secrets(config: Config, kept: Kept) -> Iterator[Finding]:
+    yield from secrets_check.check(config, kept)
+    yield from upstreams.files(config)
+    yield from landings.files(config)
+
+
+def _findings(validated: Validated, kept: Kept | None, *, serving: bool) -> Iterator[Finding]:
     """All findings, without those that may only come of what `validate` took out."""
     yield from validated.findings
     config = validated.config
@@ -66,8 +93,8 @@ def _findings(validated: Validated, *, secrets: bool, serving: bool) -> Iterator
         return
     kinds = {path[:1] for path in validated.dirty}
     alone: list[Iterable[Finding]] = [within_entries(config, PRODUCTS)]
-    if secrets:
-        alone.extend((secrets_check.check(config), upstreams.files(config), landings.files(config)))
+    if kept is not None:
+        alone.append(_of_secrets(config, kept))
     together = [between_entries(config, PRODUCTS)]
     if serving:
         together.append(loopback_issuers(config))

@@ -61,7 +61,7 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _some_keys(value: tuple[Secret, ...]) -> tuple[Secret, ...]:
     if not value:
-        raise fault("is empty: cookies would be unsigned", "name one key; new: openssl rand -base64 32 > cookie-key")
+        raise fault("is empty: cookies would be unsigned", "name one key; new: lychgate keys new --into cookie-key")
     if len(set(value)) != len(value):
         raise fault("names the same key twice", "keep one of the two")
     return value
@@ -156,12 +156,14 @@ class Config(Settings):
     )
     cookie_keys: Annotated[tuple[Secret, ...], AfterValidator(_some_keys), AtLeast(32)] = Field(
         description="Keys that sign cookies and seal what is stored, each at least 32 characters. The first one signs; "
-        "the others are still accepted, so that keys can be changed."
+        "the others are still accepted, so that keys can be changed. A file may hold several, one a line "
+        "(`lychgate keys new`)."
     )
     assertion_key: Annotated[Secret | None, AtLeast(64)] = Field(
         default=None,
         description="Private Ed25519 key in PEM (PKCS #8) that signs assertions (`proof: assertion`). Without it "
-        "the keys are derived from `cookie_keys` and change with them.",
+        "the keys are derived from `cookie_keys` and change with them. The file may hold several: the first signs, all "
+        "are published.",
     )
     trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
         default=(), description="Networks of the proxies in front, whose `X-Forwarded-*` headers are believed."

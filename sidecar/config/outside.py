@@ -1,10 +1,12 @@
-"""From settings to what the adapters are built of; secrets are read here. Called once at start, by `app`."""
+"""From settings to what the adapters are built of, secrets included. Called at the start and when secrets are renewed.
+
+What is *kept* was read and judged when the configuration was loaded; without it secrets are read now.
+"""
 
 from __future__ import annotations
 
 import ssl
-
-from joserfc.jwk import OKPKey
+import time
 
 from sidecar.adapters.accounts.settings import CrowdSettings
 from sidecar.adapters.audit.keys import CheckpointKey
@@ -13,14 +15,16 @@ from sidecar.adapters.oidc.assertion import ClientKey, read_client_key
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, Push, SignOutWay, UserInfo
 from sidecar.adapters.oidc.presets import TOKEN_HINTS, graph_of
 from sidecar.adapters.oidc.settings import ProviderSettings
-from sidecar.adapters.secrets import Secret, SecretError, read_secret
+from sidecar.adapters.secrets import Secret, SecretError
 from sidecar.adapters.state.settings import PostgresSettings
 from sidecar.config.checks.rules import patterns_of
 from sidecar.config.effective import landing_issuer
+from sidecar.config.kept import NOTHING_KEPT, Kept
 from sidecar.config.model import Config
 from sidecar.config.model_upstream import UpstreamSettings
 from sidecar.core.grants import Client
 from sidecar.core.routing import OWN_PREFIX
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.paths import PathSet
 from sidecar.domain.policy import Application, Policy
 from sidecar.domain.product import Product
@@ -28,18 +32,31 @@ from sidecar.flows.streaming import Patience, Patiences
 from sidecar.upstream.limits import Limits
 
 
-def cookie_keys(config: Config) -> tuple[str, ...]:
-    """The keys that sign and seal, the first in force first."""
-    return tuple(read_secret(secret, at_least=32) for secret in config.cookie_keys)
+def cookie_keys(config: Config, kept: Kept = NOTHING_KEPT, now: UnixSeconds | None = None) -> tuple[str, ...]:
+    """The keys that sign and seal; the first signs *now*, which is this moment unless it is given.
+
+    Raises:
+        SecretError: one cannot be read.
+    """
+    return kept.keys(config.cookie_keys, _moment(now))
 
 
-def audit_keys(config: Config) -> tuple[CheckpointKey, ...]:
-    """The keys of the audit trail's checkpoints; the first signs."""
-    pem = _optional(config.audit.key)
-    return (CheckpointKey.imported(pem),) if pem is not None else tuple(map(CheckpointKey.derived, cookie_keys(config)))
+def audit_keys(config: Config, kept: Kept = NOTHING_KEPT, now: UnixSeconds | None = None) -> tuple[CheckpointKey, ...]:
+    """The keys of the audit trail's checkpoints; the first signs.
+
+    Raises:
+        SecretError: one cannot be read.
+    """
+    if config.audit.key is None:
+        return tuple(map(CheckpointKey.derived, cookie_keys(config, kept, now)))
+    return tuple(map(CheckpointKey.imported, kept.keys((config.audit.key,), _moment(now), at_least=64)))
 
 
-def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> ProviderConfig:
+def _moment(now: UnixSeconds | None) -> UnixSeconds:
+    return UnixSeconds(int(time.time())) if now is None else now
+
+
+def provider_config(name: str, settings: ProviderSettings, policy: Policy, kept: Kept = NOTHING_KEPT) -> ProviderConfig:
     """What the relying party must know of one provider."""
     known = policy.providers[name]
     endpoints = settings.endpoints
@@ -50,8 +67,8 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
         # Google's older tokens leave the scheme out; no other provider may (idp facts, Google).
         issuers=("accounts.google.com",) if settings.preset == "google" else (),
         client_id=settings.client_id,
-        client_secret=_optional(settings.client_secret),
-        client_key=_client_key(settings),
+        client_secret=_optional(settings.client_secret, kept),
+        client_key=_client_key(settings, kept),
         assertion_for_issuer=settings.assertion_audience == "issuer",
         authentication=ClientAuthentication(settings.client_authentication),
         encode_credentials=settings.encode_credentials,
@@ -84,8 +101,8 @@ def provider_config(name: str, settings: ProviderSettings, policy: Policy) -> Pr
     )
 
 
-def _client_key(settings: ProviderSettings) -> ClientKey | None:
-    pem = _optional(settings.client_key)
+def _client_key(settings: ProviderSettings, kept: Kept) -> ClientKey | None:
+    pem = _optional(settings.client_key, kept)
     return None if pem is None else read_client_key(pem, settings.client_key_id, settings.client_key_thumbprint)
 
 
@@ -94,29 +111,45 @@ def _authorize_params(settings: ProviderSettings) -> tuple[tuple[str, str], ...]
     return (*settings.authorize.items(), *((name, " ".join(values)) for name, values in lists.items() if values))
 
 
-def header_landing(application: Application, config: Config, keys: tuple[str, ...]) -> HeaderLanding:
+def header_landing(
+    application: Application, config: Config, keys: tuple[str, ...], kept: Kept = NOTHING_KEPT
+) -> HeaderLanding:
     """The landing of one application.
 
     Raises:
         SecretError: the proof's secret cannot be read.
     """
+    header = config.applications[application.name].landing.header or ""
+    return HeaderLanding(header, header_proof(application, config, keys, kept), application.product.user_header)
+
+
+def header_proof(
+    application: Application,
+    config: Config,
+    keys: tuple[str, ...],
+    kept: Kept = NOTHING_KEPT,
+    now: UnixSeconds | None = None,
+) -> SecretProof | AssertionProof:
+    """What goes with the username.
+
+    Raises:
+        SecretError: its secret cannot be read.
+    """
     settings = config.applications[application.name].landing
-    proof: SecretProof | AssertionProof
     if settings.proof == "secret":
-        secret = _optional(settings.secret)
+        secret = _optional(settings.secret, kept)
         if secret is None:
             raise SecretError("proof: secret has no secret", "add landing.secret")
-        proof = SecretProof(header=settings.secret_header, secret=secret)
-    else:
-        base = application.origin + application.context
-        proof = AssertionProof(
-            header=settings.assertion_header,
-            issuer=f"{base}/.lychgate",
-            audience=settings.audience or base,
-            private=_assertion_keys(config, application, keys),
-            life=settings.assertion_life,
-        )
-    return HeaderLanding(settings.header or "", proof, application.product.user_header)
+        return SecretProof(header=settings.secret_header, secret=secret)
+    base = application.origin + application.context
+    own = () if config.assertion_key is None else kept.keys((config.assertion_key,), _moment(now), at_least=64)
+    return AssertionProof(
+        header=settings.assertion_header,
+        issuer=f"{base}/.lychgate",
+        audience=settings.audience or base,
+        private=tuple(map(imported_key, own)) or signing_keys(keys, application.name),
+        life=settings.assertion_life,
+    )
 
 
 def landing_client(application: Application, config: Config) -> Client:
@@ -132,15 +165,26 @@ def landing_client(application: Application, config: Config) -> Client:
 
 
 def landing_secret(application: Application, config: Config) -> str:
-    """What the application redeems codes with.
+    """What the application shall redeem codes with.
 
     Raises:
         SecretError: it cannot be read.
     """
-    secret = _optional(config.applications[application.name].landing.client_secret)
+    return landing_secrets(application, config)[0]
+
+
+def landing_secrets(
+    application: Application, config: Config, kept: Kept = NOTHING_KEPT, now: UnixSeconds | None = None
+) -> tuple[str, ...]:
+    """The same, and behind it those that are still taken.
+
+    Raises:
+        SecretError: they cannot be read.
+    """
+    secret = config.applications[application.name].landing.client_secret
     if secret is None:
         raise SecretError("the landing has no secret", "add landing.client_secret")
-    return secret
+    return kept.keys((secret,), _moment(now))
 
 
 def landing_tls(config: Config) -> ssl.SSLContext | None:
@@ -165,15 +209,6 @@ def database_tls(settings: PostgresSettings) -> ssl.SSLContext | None:
         OSError: a file has gone or changed since it was checked.
     """
     return ssl.create_default_context(cafile=settings.ca) if settings.tls == "verify" else None
-
-
-def database_password(settings: PostgresSettings) -> str | None:
-    """What the database is told; None: nothing.
-
-    Raises:
-        SecretError: it cannot be read.
-    """
-    return _optional(settings.password)
 
 
 def upstream_tls(settings: UpstreamSettings) -> ssl.SSLContext | None:
@@ -235,11 +270,6 @@ def patiences(settings: UpstreamSettings, product: Product) -> Patiences | None:
     )
 
 
-def _assertion_keys(config: Config, application: Application, keys: tuple[str, ...]) -> tuple[OKPKey, ...]:
-    pem = _optional(config.assertion_key)
-    return signing_keys(keys, application.name) if pem is None else (imported_key(pem),)
-
-
 def needed_claims_of(name: str, policy: Policy) -> frozenset[str]:
     """The claims without which userinfo is asked: usernames' first choice, rules, and groups where any are used."""
     needed: set[str] = set()
@@ -259,5 +289,5 @@ def needed_claims_of(name: str, policy: Policy) -> frozenset[str]:
     return frozenset(needed)
 
 
-def _optional(secret: Secret | None) -> str | None:
-    return None if secret is None else read_secret(secret)
+def _optional(secret: Secret | None, kept: Kept) -> str | None:
+    return None if secret is None else kept.read(secret)

@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from sidecar.config.checks.secrets import secrets_in
 from sidecar.config.faults import Finding, Severity
+from sidecar.config.kept import secrets_in
 from sidecar.config.model import Config
 
 Values = dict[str, Any]

@@ -1,4 +1,5 @@
-"""What of a configuration can change while the gate runs: what only decisions read. All else needs a restart."""
+"""What of a configuration can change while the gate runs: what only decisions read, and where secrets are. All
+else needs a restart."""
 
 from __future__ import annotations
 
@@ -15,6 +16,20 @@ CHANGEABLE: frozenset[Path] = frozenset(
         ("trusted_proxies",),
         ("sessions",),
         ("portals",),
+        ("cookie_keys",),
+        ("assertion_key",),
+        ("audit", "key"),
+        *(
+            ("providers", "*", key)
+            for key in (
+                "client_secret",
+                "client_secret_ends",
+                "client_key",
+                "client_key_id",
+                "client_key_thumbprint",
+            )
+        ),
+        *(("applications", "*", "landing", key) for key in ("secret", "client_secret")),
         *(("applications", "*", key) for key in ("username", "api", "semicolons", "encoded_slashes")),
         *(
             ("applications", "*", "accounts", key)
@@ -22,7 +37,8 @@ CHANGEABLE: frozenset[Path] = frozenset(
         ),
     }
 )
-"""Keys of which nothing is built at the start; `*` is any name. A new key is not among them until it is put here."""
+"""Keys of which nothing is built at the start, or what is built is made anew (`building.renewing`); `*` is any name. A
+new key is not among them until it is put here."""
 
 BUILT: frozenset[Path] = frozenset({("applications", "*", "api", "pat_owner")})
 """Keys below those of which something is built all the same."""

@@ -81,6 +81,8 @@ FACTS: Mapping[Code, Mapping[str, Holds]] = MappingProxyType(
         Code.LANDING_MISMATCH: _facts("detail", "error"),
         Code.CONFIG_LOADED: _facts("hash", "warnings", "cause"),
         Code.CONFIG_REFUSED: _facts("cause", "result", "faults"),
+        Code.SECRETS_RENEWED: _facts("settings", "cause"),
+        Code.SECRETS_REFUSED: _facts("faults"),
         Code.LEDGER_INITIALISED: _facts("cause"),
         Code.CHANGE_INTENDED: _facts("step", "hook", *_STEP),
         Code.COMMAND_GIVEN: _facts("command", "uid", "why", "about", "detail"),

@@ -57,6 +57,8 @@ class Code(StrEnum):
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
+    SECRETS_RENEWED = "secrets.renewed"
+    SECRETS_REFUSED = "secrets.refused"
     LEDGER_INITIALISED = "ledger.initialised"
     CHANGE_INTENDED = "change.intended"
     COMMAND_GIVEN = "command.given"
@@ -94,6 +96,8 @@ HELD = frozenset(
         Code.CREDENTIAL_REFUSED,
         Code.CONFIG_LOADED,
         Code.CONFIG_REFUSED,
+        Code.SECRETS_RENEWED,
+        Code.SECRETS_REFUSED,
         Code.LEDGER_INITIALISED,
         Code.LANDING_CONFIGURED,
         Code.CHANGE_INTENDED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -35,8 +36,7 @@ SEEN_EVERY = 60
 RENEWAL_PAUSE = 300
 REMEMBERED = 20_000
 UNUSED = 3600
-WRITES = 5
-"""Tries of one write against writers of other processes."""
+WRITES = 5  # tries of one write against writers of other processes
 
 NO_TRACE = Trace()
 
@@ -275,12 +275,13 @@ class Sessions:
             else:
                 entry.learn(found[0])
 
+    def forget_cookies(self) -> None:
+        """Look at the signature of every cookie once more: other keys are in force."""
+        self._keys.clear()
+
     def counts(self) -> Mapping[str, int]:
         """Sessions in memory by application, for the gauge."""
-        found: dict[str, int] = {}
-        for entry in self._entries.values():
-            found[entry.session.application] = found.get(entry.session.application, 0) + 1
-        return found
+        return Counter(entry.session.application for entry in self._entries.values())
 
     async def close(self) -> None:
         """Write what is still to be written."""

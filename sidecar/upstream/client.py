@@ -44,16 +44,24 @@ _FAREWELL = 2.0
 """Seconds that the end of a TLS connection may take; nobody waits for it."""
 
 
-def connect_to(host: str, port: int, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> Connect:
+def connect_to(
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
+    server_name: str | None = None,
+) -> Connect:
     """Open connections to *host* and *port*, inside TLS if a context is given; a name is looked up each time.
+
+    A function as *tls* gives the context of the moment: files may be renewed.
 
     *server_name* is the name that the certificate must bear, if it is not *host*.
     """
-    options: dict[str, Any] = {}
-    if tls is not None:
-        options = {"ssl": tls, "server_hostname": server_name or host, "ssl_shutdown_timeout": _FAREWELL}
 
     async def connect(protocol: Callable[[], asyncio.BaseProtocol], /) -> object:
+        options: dict[str, Any] = {}
+        if tls is not None:
+            context = tls if isinstance(tls, ssl.SSLContext) else tls()
+            options = {"ssl": context, "server_hostname": server_name or host, "ssl_shutdown_timeout": _FAREWELL}
         # One after the other: asyncio's own race between addresses (RFC 8305) loses a socket when it is cancelled.
         loop = asyncio.get_running_loop()
         *others, last = await addresses_of(host, port)

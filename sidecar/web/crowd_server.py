@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -59,14 +59,16 @@ class Guest:
     Attributes:
         name: Of the application here.
         client_id, secret: What the product calls itself, and its password.
+        older: Passwords that are still taken, until it was told the other one.
         secure: Whether the product's address is https.
         failures: Wrong passwords since the minute *minute* began.
     """
 
     name: str
     client_id: str
-    secret: str
+    secret: str = field(repr=False)
     secure: bool
+    older: tuple[str, ...] = field(default=(), repr=False)
     minute: float = 0.0
     failures: int = 0
 
@@ -156,7 +158,7 @@ class CrowdServer:
     def _stranger(self, guest: Guest, request: web.BaseRequest) -> web.Response | None:
         """Why the caller is not answered; None: it is the product."""
         given = read_plain_basic(request.headers.getall("Authorization", ()))
-        if is_client(given, guest.client_id, guest.secret):
+        if is_client(given, guest.client_id, guest.secret, *guest.older):
             return None
         now = self._clock.monotonic()
         if now - guest.minute >= 60:

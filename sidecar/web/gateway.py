@@ -120,6 +120,8 @@ class Gateway:
         if visit.record.outcome != "forwarded" or entry is None or place is None or visit.standing is None:
             # It was not forwarded as a person: the portal was not in force, and that may have changed since.
             return place is None or place.portal.mode is Mode.ENFORCE or not self._is_in_force(visit)
+        if not self._own.is_signed(visit, place.application):
+            return False
         while entry.ended and entry.successor is not None:
             entry = entry.successor
         visit.entry = entry

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
@@ -38,12 +38,18 @@ class Minter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Party:
-    """One product that takes us for its provider."""
+    """One product that takes us for its provider.
+
+    Attributes:
+        secret: What it redeems codes with.
+        older: What it may still redeem them with, until it was told the other one.
+    """
 
     client: Client
-    secret: str
+    secret: str = field(repr=False)
+    older: tuple[str, ...] = field(default=(), repr=False)
     codes: Codes
     minter: Minter
 
@@ -118,7 +124,7 @@ class LandingProvider:
 
     async def _token(self, request: web.BaseRequest, party: Party) -> web.Response:
         given = read_basic(request.headers.getall("Authorization", ()))
-        if not is_client(given, party.client.client_id, party.secret):
+        if not is_client(given, party.client.client_id, party.secret, *party.older):
             LOG.warning("somebody at the landing's token endpoint does not know the secret of %s", party.client.issuer)
             return _answer(401, {"error": "invalid_client"}, {"WWW-Authenticate": 'Basic realm="lychgate"'})
         body = await _body(request)

@@ -23,6 +23,7 @@ from sidecar.domain.policy import Application, ProviderPolicy
 from sidecar.domain.reason import Reason
 from sidecar.flows.foreseeing import Foresight
 from sidecar.flows.login import LoginError
+from sidecar.flows.session_making import purpose_of
 from sidecar.flows.sessions import Entry, Sessions, Signer
 from sidecar.flows.signin import CookieChange, SignIn
 from sidecar.flows.signout import SignOuts, signed_out_url
@@ -105,6 +106,11 @@ class OwnEndpoints:
         """The browser's live session for an application."""
         name = application.cookie.encode()
         return await self._sessions.find(application.name, find_cookie(b"; ".join(visit.head.cookies), name))
+
+    def is_signed(self, visit: Visit, application: Application) -> bool:
+        """Whether the browser's cookie, as it came, is signed with a key that is still in force."""
+        cookie = find_cookie(b"; ".join(visit.head.cookies), application.cookie.encode())
+        return cookie is not None and self._signer.unsign(purpose_of(application.name), cookie) is not None
 
     def is_trying(self, visit: Visit, application: Application) -> bool:
         """Whether the browser asked for enforcement of observed portals."""

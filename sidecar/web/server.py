@@ -65,6 +65,7 @@ class Listener:
         self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=SHUTDOWN)
         self._sweeper: asyncio.TimerHandle | None = None
         self.port = 0
+        self._tls: ssl.SSLContext | None = None
 
     def __len__(self) -> int:
         """Open connections."""
@@ -76,6 +77,9 @@ class Listener:
         Raises:
             OSError: the address cannot be had.
         """
+        if tls is not None:
+            self._tls = tls
+            tls.sni_callback = self._choose
         listening = socket.create_server((host, port), family=_family(host), backlog=1024, reuse_port=False)
         await self.open_on(listening, tls)
         self.port = listening.getsockname()[1]
@@ -86,6 +90,15 @@ class Listener:
         site = web.SockSite(self._runner, listening, ssl_context=tls)
         await site.start()
         self._arm()
+
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """New connections get the certificate of *tls*; those that are open keep theirs."""
+        self._tls = tls
+
+    def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _first: ssl.SSLContext) -> None:
+        """Asked by OpenSSL for every new connection, whether or not the client names a host."""
+        if self._tls is not None:
+            connection.context = self._tls
 
     async def close(self) -> None:
         """End without losing a request (RFC 9112, section 9.6): for a moment the port stays open and every answer says

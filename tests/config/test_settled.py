@@ -54,12 +54,13 @@ COUNTS: list[tuple[str, Change]] = [
     ("a line", lambda file: file["applications"]["jira"]["accounts"]["groups"]["map"].append({"from": "c", "to": "d"})),
     ("a cap", lambda file: file["applications"]["jira"]["accounts"].update(removals_per_hour=1)),
     ("reactivation", lambda file: file["applications"]["jira"]["accounts"].update(reactivate="never")),
+    ("a key", lambda file: file["cookie_keys"].append("env://OLD")),
+    ("where a secret is", lambda file: file["providers"]["staff"].update(client_secret="env://NEW")),
     ("machines", lambda file: file["applications"]["jira"].update(api={"pat": "deny"})),
 ]  # fmt: skip
 
 RESTART: list[tuple[str, Change, tuple[str, ...]]] = [
     ("a port", lambda file: file.update(listen={"public": "0.0.0.0:8000"}), ("listen.public",)),
-    ("a key", lambda file: file["cookie_keys"].append("env://OLD"), ("cookie_keys",)),
     ("a provider", lambda file: file["providers"]["staff"].update(client_id="x"), ("providers.staff.client_id",)),
     ("the way", lambda file: file["applications"]["jira"].update(upstream="https://other:8443"),
      ("applications.jira.upstream.url",)),

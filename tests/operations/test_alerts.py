@@ -114,6 +114,8 @@ CASES = [
     Case("LychgateUpstreamFull", refused("upstream_timeout", "0+9x120"), None),
     Case("LychgateConfigRefused", {'lychgate_config_refused{instance="a"}': "1x120"}, {"instance": "a"}),
     Case("LychgateConfigRefused", {'lychgate_config_refused{instance="a"}': "0x120"}, None),
+    Case("LychgateSecretsRefused", {'lychgate_secrets_refused{instance="a"}': "1x120"}, {"instance": "a"}),
+    Case("LychgateSecretsRefused", {'lychgate_secrets_refused{instance="a"}': "0x120"}, None),
     Case("LychgateConfigsDiffer", {f'lychgate_config_info{{hash="{one}"}}': "1x120" for one in "ab"}, {}),
     Case("LychgateConfigsDiffer", {f'lychgate_config_info{{hash="a",instance="{one}"}}': "1x120" for one in "ab"},
          None),

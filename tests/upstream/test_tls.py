@@ -59,6 +59,16 @@ async def test_nobody_else_is_believed(authority: Authority, tmp_path: Path) -> 
         assert [] == server.heads
 
 
+async def test_files_that_are_renewed_count_for_the_next_connection(authority: Authority, tmp_path: Path) -> None:
+    now = ssl.create_default_context(cafile=Authority(tmp_path, "other").file)
+    async with answering(then=OK, tls=authority.serving("127.0.0.1")) as server:
+        client = Client(connect_to("127.0.0.1", server.port, lambda: now), Limits())
+        assert "certificate verify failed" in await why(client)
+        now = ssl.create_default_context(cafile=authority.file)
+        assert b"ok" == (await fetch(client)).content
+        await client.close()
+
+
 async def test_the_name_in_the_certificate_is_the_hosts_or_the_one_that_is_configured(authority: Authority) -> None:
     async with answering(then=OK, tls=authority.serving("jira.internal.example.com")) as server:
         ca = str(authority.file)

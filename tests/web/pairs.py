@@ -75,12 +75,14 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(worlds: Worlds, address: str, **settings: Any) -> AsyncIterator[Pair]:
-    """*address*: the database's, which is empty."""
+async def pair(worlds: Worlds, address: str, *, key: str = "cookie-key", **settings: Any) -> AsyncIterator[Pair]:
+    """*address*: the database's, which is empty. *key*: the file of the second gate's cookie keys."""
     clock = Ahead()
     world = await worlds(state=address, clock=clock, proof="secret", agents={"rules": [FRESH]}, **settings)
     text = json.loads((world.folder / "lychgate.yaml").read_text(encoding="utf-8"))
     text["listen"]["public"] = f"127.0.0.1:{free_port()}"
+    (world.folder / key).write_bytes((world.folder / "cookie-key").read_bytes())
+    text["cookie_keys"] = [f"file://{world.folder}/{key}"]
     path = world.folder / "second.yaml"
     path.write_text(json.dumps(text), encoding="utf-8")
     said = io.StringIO()

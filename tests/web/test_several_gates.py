@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
+from sidecar.adapters.key_lists import new_key, renewed
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.postgres.database import Way
+from sidecar.building.reloading import follow
 from sidecar.building.storing import state_for_change
 from sidecar.flows import others
 from sidecar.flows.sessions import StateError
 from tests.postgres import Server, connected, needs_postgres, server
+from tests.upstream import scripted
 from tests.web.conftest import Worlds
+from tests.web.load import set_cookie, under_load
 from tests.web.pairs import PAGE, Pair, is_heard, is_not_heard, pair, signed_in, until
 from tests.web.rig import HTML
 
@@ -48,7 +52,7 @@ async def test_a_sign_in_may_begin_at_one_and_end_at_the_other(worlds: Worlds, d
         away = await both.at(both.second, PAGE, HTML)
         assert 302 == away.status
         for field in away.headers("Set-Cookie"):
-            browser.session.cookie_jar.update_cookies(_cookie(field))
+            browser.session.cookie_jar.update_cookies(set_cookie(field))
         assert 200 == (await browser.choose(away.location, "ada"))[0]
 
 
@@ -194,6 +198,47 @@ async def test_commands_that_change_something_wait_for_the_gates_to_end(worlds: 
                 pass
 
 
+async def test_keys_change_twice_under_load_and_no_gate_meets_a_cookie_that_it_does_not_know(
+    worlds: Worlds, database: Server
+) -> None:
+    """The file reaches the second gate minutes later, as a cluster brings it, and still before the key signs."""
+    more = {"sessions": {"per_person": 1000, "recheck": "6h"}}
+    async with two(worlds, database, key="second-key", more=more, postgresql={"grace": "10m"}) as (both, _):
+        first, second = both.world.folder / "cookie-key", both.world.folder / "second-key"
+        follows = [
+            asyncio.create_task(follow(both.world.folder / name, asyncio.Event(), gate.reloading, every=0.02))
+            for name, gate in zip(("lychgate.yaml", "second.yaml"), both.gates, strict=True)
+        ]
+
+        async def renewals(number: int) -> None:
+            await scripted.until(lambda: len(both.told("secrets.renewed")) == number)
+
+        try:
+            async with under_load(both.world, *both.gates) as load:
+                for so_far in (0, 4):
+                    await load.more()
+                    _ = renewed(first, new_key("cookie"), both.clock.now(), keep=3, lead=300)
+                    await renewals(so_far + 1)
+                    await load.more()
+                    second.write_bytes(first.read_bytes())
+                    await renewals(so_far + 2)
+                    await load.more()
+                    # Its time has come, at one gate some moments before the other.
+                    both.clock.more += 300
+                    await renewals(so_far + 4)
+                await load.more()
+            assert {200} == {*load.answers, *load.signed_in}
+            # Nobody is lost, whenever they signed in and wherever.
+            assert {200} == set(await load.everybody())
+            first.write_text(first.read_text("utf-8").splitlines()[1] + "\n", "utf-8")
+            await renewals(9)
+            # Without the first key, the first gate no longer knows who came under it; so the test is no empty one.
+            assert {200, 302} == set(await load.everybody())
+        finally:
+            _ = [one.cancel() for one in follows]
+            await asyncio.gather(*follows, return_exceptions=True)
+
+
 async def _lines(connection: Any) -> set[int]:
     """The processes of the database that serve the lines."""
     rows = await connection.fetch(
@@ -201,8 +246,3 @@ async def _lines(connection: Any) -> set[int]:
         " AND pid <> pg_backend_pid()"
     )
     return {row[0] for row in rows}
-
-
-def _cookie(field: str) -> dict[str, str]:
-    name, _, value = field.partition(";")[0].partition("=")
-    return {name: value}

@@ -65,7 +65,7 @@ async def open_session(
     *,
     seconds: float = 5.0,
     connections: int = 20,
-    tls: ssl.SSLContext | None = None,
+    tls: Callable[[], ssl.SSLContext] | None = None,
     server_name: str | None = None,
     socket: str | None = None,
     places: Places | None = None,
@@ -75,7 +75,7 @@ async def open_session(
     Args:
         seconds: The most that one whole call takes.
         connections: The most that are open.
-        tls: How TLS is spoken; None: as the machine does.
+        tls: How TLS is spoken at this moment, asked with every connection; None: as the machine does.
         server_name: The name that the certificate must bear, if it is not the host of the address.
         socket: Path of a Unix socket to which all calls go, whatever their address says.
         places: The nodes to which calls go in place of their address: to the next one if no connection can be had. What
@@ -85,8 +85,10 @@ async def open_session(
     connector: aiohttp.BaseConnector
     if socket is not None:
         connector = aiohttp.UnixConnector(socket, limit=connections, keepalive_timeout=10)
+    elif tls is not None:
+        connector = _Connector(tls, connections)
     else:
-        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=10, ssl=tls or True)
+        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=10)
     middlewares = [_named(server_name)] if server_name is not None else []
     timeout = aiohttp.ClientTimeout(total=seconds)
     if places is not None:
@@ -102,6 +104,18 @@ async def open_session(
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Lychgate"},
     ) as session:
         yield session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Speaks the TLS of the moment: files may be renewed while it lives."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext], connections: int) -> None:
+        super().__init__(limit=connections, keepalive_timeout=10, ssl=tls())
+        self._tls = tls
+
+    def _get_ssl_context(self, req: aiohttp.ClientRequest) -> ssl.SSLContext | None:
+        # Not of aiohttp's public surface; tests/web/test_aiohttp_leans.py holds it.
+        return self._tls() if super()._get_ssl_context(req) is not None else None
 
 
 def _named(server_name: str) -> aiohttp.ClientMiddlewareType:

@@ -58,6 +58,10 @@ class ChainedForm:
         self._unsigned = 0
         self._since = UnixSeconds(0)
 
+    def renew(self, key: CheckpointKey) -> None:
+        """From now on *key* signs, also what came before and is not signed yet."""
+        self._key = key
+
     def line(self, told: Told) -> bytes:
         """The next record."""
         line = self.chain.link(self._envelope.record(told))
@@ -75,6 +79,8 @@ class ChainedForm:
         """It names its key; the signature covers its place in the chain, and so all before it."""
         if not self._unsigned:
             return b""
-        event = Event(code=Code.AUDIT_CHECKPOINT, facts={"key": self._key.name, "records": self._unsigned})
+        # Read once: another thread may renew it.
+        key = self._key
+        event = Event(code=Code.AUDIT_CHECKPOINT, facts={"key": key.name, "records": self._unsigned})
         self._unsigned = 0
-        return self.chain.link(self._envelope.record(Told(event, now)), self._key)
+        return self.chain.link(self._envelope.record(Told(event, now)), key)

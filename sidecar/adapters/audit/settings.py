@@ -131,7 +131,8 @@ class AuditSettings(Settings):
     key: Annotated[Secret | None, AtLeast(64)] = Field(
         default=None,
         description="Private Ed25519 key in PEM (PKCS #8) that signs checkpoints. Without it the key is derived from "
-        "`cookie_keys` and changes with them. `lychgate audit key` prints the public keys.",
+        "`cookie_keys` and changes with them. The file may hold several: the first signs. `lychgate audit key` prints "
+        "the public keys.",
     )
     checkpoint_records: int = Field(
         default=1000, ge=1, le=1_000_000, description="After so many records a checkpoint is signed."

@@ -131,6 +131,10 @@ class HeaderLanding:
     async def end(self, session: Session) -> None:
         """The application's cookies went with the session; nothing else was established."""
 
+    def renew(self, proof: SecretProof | AssertionProof) -> None:
+        """From now on *proof*."""
+        self._proof = proof
+
     def keys(self) -> dict[str, object]:
         """What receivers check assertions with."""
         return self._proof.keys()

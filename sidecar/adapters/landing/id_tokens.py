@@ -21,6 +21,10 @@ class IdTokens:
     def __init__(self, keys: Sequence[RSAKey]) -> None:
         self._keys = tuple(keys)
 
+    def renew(self, keys: Sequence[RSAKey]) -> None:
+        """From now on *keys*."""
+        self._keys = tuple(keys)
+
     def sign(self, grant: Grant, now: UnixSeconds) -> str:
         """What *grant* says, as a compact JWT."""
         key = self._keys[0]

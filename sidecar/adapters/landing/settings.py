@@ -70,7 +70,8 @@ class LandingSettings(Settings):
     )
     client_secret: Annotated[Secret | None, AtLeast(32)] = Field(
         default=None,
-        description="Its secret, or the application's password, at least 32 characters; the product has the same one.",
+        description="Its secret, or the application's password, at least 32 characters; the product has the same one. "
+        "The file may hold several, one a line: the first is the one to fill in, all are taken.",
     )
     address: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,

@@ -70,6 +70,10 @@ class CodeClient:
         self._clock = clock
         self._budget = budget
 
+    def renew(self, config: ProviderConfig) -> None:
+        """From now on *config*. What is under way ends as it began."""
+        self._config = config
+
     def authorization_url(self, endpoint: str, request: AuthorizationRequest) -> str:
         """Where the browser goes (RFC 6749, section 4.1.1; RFC 7636). A query of *endpoint* is kept."""
         config = self._config

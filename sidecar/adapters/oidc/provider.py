@@ -73,6 +73,10 @@ class OidcProvider:
         self.notices = Notices(config, self._signatures, clock)
         self.access_tokens = AccessTokens(config, self._signatures, clock)
 
+    def renew(self, config: ProviderConfig) -> None:
+        """From now on prove who we are as *config* says. Nothing else of it counts before the next start."""
+        self._client.renew(config)
+
     def keys(self) -> tuple[int, float | None]:
         """How many keys it has for signatures, and how many seconds ago they came; None before they ever did."""
         return self._keys.known()

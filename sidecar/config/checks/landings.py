@@ -151,7 +151,7 @@ def _asked(at: Path, name: str, config: Config) -> Iterator[Finding]:
         yield Finding(
             (*at, "client_secret"),
             "is missing: with it the product redeems codes, or asks its Crowd server",
-            "add it as file:///absolute/path or env://NAME; new: openssl rand -hex 32 > landing-secret; "
+            "add it as file:///absolute/path or env://NAME; new: lychgate keys new --kind secret; "
             "for a receiver that believes a header: header and proof",
         )
     host, _, port = config.listen.landing.rpartition(":")

@@ -43,7 +43,7 @@ async def test_only_the_authority_that_is_named_may_vouch(tmp_path: Path) -> Non
     trusting = ssl.create_default_context(cafile=authority.file)
     async with answering(then=OK, tls=authority.serving("127.0.0.1")) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        assert b"ok" == await body_of(url, tls=trusting)
+        assert b"ok" == await body_of(url, tls=lambda: trusting)
         with pytest.raises(AccountError, match="CertificateError"):
             await body_of(url)
         assert 1 == len(server.heads)
@@ -54,10 +54,10 @@ async def test_the_certificate_bears_the_name_that_is_configured(tmp_path: Path)
     trusting = ssl.create_default_context(cafile=authority.file)
     async with answering(then=OK, tls=authority.serving("jira.internal.example.com")) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        assert b"ok" == await body_of(url, tls=trusting, server_name="jira.internal.example.com")
+        assert b"ok" == await body_of(url, tls=lambda: trusting, server_name="jira.internal.example.com")
         for wrong in (None, "wiki.internal.example.com"):
             with pytest.raises(AccountError, match="CertificateError"):
-                await body_of(url, tls=trusting, server_name=wrong)
+                await body_of(url, tls=lambda: trusting, server_name=wrong)
         assert 1 == len(server.heads)
 
 
@@ -70,9 +70,9 @@ async def test_our_certificate_is_shown(tmp_path: Path) -> None:
     async with answering(then=OK, tls=asking) as server:
         url = f"https://127.0.0.1:{server.port}/"
         with pytest.raises(AccountError):
-            await body_of(url, tls=trusting)
+            await body_of(url, tls=lambda: trusting)
         trusting.load_cert_chain(*authority.issue("lychgate"))
-        assert b"ok" == await body_of(url, tls=trusting)
+        assert b"ok" == await body_of(url, tls=lambda: trusting)
 
 
 def _places(*ports: int, scheme: str = "http", **more: Any) -> Places:
@@ -129,8 +129,24 @@ async def test_the_nodes_of_a_name_have_its_certificate_and_hear_its_name(tmp_pa
     async with answering(then=OK, tls=authority.serving("jira.internal.example.com")) as server:
         url, gone = "https://jira.internal.example.com/", free_port()
         named = _places(gone, server.port, scheme="https", server_name="jira.internal.example.com", is_named=False)
-        assert b"ok" == await body_of(url, tls=trusting, places=named)
+        assert b"ok" == await body_of(url, tls=lambda: trusting, places=named)
         assert b"\r\nHost: jira.internal.example.com\r\n" in server.heads[0]
         with pytest.raises(AccountError, match="CertificateError"):
-            await body_of(url, tls=trusting, places=_places(server.port, scheme="https"))
+            await body_of(url, tls=lambda: trusting, places=_places(server.port, scheme="https"))
         assert 1 == len(server.heads)
+
+
+async def test_files_of_tls_that_are_renewed_count_for_the_next_connection(tmp_path: Path) -> None:
+    """With our own connector, which leans on a method that aiohttp does not promise."""
+    authority = Authority(tmp_path)
+    asking = authority.serving("127.0.0.1")
+    asking.load_verify_locations(cafile=authority.file)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    now = ssl.create_default_context()
+    async with answering(then=OK, tls=asking) as server, open_session(tls=lambda: now) as session:
+        url = f"https://127.0.0.1:{server.port}/"
+        with pytest.raises(AccountError):
+            await call(session, "GET", url, {}, None, failed=Reason.CONNECTOR_UNREACHABLE)
+        now = ssl.create_default_context(cafile=authority.file)
+        now.load_cert_chain(*authority.issue("lychgate"))
+        assert 200 == (await call(session, "GET", url, {}, None, failed=Reason.CONNECTOR_UNREACHABLE)).status

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -197,6 +198,19 @@ async def test_a_wrong_password_is_told_without_the_password(way: Way) -> None:
         async with open_shared(wrong, SEALER):
             pass
     assert PASSWORD not in str(caught.value)
+
+
+async def test_the_password_of_the_moment_is_shown_with_every_connection(way: Way) -> None:
+    shown = PASSWORD
+    async with open_shared(replace(way, password=lambda: shown), SEALER) as state:
+        await state.sessions.add(a_session())
+        shown = "another"
+        # What is open stays open, and the first that is new is refused.
+        held = [state.sessions.get(a_session().key) for _ in range(3)]
+        found = await asyncio.gather(*held, return_exceptions=True)
+        assert any(isinstance(one, StateError) for one in found)
+        shown = PASSWORD
+        assert await state.sessions.get(a_session().key)
 
 
 async def test_no_database_at_all(way: Way) -> None:

@@ -42,14 +42,15 @@ class Way:
     Attributes:
         address: `postgresql://user@host:port/database`, without a password; several hosts where one takes over from
             another: the one that can be written is used.
-        password: Or None: the database trusts the way.
+        password: Asked for with every connection, so that another one counts for the next; or None: the database
+            trusts the way.
         tls: Checks the database's certificate; False: plain.
         connections: Most of them for requests; one more listens.
         timeout: Seconds after which it did not answer.
     """
 
     address: str
-    password: str | None = None
+    password: str | Callable[[], str] | None = None
     tls: SSLContext | bool = False
     connections: int = 10
     timeout: float = 5.0
