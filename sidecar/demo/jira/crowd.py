@@ -13,7 +13,7 @@ import aiohttp
 
 from sidecar.demo.jira.settings import CrowdConfig
 from sidecar.demo.jira.visit import SESSION, Visit
-from sidecar.demo.people import User
+from sidecar.demo.people import Directory, User
 
 COOKIE = "crowd.token_key"
 _FACTORS = (
@@ -58,29 +58,31 @@ async def by_token(visit: Visit) -> bool:
 
 
 async def _asked(visit: Visit, config: CrowdConfig, token: str) -> User | None:
-    async with aiohttp.ClientSession(
-        headers={
-            "Authorization": aiohttp.encode_basic_auth(config.application, config.password),
-            "Accept": "application/xml",
-            "Content-Type": "application/xml",
-        },
-    ) as client:
-        session = await _call(client, "POST", f"{config.base_url}/session/{quote(token, safe='')}", _FACTORS)
-        if session is None or await _call(client, "GET", f"{config.base_url}/config/cookie") is None:
+    async with crowd_client(config) as client:
+        session = await ask_crowd(client, "POST", f"{config.base_url}/session/{quote(token, safe='')}", _FACTORS)
+        if session is None or await ask_crowd(client, "GET", f"{config.base_url}/config/cookie") is None:
             return None
         found = session.find("user")
         name = found.get("name", "") if found is not None else ""
         if config.directory:
             path = f"{config.base_url}/authentication/notify?username={quote(name)}"
-            notified = await _call(client, "POST", path)
+            notified = await ask_crowd(client, "POST", path)
             if notified is not None:
-                groups = await _call(client, "GET", f"{config.base_url}/user/group/nested?username={quote(name)}")
+                groups = await ask_crowd(client, "GET", f"{config.base_url}/user/group/nested?username={quote(name)}")
                 _take_over(visit, notified, groups)
     user = visit.site.state.find(name)
     return user if user is not None and user.active else None
 
 
-async def _call(client: aiohttp.ClientSession, method: str, url: str, body: str = "") -> Element | None:
+def crowd_client(config: CrowdConfig) -> aiohttp.ClientSession:
+    """What asks the server as the application."""
+    basic = aiohttp.encode_basic_auth(config.application, config.password)
+    kind = "application/xml"
+    return aiohttp.ClientSession(headers={"Authorization": basic, "Accept": kind, "Content-Type": kind})
+
+
+async def ask_crowd(client: aiohttp.ClientSession, method: str, url: str, body: str = "") -> Element | None:
+    """What the server says; None: it says no."""
     async with client.request(method, url, data=body.encode()) as answer:
         if "X-Embedded-Crowd-Version" not in answer.headers:
             raise RuntimeError("The following URL does not specify a valid Crowd User Management REST service")
@@ -90,15 +92,21 @@ async def _call(client: aiohttp.ClientSession, method: str, url: str, body: str 
             return None
 
 
-def _take_over(visit: Visit, found: Element, groups: Element | None) -> None:
-    """What a Crowd directory does at authentication: the local copy becomes as the server has it."""
-    state, name = visit.site.state, found.get("name", "")
-    user = state.find(name) or state.add_user(name, found.findtext("display-name") or name)
+def take_over(people: Directory, found: Element) -> User:
+    """One user, as the server has it; the local copy becomes so."""
+    name = found.get("name", "")
+    user = people.find(name) or people.add_user(name, found.findtext("display-name") or name)
     user.display_name = found.findtext("display-name") or name
     user.email = found.findtext("email") or ""
     user.active = found.findtext("active") == "true"
+    return user
+
+
+def _take_over(visit: Visit, found: Element, groups: Element | None) -> None:
+    """What a Crowd directory does at authentication."""
+    user = take_over(visit.site.state, found)
     if groups is not None:
         wanted = {group.get("name", "") for group in groups}
         user.groups.intersection_update(group.lower() for group in wanted)
         for group in wanted:
-            state.join(user.username, group)
+            visit.site.state.join(user.username, group)

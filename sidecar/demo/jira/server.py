@@ -11,9 +11,10 @@ from aiohttp import WSCloseCode
 from sidecar.demo.jira.handler import Handler
 from sidecar.demo.jira.listening import Listening, listen, origin_of
 from sidecar.demo.jira.proof import Prover
-from sidecar.demo.jira.settings import JiraConfig
+from sidecar.demo.jira.settings import CrowdConfig, JiraConfig
 from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.demo.jira.state import JiraState
+from sidecar.demo.jira.synchronising import synchronise
 from sidecar.demo.jira.visit import Site
 
 
@@ -47,6 +48,13 @@ class RunningJira(Listening):
     def usernames(self, target_prefix: str = "/") -> list[str | None]:
         """As whom each such call was served, in order; None is anonymous."""
         return [call.username for call in self.matching(None, target_prefix)]
+
+    async def synchronise(self, config: CrowdConfig | None = None) -> None:
+        """Take users, groups and memberships over from a Crowd server: that of its sign-on unless another is named."""
+        wanted = config or self._site.config.crowd
+        if wanted is None:
+            raise LookupError("there is no Crowd server")
+        await synchronise(self.state, self._site.crowd_users, wanted)
 
     def kill_token(self, token: str) -> None:
         """The token is known no more: anonymous where anonymous may read, 401 elsewhere."""

@@ -34,6 +34,7 @@ class Site:
     base_url: str
     sso: SsoMemory = field(default_factory=SsoMemory)
     crowd_checked: dict[str, tuple[str, float]] = field(default_factory=dict)
+    crowd_users: set[str] = field(default_factory=set)
     faults: Faults = field(default_factory=Faults)
     calls: Calls = field(default_factory=Calls)
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
