@@ -116,10 +116,12 @@ def explain(
     for line in lines:
         reason = "" if line.reason is Reason.OK else f"   {line.reason.value}: {TEXTS[line.reason].for_admin}"
         click.echo(f"{line.what + ':':<28} {line.found}{reason}")
-    if any(line.reason is not Reason.OK and not line.what.startswith("portal ") for line in lines):
-        raise SystemExit(1)
+    out = any(line.reason is not Reason.OK and not line.what.startswith("portal ") for line in lines)
     if live:
+        # Whoever is refused a page has an account all the same, and whoever asks wants to see the whole of it.
         run(show_account(loaded, known, claims, portal, provider))
+    if out:
+        raise SystemExit(1)
 
 
 for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, accounts_rename, accounts_resume):

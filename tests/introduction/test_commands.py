@@ -224,8 +224,14 @@ async def test_explain_looks_at_the_application_when_it_is_asked_to(desk: Desk) 
     desk.jira.calls.clear()
     assert 0 == (await desk.run("explain", *given)).exit_code
     assert [] == desk.jira.calls
+    # A page that is refused hides nothing of the account.
+    page = await desk.run("explain", *given, "--live", "--url", "/rpc/soap/jirasoapservice-v2")
+    assert (1, True) == (page.exit_code, "refused with 403" in page.stdout), page.output
+    assert "keep jira-unclaimed:         Lychgate did not add it" in page.stdout
     refused = await desk.run("explain", "--claims", claims(desk, PEOPLE[1]), "--live")
     assert (1, True) == (refused.exit_code, "account_inactive: the account is inactive" in refused.stdout)
+    nameless = await desk.run("explain", "--claims", claims(desk, PEOPLE[5]), "--live")
+    assert (1, True) == (nameless.exit_code, "there is no username: username_invalid" in nameless.stderr)
 
 
 async def test_what_was_done_is_taken_back_and_what_others_did_since_stays(desk: Desk) -> None:

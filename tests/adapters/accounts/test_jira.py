@@ -241,7 +241,8 @@ class Silent(SmallJira):
 
 async def test_silence_ends_in_time() -> None:
     jira = Silent()
-    async with connected(jira, seconds=0.05) as connector:
+    # Long enough for the server to have taken the connection: it would not close one that comes with its own end.
+    async with connected(jira, seconds=0.3) as connector:
         with pytest.raises(AccountError) as caught:
             await connector.read("alice")
         jira.released.set()
