@@ -125,8 +125,12 @@ def show(
     files = files or _files(loaded_of(config) if config is not None else None)
     wanted = Wanted(since=_utc(since), until=_utc(until), **names)
     try:
+        found = False
         for record in _followed(files, wanted) if follow else filter(wanted.fits, _records(files)):
             click.echo(json.dumps(record, ensure_ascii=True) if as_json else told(record))
+            found = True
+        if not found:
+            click.echo(_NOTHING, err=True)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
 
@@ -137,6 +141,12 @@ def key(config: Path) -> None:
     """Print the public keys of the checkpoints (PEM): give them to whoever verifies the trail, by another way."""
     for public in _audit_keys(loaded_of(config)):
         click.echo(f"# {public.name}\n{public.pem()}", nl=False)
+
+
+_NOTHING = (
+    "Nothing fits. Are all files of the time there, the sealed ones too? Beyond ten of a kind in a minute, refusals of "
+    "people without a session are only counted: `--code audit.counted` shows how many."
+)
 
 
 def _followed(files: tuple[Path, ...], wanted: Wanted) -> Iterator[Record]:

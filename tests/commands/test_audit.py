@@ -94,6 +94,8 @@ def test_show_finds(trail: Trail, name: str) -> None:
     assert (0, 0) == (text.exit_code, lines.exit_code), text.output
     assert [count] * 2 == [len(done.stdout.splitlines()) for done in (text, lines)]
     assert all("code" in json.loads(line) for line in lines.stdout.splitlines())
+    # Whoever finds nothing is told where else to look.
+    assert [not count] * 2 == ["audit.counted" in done.stderr for done in (text, lines)]
 
 
 def test_show_is_readable_and_moves_no_cursor(trail: Trail) -> None:
