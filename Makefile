@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
-WORKERS ?= 2
+WORKERS ?= 4
 
 .PHONY: demo test check format bench lock docs clean setup
 
@@ -17,7 +17,7 @@ demo: $(VENV)/.run
 
 test: setup check
 	@$(BIN)/python -m tests.e2e.install || echo "Without Node.js the tests with a real OpenID provider are skipped."
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check .

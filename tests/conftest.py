@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent
 
 # Every run asks the same; what nobody has asked yet is looked for with HYPOTHESIS_PROFILE=deep.
 settings.register_profile(
@@ -15,6 +18,16 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+LONG = ("introduction", "e2e", "helm", "operations", "demo")
+"""Folders whose files take longest: they come first, so that in the end nobody waits for one of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Most of these wait for other processes, which is why there are more workers than processors."""
+    folders = {item: item.path.relative_to(ROOT).parts[0] for item in items}
+    items.sort(key=lambda item: LONG.index(folders[item]) if folders[item] in LONG else len(LONG))
 
 
 class _Undeclared(logging.Handler):

@@ -21,7 +21,7 @@ TESTS = {
 }
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "workers"])
 @pytest.mark.parametrize(
     ("kind", "ci", "code"),
     [
@@ -38,6 +38,8 @@ def test_a_skipped_test_fails_ci(tmp_path: Path, kind: str, ci: str, code: int, 
     (tmp_path / "pytest.ini").write_text(SETTINGS, encoding="ascii")
     (tmp_path / "test_it.py").write_text(TESTS[kind] + PASSED, encoding="ascii")
     environment = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("PYTEST")}
+    # What other plugins bring is not asked here, and takes longer to load than all of this.
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     if ci:
         environment["CI"] = ci
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *workers]

@@ -2,53 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
-from tests.adapters.audit.trails import Trail
-
-WRITER = """
-import asyncio, sys
-from pathlib import Path
 from sidecar.adapters.audit.segments import Limits
 from sidecar.domain.events import Code
 from tests.adapters.audit.trails import Trail, event
 
-async def main():
-    log = Trail(Path(sys.argv[1]), limits=Limits(20_000, 1 << 30, 10_000, 1 << 30)).open()
-    number = int(sys.argv[2])
+KILLS = 100
+
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Each of them is a process of its own that has read its modules already."""
+PROCESSES.set_forkserver_preload([__name__])
+
+
+async def _promise(folder: Path, number: int, says: Connection) -> None:
+    log = Trail(folder, limits=Limits(20_000, 1 << 30, 10_000, 1 << 30)).open()
     while True:
         log.tell(event(number))
         await log.sure(event(number, Code.CHANGE_INTENDED))
         # Said only after it was promised.
-        sys.stdout.write(f"{number}\\n")
-        sys.stdout.flush()
+        says.send(number)
         number += 1
 
-asyncio.run(main())
-"""
-KILLS = 100
-ROOT = Path(__file__).parents[3]
+
+def _writer(folder: Path, number: int, says: Connection) -> None:
+    asyncio.run(_promise(folder, number, says))
 
 
 def _killed(folder: Path, number: int, chance: random.Random) -> list[int]:
     """What one process had promised when it was killed."""
-    command = [sys.executable, "-c", WRITER, str(folder), str(number)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        time.sleep(chance.uniform(0, 0.02))
-        process.send_signal(signal.SIGKILL)
-        rest = process.stdout.read().splitlines(keepends=True)
-    return [int(line) for line in [first, *rest] if line.endswith("\n")]
+    hears, says = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=_writer, args=(folder, number, says))
+    process.start()
+    says.close()
+    promised: list[int] = [hears.recv()]
+    time.sleep(chance.uniform(0, 0.02))
+    process.kill()
+    process.join()
+    assert -signal.SIGKILL == process.exitcode
+    # To the end, or to a word that breaks off.
+    try:
+        while True:
+            promised.append(hears.recv())
+    except (EOFError, OSError):
+        hears.close()
+    return promised
 
 
 @pytest.fixture
