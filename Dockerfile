@@ -5,9 +5,8 @@
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=… --build-arg REVISION=… .
 #   docker build --target inventory --output list .    # the parts and their licences
 #   docker build --target trial -t lychgate-trial .    # a sign-in with all that belongs to it, for `helm test`
-# Any base with Python 3.11 to 3.13 and glibc will do; RUNTIME may be one without a shell, with the same Python.
+# Any base with Python 3.11 to 3.13 and glibc will do: what the image needs of it is taken out, and nothing else.
 ARG BASE=python:3.12-slim
-ARG RUNTIME=${BASE}
 
 # Our own wheel is the same everywhere: built once, where the build runs.
 FROM --platform=${BUILDPLATFORM:-} ${BASE} AS wheel
@@ -21,26 +20,33 @@ RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-d
 
 FROM ${BASE} AS build
 ARG TARGETARCH=
+# requirements, or tracing: the same with OpenTelemetry.
+ARG PARTS=requirements
 WORKDIR /src
 COPY image image
 # Wheels only: nothing is compiled, and what has no wheel for the platform fails here and not at run time.
 RUN python3 -m venv /opt/lychgate \
-    && /opt/lychgate/bin/pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r image/requirements.txt
+    && /opt/lychgate/bin/pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r image/${PARTS}.txt
 COPY --from=wheel /wheels /wheels
-RUN /opt/lychgate/bin/pip install --no-cache-dir --no-compile --no-deps --no-index /wheels/lychgate-*.whl \
-    && /opt/lychgate/bin/pip uninstall --yes --quiet setuptools pip; \
-    set -e; cd /opt/lychgate/lib/python*/site-packages; \
+RUN set -e; \
+    /opt/lychgate/bin/pip install --no-cache-dir --no-compile --no-deps --no-index /wheels/lychgate-*.whl; \
+    /opt/lychgate/bin/pip uninstall --yes --quiet setuptools pip; \
+    cd /opt/lychgate/lib/python*/site-packages; \
     mkdir -p /demo"$PWD"/sidecar; \
     install -d -m 0700 /empty/lychgate; \
     mv sidecar/demo /demo"$PWD"/sidecar/demo; \
-    python3 /src/image/inventory.py "$PWD" /opt/lychgate/share/lychgate "${TARGETARCH}"; \
     find /opt/lychgate -name '*.pyi' -delete; \
-    python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/lychgate/lib
+    rm -rf /opt/lychgate/include /opt/lychgate/bin/activate* /opt/lychgate/bin/Activate*; \
+    python3 /src/image/runtime.py /runtime /opt/lychgate; \
+    python3 /src/image/inventory.py "$PWD" /opt/lychgate/share/lychgate "${TARGETARCH}" /runtime.json; \
+    python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/lychgate/lib; \
+    python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /runtime /runtime
 
 FROM scratch AS inventory
 COPY --from=build /opt/lychgate/share/lychgate /
 
-FROM ${RUNTIME} AS gate
+# No shell, no package manager: Python, what it loads, certificates, time zones (image/runtime.py).
+FROM scratch AS gate
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=unknown
@@ -50,6 +56,7 @@ LABEL org.opencontainers.image.title="lychgate" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
+COPY --from=build /runtime/ /
 COPY --from=build /opt/lychgate /opt/lychgate
 # A volume takes its owner from the folder that it covers.
 COPY --from=build --chown=10001:10001 /empty/ /var/lib/

@@ -28,6 +28,8 @@ Hashes = dict[str, set[str]]
 def hashes(requirements: list[str], python: str, architecture: str) -> Hashes:
     """Of the wheels that pip would take."""
     platforms = [f"manylinux_2_{glibc}_{architecture}" for glibc in GLIBCS]
+    # An older name of 2.17: a wheel that has it alone would be passed over for a slower one without machine code.
+    platforms.append(f"manylinux2014_{architecture}")
     with tempfile.TemporaryDirectory() as name:
         report, target = Path(name) / "report.json", Path(name) / "target"
         subprocess.run(
@@ -62,9 +64,11 @@ def locked(requirements: list[str], what: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     about = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    wanted = {"requirements.txt": (about["project"]["dependencies"], "what the gate needs"),
+    gate, tracing = about["project"]["dependencies"], about["project"]["optional-dependencies"]["tracing"]
+    wanted = {"requirements.txt": (gate, "what the gate needs"),
+              "tracing.txt": ([*gate, *tracing], "what the gate needs with tracing"),
               "build.txt": (about["build-system"]["requires"], "what its wheel is built with")}  # fmt: skip
     for name, (requirements, what) in wanted.items():
         (FOLDER / name).write_text(locked(requirements, what), "utf-8")

@@ -71,14 +71,18 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Health:
-    """What readiness tells: whether the state answered when it was last asked, and whether the end has begun."""
+    """What readiness tells: that the configuration is in force and the ports are open, and whether the end has begun.
 
-    chores: Chores
+    Never whether state, provider or application answer: every instance would turn unready in the same moment, and the
+    people whom it can serve without them would meet nobody.
+    """
+
+    listening: bool = False
     stopping: bool = False
 
     def ready(self) -> bool:
         """Whether new requests are welcome."""
-        return self.chores.answered and not self.stopping
+        return self.listening and not self.stopping
 
     def stop(self) -> None:
         """The process is about to end."""
@@ -189,14 +193,14 @@ async def _listen(
     renewals: Renewals,
     stack: AsyncExitStack,
 ) -> tuple[int, int]:
-    """Open the ports and the control socket; the state is swept and readiness told as long as they are open."""
+    """Open the ports and the control socket; chores are done and readiness is told as long as they are open."""
     config, nodes, tending = reins.in_force.config, reins.nodes, reins.tending
     reviews = {"removals": tending.accounts.removals.review, "tokens": tending.watch.review}
     keeping = {"sessions": reins.sessions.sweep, "journal": tending.keeping.prune}
-    health = Health(Chores({**minutely, **reviews, **keeping}, reins.clock))
-    sweeper = asyncio.create_task(health.chores.go_on())
+    health, chores = Health(), Chores({**minutely, **reviews, **keeping}, reins.clock)
+    sweeper = asyncio.create_task(chores.go_on())
     stack.push_async_callback(stopped, sweeper)
-    await open_control(reins, health.chores, lambda: health.stopping, stack)
+    await open_control(reins, chores, lambda: health.stopping, stack)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     states = UpstreamStatus({name: one.state for name, one in nodes.items()})
     stack.push_async_callback(states.close)
@@ -217,6 +221,7 @@ async def _listen(
     )
     listener = Listener(gateway, allowance, metrics.turned_away, lane)
     public = await _open(listener, "public", config, stack)
+    health.listening = True
     metrics.gauge("lychgate_connections", "Open connections of clients.", "listener", lambda: {"public": len(listener)})
     reins.reloading.tell("start")
     stack.callback(health.stop)

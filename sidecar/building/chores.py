@@ -29,14 +29,12 @@ class Chores:
     """Does all of it, whatever of it fails.
 
     Attributes:
-        answered: Whether the state answered all of them the last time.
         last: By the name of a chore.
     """
 
     def __init__(self, works: Mapping[str, Work], clock: Clock) -> None:
         self._works = works
         self._clock = clock
-        self.answered = True
         self.last: dict[str, Done] = {}
 
     async def go_on(self) -> None:
@@ -47,16 +45,14 @@ class Chores:
 
     async def round(self) -> None:
         """Do everything once. A fault of ours in one keeps none of the others from its turn."""
-        answered = True
         for name, work in self._works.items():
             failed = ""
             try:
                 await work()
             except StateError as error:
                 LOG.error("the state could not be swept (%s): %s", name, error)
-                answered, failed = False, str(error)
+                failed = str(error)
             except Exception:
                 LOG.exception("what is done every minute failed (%s)", name)
                 failed = "a fault of Lychgate; the log has more"
             self.last[name] = Done(self._clock.now(), failed)
-        self.answered = answered

@@ -1,13 +1,15 @@
 """The built image, unpacked: started on a read-only root as its own user, it signs somebody in, and ends when told.
 
-    IMAGE_ROOT=$(buildah mount $(buildah from lychgate)) python -m pytest tests/helm/test_image_run.py
+    IMAGE_ROOT=… TRIAL_ROOT=… python -m pytest tests/helm/test_image_run.py
 
-As root. A mount namespace and `chroot` stand in for a container's runtime.
+with the folders that tests/helm/build_image.py names, as root. A mount namespace and `chroot` stand in for a
+container's runtime.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -24,18 +26,23 @@ from sidecar.demo.run import CONFIG
 from sidecar.demo.trial import steps
 from tests.e2e.journeys import free_port
 from tests.helm.namespaces import PATIENCE, process
+from tests.helm.rendering import ROOT
 
 pytestmark = pytest.mark.outside
 
-ROOT = os.environ.get("IMAGE_ROOT")
+IMAGE = os.environ.get("IMAGE_ROOT")
+TRIAL = os.environ.get("TRIAL_ROOT")
+# A runtime makes the folders on which it mounts something.
 RUN = """
 set -e
 mkdir -p "$ROOT/etc/lychgate"
 mount --bind "$ROOT" "$ROOT"
 mount -o remount,bind,ro "$ROOT"
-mount --bind "$CONFIG" "$ROOT/etc/lychgate"
-mount -o remount,bind,ro "$ROOT/etc/lychgate"
-mount --bind "$STATE" "$ROOT/var/lib/lychgate"
+if [ -n "$FOLDER" ]; then
+    mount --bind "$FOLDER/config" "$ROOT/etc/lychgate"
+    mount -o remount,bind,ro "$ROOT/etc/lychgate"
+    mount --bind "$FOLDER/state" "$ROOT/var/lib/lychgate"
+fi
 mount -t tmpfs -o mode=1777 tmpfs "$ROOT/tmp"
 exec /usr/bin/env -i PATH=/opt/lychgate/bin \\
     /usr/sbin/chroot --userspec=10001:10001 --groups= "$ROOT" "$@"
@@ -46,9 +53,17 @@ CANNOT = "import os, pathlib; assert os.getuid() == 10001; pathlib.Path('/opt/ly
 DRAIN = 2
 
 
-def within(folder: Path, *command: str) -> tuple[str, ...]:
-    places = (f"ROOT={ROOT}", f"CONFIG={folder}/config", f"STATE={folder}/state")
+def within(folder: Path | None, *command: str, root: str | None = IMAGE) -> tuple[str, ...]:
+    """The command in the image, with configuration and state of *folder*, or with none."""
+    places = (f"ROOT={root}", f"FOLDER={folder or ''}")
     return ("env", *places, "unshare", "--mount", "sh", "-c", RUN, "sh", *command)
+
+
+def of_dockerfile(word: str, stage: str) -> list[str]:
+    """The command that a stage names after *word*."""
+    text = (ROOT / "Dockerfile").read_text("utf-8").partition(f" AS {stage}\n")[2].partition(f"{word} [")[2]
+    command: list[str] = json.loads("[" + text.partition("\n")[0])
+    return command
 
 
 def written(folder: Path, values: dict[str, str], **places: object) -> None:
@@ -80,7 +95,25 @@ async def ready(url: str) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.skipif(ROOT is None, reason="IMAGE_ROOT names no unpacked image")
+async def health(folder: Path, port: int, log: Path) -> int | None:
+    """What the image's own check of its health says of a gate with its probes at *port*."""
+    command = [word.replace("9090", str(port)) for word in of_dockerfile("CMD", "gate")]
+    assert str(port) in command[-1]
+    async with process(*within(folder, *command), log=log) as checking:
+        return await checking.wait()
+
+
+@pytest.mark.skipif(TRIAL is None, reason="TRIAL_ROOT names no unpacked image")
+async def test_the_image_of_the_trial_walks_its_sign_in_with_nothing_but_a_folder_for_passing_things(
+    tmp_path: Path,
+) -> None:
+    command = of_dockerfile("ENTRYPOINT", "trial")
+    async with process(*within(None, *command, root=TRIAL), log=tmp_path / "log") as walking:
+        code = await asyncio.wait_for(walking.wait(), PATIENCE)
+    assert 0 == code, (tmp_path / "log").read_text("utf-8")
+
+
+@pytest.mark.skipif(IMAGE is None, reason="IMAGE_ROOT names no unpacked image")
 async def test_the_image_signs_somebody_in_on_a_read_only_root_and_ends_when_told(tmp_path: Path) -> None:
     port, landing, probes = free_port(), free_port(), free_port()
     url = f"http://localhost:{port}"
@@ -122,6 +155,7 @@ async def test_the_image_signs_somebody_in_on_a_read_only_root_and_ends_when_tol
             started = time.monotonic() - began
             seen = [step async for step in steps(url)]
             assert 4 == len(seen)
+            assert [0, 1] == [await health(tmp_path, at, log) for at in (probes, free_port())]
             gate.send_signal(signal.SIGTERM)
             asked = time.monotonic()
             code = await asyncio.wait_for(gate.wait(), DRAIN + 30)

@@ -63,16 +63,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if regexMatch "^postgres(ql)?://" (toString $address) -}}{{ $address }}{{- end -}}
 {{- end -}}
 
+{{/* Ports of the database's hosts, as JSON; there may be several hosts, with commas between them. */}}
+{{- define "lychgate.databasePorts" -}}
+{{- $ports := list -}}
+{{- $hosts := regexReplaceAll "^[a-z]+://([^/@]*@)?([^/?]*).*$" (include "lychgate.shared" .) "${2}" -}}
+{{- range splitList "," $hosts -}}
+{{- $ports = append $ports (int (regexFind ":[0-9]+$" . | trimPrefix ":" | default "5432")) -}}
+{{- end -}}
+{{- $ports | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
 {{/* How many replicas there are at least. */}}
 {{- define "lychgate.replicas" -}}
 {{- ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled -}}
 {{- end -}}
 
-{{/* Something, if an application is landed by its own OpenID sign-on: it redeems codes at us. */}}
+{{/* Something, if an application asks us: it redeems codes (oidc), asks its Crowd server, or takes its users from us. */}}
 {{- define "lychgate.landed" -}}
 {{- range $name, $application := .Values.config.applications -}}
 {{- $landing := $application.landing | default dict -}}
-{{- if not (or (eq (default "" $landing.type) "header") (and (not $landing.type) (or $landing.header $landing.proof))) -}}
+{{- $header := or (eq (default "" $landing.type) "header") (and (not $landing.type) (or $landing.header $landing.proof)) -}}
+{{- if or (not $header) (dig "accounts" "directory" false $application) -}}
 {{ $name }}
 {{- end -}}
 {{- end -}}
@@ -123,7 +134,7 @@ Usernames are among them, because another claim may have to be asked of the prov
 {{- fail (printf "%s: several replicas need a state that they share; write config.state: postgresql://…, or leave one replica" (ternary "autoscaling.enabled" "replicaCount" .Values.autoscaling.enabled)) -}}
 {{- end -}}
 {{- if and $several (include "lychgate.landed" .) -}}
-{{- fail "config.applications: landing.type oidc redeems a code at the instance that made it, which a Service cannot find among several; leave one replica, or land by header" -}}
+{{- fail "config.applications: the product asks the very instance that made its code or token (landing.type: oidc, crowd), which a Service cannot find among several; leave one replica, or land by header" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas: is less than minReplicas; write as many or more" -}}
