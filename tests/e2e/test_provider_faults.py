@@ -35,8 +35,8 @@ AGENTS = {"application": "jira", "default": True, "provider": "staff", "require"
 SCOPES = ["openid", "profile", "email", "groups", "offline_access"]
 PAGE = "/browse/KEY-1?a=b"
 RECHECK = 900
-PATIENCE = 2.0
-"""Seconds for which the gate of a test waits for its provider."""
+PATIENCE, MUCH = 2.0, 20.0
+"""Seconds for which the gate of a test waits for its provider: little only where the provider is slow."""
 
 MONTH = 30 * 86_400
 
@@ -107,8 +107,13 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def scene(outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr("sidecar.adapters.oidc.provider.Outbound", partial(Outbound, total=PATIENCE))
+async def scene(
+    outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[Scene]:
+    callspec = getattr(request.node, "callspec", None)
+    slow = callspec is not None and callspec.params.get("ailment") is Ailment.SLOW
+    patience = PATIENCE if slow else MUCH
+    monkeypatch.setattr("sidecar.adapters.oidc.provider.Outbound", partial(Outbound, total=patience))
     async with _scene(outside, tmp_path, userinfo="always") as here:
         yield here
 

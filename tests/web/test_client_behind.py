@@ -133,10 +133,10 @@ async def test_a_connection_that_ends_does_not_wait_for_it_for_ever(
 
 async def test_one_that_reads_slowly_stays(worlds: Worlds) -> None:
     async with application() as server:
-        world = await worlds(upstream=f"http://127.0.0.1:{server.port}", listen={"answer_time": 1})
+        world = await worlds(upstream=f"http://127.0.0.1:{server.port}", listen={"answer_time": 3})
         loop = asyncio.get_running_loop()
         async with asks_without_reading(world, STRANGER) as client:
-            for _ in range(30):
+            for _ in range(45):
                 # Some 20 KiB a time: its window is small.
                 for _ in range(8):
                     assert await loop.sock_recv(client, 16 * 1024)
