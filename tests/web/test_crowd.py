@@ -1,5 +1,5 @@
-"""Landing where Lychgate is the product's Crowd server: the first request of every kind arrives as the right person, by
-a token that no browser sees; it ends with the session, and everything else at the server is refused."""
+"""Landing where Lychgate is the product's Crowd server: people arrive by a token that no browser sees; it ends with the
+session, and everything else at the server is refused. What all landings do alike is in `test_every_landing`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sidecar.domain.session import seat_of
 from sidecar.flows.crowd_landing import COOKIE
 from sidecar.web.crowd_server import FAILURES, LARGEST_BODY
 from tests.web.conftest import Worlds
-from tests.web.firsts import KINDS, PATH, WHO, ask_first
+from tests.web.firsts import PATH, WHO
 from tests.web.rig import HTML, LANDING, World
 from tests.web.test_headless import cookie_of, entry_of
 
@@ -70,14 +70,6 @@ async def test_a_page_lands_and_the_browser_never_has_the_token(worlds: Worlds) 
     assert ("ada", "crowd") == (world.arrived[-1].username, world.arrived[-1].how)
     assert ["first"] == [event["facts"]["cause"] for event in world.told("landing.established")]
     assert not [call for call in world.arrived if call.header("X-Lychgate-User")]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_the_first_request_of_every_kind_arrives_as_the_person(worlds: Worlds, kind: str) -> None:
-    world = await worlds(proof="crowd")
-    cookie = await cookie_of(world)
-    await ask_first(world, kind, cookie)
-    assert ["ada"] == [call.username for call in world.arrived]
 
 
 async def test_a_browser_brings_no_token_in_and_gets_none(worlds: Worlds) -> None:
