@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from sidecar.adapters.state.files import held
 from sidecar.cli import main
 from sidecar.core.landing_setup import creates_users
-from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
+from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
+from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, SsoConfig, serve_jira
 from tests.web.rig import free_port
 
 CONFIG = """\
@@ -83,6 +84,63 @@ async def test_every_field_is_shown(site: Site) -> None:
     ):  # fmt: skip
         assert words in result.output
     assert site.secret not in result.output
+    assert '(with the ${}: else everybody becomes the user "preferred_username")' in result.output
+    assert "(no slash at the end; it is compared to the letter)" in result.output
+
+
+@pytest.mark.parametrize("product", ["jira", "confluence"])
+@pytest.mark.parametrize("filled", [True, False])
+async def test_where_we_are_the_crowd_server_both_files_and_the_form_are_shown(
+    site: Site, product: str, filled: bool
+) -> None:
+    found = site.path.read_text().replace("{client_secret:", "{type: crowd, client_id: them, client_secret:")
+    found = found.replace("product: jira", f"product: {product}")
+    if filled:
+        found = found.replace(f"accounts: {{token: file://{site.folder}/token}}", "accounts: {directory: true}")
+    site.path.write_text(found)
+    result = await site.run("show")
+    assert 0 == result.exit_code, result.output
+    asks = {
+        "jira": "com.atlassian.jira.security.login.SSOSeraphAuthenticator",
+        "confluence": "com.atlassian.confluence.user.ConfluenceCrowdSSOAuthenticator",
+    }
+    for words in (
+        f'<authenticator class="{asks[product]}"/>', "application.name=them", f"crowd.base.url={site.issuer}/",
+        f"file://{site.folder}/landing", "session.validationinterval=5", "session.tokenkey=session.tokenkey",
+        "Atlassian Crowd", "Read only", "Incremental synchronisation", "Restart the product",
+    ):  # fmt: skip
+        assert words in result.output, words
+    assert filled != ("it stays empty" in result.output)
+    assert site.secret not in result.output and "preferred_username" not in result.output
+    # There is nothing to write by REST, and nothing to walk.
+    for words in (("configure",), ("verify", "--username", "alice")):
+        other = await site.run(*words)
+        assert 1 == other.exit_code and "none has landing.type oidc" in other.output
+
+
+async def test_with_its_own_sign_on_the_form_of_a_directory_is_shown_beside_it(site: Site) -> None:
+    text = site.path.read_text().replace(f"{{token: file://{site.folder}/token}}", "{directory: true}")
+    site.path.write_text(text)
+    result = await site.run("show")
+    assert 0 == result.exit_code and "${preferred_username}" in result.output
+    assert "Atlassian Crowd" in result.output and f"{site.issuer}/" in result.output
+    assert "seraph-config.xml" not in result.output
+
+
+async def test_a_test_person_lands_at_confluence(site: Site) -> None:
+    state = ConfluenceState.sample()
+    sso = SsoConfig(site.issuer, "lychgate", site.secret)
+    told = ConfluenceConfig(context_path="", base_url="https://jira.example.com", sso=sso)
+    async with serve_confluence(state, told) as wiki:
+        text = site.path.read_text().replace("product: jira", "product: confluence")
+        site.path.write_text(text.replace(site.jira.origin, wiki.origin))
+        shown = await site.run("show")
+        assert 0 == shown.exit_code and "Customer logins" not in shown.output
+        result = await site.run("verify", "--username", "alice")
+        assert 0 == result.exit_code, result.output
+        assert "The product serves alice" in result.output and "GET /rest/api/user/current: 200" in result.output
+        refused = await site.run("verify", "--username", "nobody-there")
+        assert 1 == refused.exit_code and "did not take the code" in refused.output
 
 
 async def test_the_product_is_set_up_and_a_test_person_lands(site: Site) -> None:

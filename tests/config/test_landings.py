@@ -39,6 +39,7 @@ def listen(text: str) -> Edit:
     return "version: 1\n", f"version: 1\nlisten: {text}\n"
 
 
+CROWD = landing("{type: crowd, client_secret: env://LANDING_SECRET}")
 OIDC = landing("{client_secret: env://LANDING_SECRET}")
 
 
@@ -91,6 +92,9 @@ def test_who_we_are_to_a_product(loading: Loading, edits: tuple[Edit, ...], issu
         ((landing("{client_secret: env://LANDING_SECRET, address: 'http://10.0.0.1:9091'}"),),
          "applications.jira.landing.address", "in clear"),
         ((OIDC, listen("{landing: '10.0.0.1:9091'}")), "applications.jira.landing.address", "in clear"),
+        ((CROWD, listen("{landing: '10.0.0.1:9091'}")), "applications.jira.landing.address", "in clear"),
+        ((CROWD, listen("{landing: '0.0.0.0:9091'}")), "applications.jira.landing.address", "no address"),
+        ((landing("{type: crowd}"),), "applications.jira.landing.client_secret", "is missing"),
         ((OIDC, listen("{landing: '0.0.0.0:9091'}")), "applications.jira.landing.address", "no address"),
         ((OIDC, listen("{landing: '127.0.0.1:0'}")), "applications.jira.landing.address", "no address"),
         ((landing("{client_secret: env://LANDING_SECRET, address: 'https://x.example.com/jira'}"),),

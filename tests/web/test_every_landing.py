@@ -1,6 +1,6 @@
-"""What every landing does alike: the person arrives with the first request of every kind; the application's session is in
-our custody, sealed, and no browser's; it ends with ours; nobody brings an identity in; and once somebody has landed, a
-request costs what it costs with a header.
+"""What every landing does alike: the person arrives with the first request of every kind; the application's session is
+in our custody, sealed, and no browser's; it ends with ours; nobody brings an identity in; and once somebody has landed,
+a request costs what it costs with a header.
 """
 
 from __future__ import annotations
