@@ -19,6 +19,7 @@ from sidecar.adapters.state.stores import State
 from sidecar.building.chores import Chores, Work
 from sidecar.building.controlling import Reins, open_control
 from sidecar.building.crowd import build_crowd
+from sidecar.building.examining import build_rounds
 from sidecar.building.landings import build_headless
 from sidecar.building.leaving import build_leaving
 from sidecar.building.measuring import measure, new_metrics
@@ -44,6 +45,7 @@ from sidecar.flows.barrier import Barrier
 from sidecar.flows.owned import stopped
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.revocations import Revocations
+from sidecar.flows.rounds import Rounds
 from sidecar.flows.sessions import Sessions
 from sidecar.flows.signin import SignIn
 from sidecar.flows.signout import SignOuts
@@ -96,6 +98,7 @@ class Running:
     Attributes:
         public, operations: Ports.
         state: For commands that run beside the gate (the demo initialises its ledger).
+        rounds: Examines what the gate stands on; whoever serves lets it go on.
     """
 
     public: int
@@ -106,6 +109,7 @@ class Running:
     sessions: Sessions
     gateway: Gateway
     reloading: Reloading
+    rounds: Rounds
 
     @property
     def policy(self) -> Policy:
@@ -137,7 +141,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         state = await build_state(in_force, sealer, time, metrics, stack)
         nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics, renewals)
         tending = await build_tending(in_force, state, nodes, log, metrics, time, renewals, stack)
-        vouching, products = vouching_for(config, state, time), tending.products
+        vouching, products, foresight = vouching_for(config, state, time), tending.products, tending.foresight
         providers = await build_providers(config, policy, time, metrics, renewals, stack)
         wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
         asked, callers = wrapping.providers(providers), build_callers(providers, barrier, current, time, stack)
@@ -158,9 +162,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
         tunnels, readings, replies = Tunnels(), Readings(current), Replies(Pages(nonce=lambda: chance.token(16)))
-        teller = Teller(log, wrapping.meter(metrics), time, chance)
+        teller, bounce = Teller(log, wrapping.meter(metrics), time, chance), Bounce(sealer, replies)
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
-        bounce, foresight = Bounce(sealer, replies), tending.foresight
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, bounce, foresight)
         forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
         gateway = wrapping.gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
@@ -173,7 +176,8 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         minutely = {"revocations": revocations.retry, "claims": recheck.retry, "websockets": gateway.review}
         public, operations = await _listen(reins, minutely, gateway, lane, metrics, desk.door, renewals, stack)
         stack.callback(tunnels.close_all)
-        yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading)
+        rounds = build_rounds(in_force, nodes, landings, metrics, log, time)
+        yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading, rounds)
 
 
 def _sealing(loaded: Loaded, clock: Clock) -> tuple[tuple[str, ...], CookieSigner, Sealer]:

@@ -17,6 +17,7 @@ from sidecar.building.reloading import follow
 from sidecar.commands.cli_accounts import accounts
 from sidecar.commands.cli_audit import audit
 from sidecar.commands.cli_control import status
+from sidecar.commands.cli_doctor import doctor
 from sidecar.commands.cli_evidence import pseudonym, report
 from sidecar.commands.cli_helm import helm_values
 from sidecar.commands.cli_keys import keys
@@ -128,7 +129,7 @@ for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, acco
     accounts.add_command(command)
 for command in (report, pseudonym):
     audit.add_command(command)
-for group in (accounts, audit, helm_values, keys, landing, migrate, status):
+for group in (accounts, audit, doctor, helm_values, keys, landing, migrate, status):
     main.add_command(group)
 
 
@@ -160,9 +161,13 @@ async def _serve(loaded: Loaded, path: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, told.set)
     async with running(loaded) as gate, asyncio.TaskGroup() as group:
         logging.getLogger("lychgate").info("serving on port %s, operations on port %s", gate.public, gate.operations)
-        following = group.create_task(follow(path, told, gate.reloading))
+        beside = (
+            group.create_task(follow(path, told, gate.reloading)),
+            group.create_task(gate.rounds.go_on()),
+        )
         await stop.wait()
-        following.cancel()
+        for task in beside:
+            task.cancel()
         logging.getLogger("lychgate").info("told to stop")
 
 

@@ -36,6 +36,23 @@ class Asked:
         return family
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A gauge with several labels, read where it stands when Prometheus asks."""
+
+    name: str
+    help_text: str
+    labels: tuple[str, ...]
+    read: Callable[[], Mapping[tuple[str, ...], float]]
+
+    def family(self) -> GaugeMetricFamily:
+        """For the scrape."""
+        family = GaugeMetricFamily(self.name, self.help_text, labels=self.labels)
+        for values, count in self.read().items():
+            family.add_metric(values, count)
+        return family
+
+
 class Counter:
     """Counts by label values."""
 

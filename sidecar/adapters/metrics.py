@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from sidecar.adapters.metric_kinds import Asked, Counter, Read, Timer, cumulative
+from sidecar.adapters.metric_kinds import Asked, Counter, Listed, Read, Timer, cumulative
 from sidecar.adapters.told_metrics import ToldMetrics
 from sidecar.domain.events import Event
 from sidecar.domain.reason import Reason
@@ -84,11 +84,17 @@ class Metrics(Collector):
         self._hooks = Timer("lychgate_hook_seconds", "Work of hooks.", BOUNDS, "application", "hook", "result")
         self._connects = Timer("lychgate_upstream_connect_seconds", "New connections.", BOUNDS, "application", "result")
         self._lag = Timer("lychgate_event_loop_lag_seconds", "How late the event loop was.", BOUNDS)
-        self._asked: dict[str, Asked] = {}
+        self._asked: dict[str, Asked | Listed] = {}
 
     def gauge(self, name: str, help_text: str, label: str, read: Read) -> None:
         """A gauge that is read when Prometheus asks."""
         self._asked[name] = Asked(name, help_text, label, read, counts=False)
+
+    def gauges(
+        self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        """A gauge with several labels that is read when Prometheus asks."""
+        self._asked[name] = Listed(name, help_text, labels, read)
 
     def counter(self, name: str, help_text: str, label: str, read: Read) -> None:
         """A counter that somebody else keeps, read when Prometheus asks."""

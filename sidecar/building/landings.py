@@ -72,7 +72,7 @@ async def build_headless(
                 at_once=mode == "browser",
             )
             if mode in {"browser", "auto"}
-            else HeadlessLanding(dance_at, party.codes, header, audit, clock)
+            else HeadlessLanding(dance_at, party.codes, header, audit, clock, client=party.client)
         )
         watch = nodes[name].watch
         if watch is not None:

@@ -97,7 +97,7 @@ async def build_connectors(
     for name, settings in config.applications.items():
         token, crowd = settings.accounts.token, settings.accounts.crowd
         if crowd is not None:
-            found[name] = await _user_server(name, crowd, read, renewals, stack)
+            found[name] = await user_server(name, crowd, read, renewals, stack)
             continue
         if settings.accounts.directory and directory is not None:
             found[name] = DirectoryConnector(directory, name, SystemChance())
@@ -113,7 +113,7 @@ async def build_connectors(
             found[name] = ConfluenceConnector(session, base, first, next_token=second, told=told, clock=clock)
             continue
         other = settings.accounts.switch
-        switch = await _user_server(name, other, read, renewals, stack) if other is not None else None
+        switch = await user_server(name, other, read, renewals, stack) if other is not None else None
         found[name] = JiraConnector(session, base, first, next_token=second, told=told, switch=switch, clock=clock)
     return found
 
@@ -142,9 +142,10 @@ async def build_looks(
     return found
 
 
-async def _user_server(
+async def user_server(
     name: str, settings: CrowdSettings, read: Read, renewals: Renewals | None, stack: AsyncExitStack
 ) -> CrowdConnector:
+    """The way to the user server of the application *name*; it closes with *stack*."""
     context = crowd_tls(settings)
     tls = Current(context) if context is not None else None
     if context is not None and renewals is not None:

@@ -43,7 +43,7 @@ def state_for_gate(
         return open_state(config.state.directory, sealer, told)
     from sidecar.adapters.state.postgres.store import open_shared
 
-    return open_shared(_way(config, read), sealer, told)
+    return open_shared(database_way(config, read), sealer, told)
 
 
 def state_for_change(config: Config, sealer: Sealer) -> AbstractAsyncContextManager[State]:
@@ -54,7 +54,7 @@ def state_for_change(config: Config, sealer: Sealer) -> AbstractAsyncContextMana
         return open_state(config.state.directory, sealer)
     from sidecar.adapters.state.postgres.store import open_alone
 
-    return open_alone(_way(config), sealer)
+    return open_alone(database_way(config), sealer)
 
 
 def state_to_look(config: Config, sealer: Sealer) -> AbstractAsyncContextManager[State]:
@@ -65,7 +65,7 @@ def state_to_look(config: Config, sealer: Sealer) -> AbstractAsyncContextManager
         return copied_state(config.state.directory, sealer)
     from sidecar.adapters.state.postgres.store import open_to_look
 
-    return open_to_look(_way(config), sealer)
+    return open_to_look(database_way(config), sealer)
 
 
 def vouching_for(config: Config, state: State, clock: Clock) -> Vouching:
@@ -108,7 +108,8 @@ async def keep_in_step(
         await others.start()
 
 
-def _way(config: Config, read: Read = read_secret) -> Way:
+def database_way(config: Config, read: Read = read_secret) -> Way:
+    """How the database of the configuration is reached; *read* is asked for its password with every connection."""
     from sidecar.adapters.state.postgres.database import Way
 
     settings = config.postgresql

@@ -18,6 +18,7 @@ from sidecar.adapters.settings import Seconds, Settings, Words, absolute, betwee
 from sidecar.adapters.state.settings import PostgresSettings, StateSettings
 from sidecar.config.control import OFF
 from sidecar.config.model_application import ApplicationSettings
+from sidecar.config.model_doctor import DoctorSettings
 from sidecar.config.model_portal import PortalSettings
 from sidecar.config.model_tracing import TracingSettings
 
@@ -175,4 +176,7 @@ class Config(Settings):
     )
     portals: dict[Name, PortalSettings] = Field(description="Doors to the applications by a name of your choice.")
     audit: AuditSettings = Field(default=AuditSettings(), description="Where audit events go.")
+    doctor: DoctorSettings = Field(
+        default=DoctorSettings(), description="What the gate looks at by itself, as `lychgate doctor` does."
+    )
     tracing: TracingSettings | None = Field(default=None, description="Spans by OpenTelemetry; none without it.")

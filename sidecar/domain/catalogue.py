@@ -84,6 +84,8 @@ FACTS: Mapping[Code, Mapping[str, Holds]] = MappingProxyType(
         Code.SECRETS_RENEWED: _facts("settings", "cause"),
         Code.SECRETS_REFUSED: _facts("faults"),
         Code.LEDGER_INITIALISED: _facts("cause"),
+        Code.FINDING_APPEARED: _facts("finding", "check", "severity", "detail"),
+        Code.FINDING_GONE: _facts("finding", "check", "severity", "detail"),
         Code.CHANGE_INTENDED: _facts("step", "hook", *_STEP),
         Code.COMMAND_GIVEN: _facts("command", "uid", "why", "about", "detail"),
         Code.AUDIT_STARTED: _facts("chain", "signed", "aside"),

@@ -60,6 +60,8 @@ class Code(StrEnum):
     SECRETS_RENEWED = "secrets.renewed"
     SECRETS_REFUSED = "secrets.refused"
     LEDGER_INITIALISED = "ledger.initialised"
+    FINDING_APPEARED = "finding.appeared"
+    FINDING_GONE = "finding.gone"
     CHANGE_INTENDED = "change.intended"
     COMMAND_GIVEN = "command.given"
     AUDIT_STARTED = "audit.started"

@@ -36,6 +36,9 @@ class Product:
         user_header: Answer header that names the person the product serves.
         status_page: Where the product tells, without a sign-in, whether it is starting.
         whoami: A page that tells whose session it is, and the member of its JSON that says so.
+        websudo: A page for administrators, and what stands in the address to which it leads when it asks for the
+            password again.
+        forms: An action that is no log-in, and the one that is; both "" where every log-in page is its own.
         sso_start: Where its own OpenID client begins a sign-in at the provider that `iss` names.
         sso_callback: Where that client takes codes.
         crowd_authenticator: Its own class that asks a Crowd server who is there.
@@ -63,6 +66,8 @@ class Product:
     user_header: str
     status_page: str
     whoami: tuple[str, str]
+    websudo: tuple[str, str]
+    forms: tuple[str, str]
     sso_start: str
     sso_callback: str
     crowd_authenticator: str

@@ -7,12 +7,18 @@ one costs nothing, so there is nothing to wait for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sidecar.core.doctor.catalogue import unknown
+from sidecar.core.doctor.landings import judge_asked
 from sidecar.core.served import served
 from sidecar.domain.events import Code
+from sidecar.domain.finding import Check, Finding
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session, seat_of
 from sidecar.flows.crowd_tokens import Tokens
+from sidecar.flows.examined import Examined
 from sidecar.flows.landing import Keep
 from sidecar.flows.session_events import about
 from sidecar.flows.streaming import AnswerHead, Fields
@@ -69,6 +75,15 @@ class CrowdLanding:
     def keys(self) -> dict[str, object]:
         """No assertion is sent."""
         return {"keys": []}
+
+    async def findings(self, examined: Examined) -> Sequence[Finding]:
+        """See the port: a token that nobody was given is shown to the product, which must ask us about it."""
+        if not examined.heard:
+            why = "what the product asks is heard by the running gate only"
+            return [unknown(Check.LANDING, why, "Look at lychgate_doctor_findings of the running gate.")]
+        with self._tokens.decoy() as decoy:
+            _ = await examined.asks.served(((b"Cookie", f"{COOKIE}={decoy.token}".encode()),))
+            return judge_asked(decoy.asked)
 
     def _token_in(self, jar: Jar, session: Session, username: str) -> bool:
         return any(name == COOKIE and self._tokens.fits(value, session, username) for name, value in jar)

@@ -7,7 +7,8 @@ is good for one session, one username and one application, and for as long as th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
@@ -77,6 +78,14 @@ class _Given(LRUCache[Key, Given]):
         self.by_user.remove(_user(given.application, given.username), key)
 
 
+@dataclass(slots=True)
+class Decoy:
+    """A token that stands for nobody, and whether a product asked about it."""
+
+    token: str
+    asked: bool = False
+
+
 class Tokens:
     """The tokens of all products, each kept under its hash."""
 
@@ -86,6 +95,7 @@ class Tokens:
         self._clock = clock
         self._chance = chance
         self._given = _Given(REMEMBERED)
+        self._decoys: dict[Key, Decoy] = {}
 
     def issue(self, session: Session, username: str, node: str = "") -> str:
         """A new token. A session has one for each node, and all for the same username: others are taken back."""
@@ -96,6 +106,16 @@ class Tokens:
         token = self._chance.token()
         self._given.put(_hash(token), Given(session.application, session, username, self._clock.now(), node))
         return token
+
+    @contextmanager
+    def decoy(self) -> Iterator[Decoy]:
+        """A token that nobody was given; whoever asks about it is noticed, and hears that it is no token."""
+        made = Decoy(self._chance.token())
+        self._decoys[_hash(made.token)] = made
+        try:
+            yield made
+        finally:
+            del self._decoys[_hash(made.token)]
 
     def fits(self, token: str, session: Session, username: str) -> bool:
         """Whether the token was made for just this session and username."""
@@ -109,6 +129,8 @@ class Tokens:
             StateError: nobody knows whether the session is alive.
         """
         key = _hash(token)
+        if (decoy := self._decoys.get(key)) is not None:
+            decoy.asked = True
         given = self._given.get(key)
         if given is None or given.application != application:
             return None

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from sidecar.core.grants import Grant
+from sidecar.core.doctor.landings import judge_sign_on
+from sidecar.core.grants import Client, Grant
 from sidecar.core.served import served
 from sidecar.domain.events import Code
+from sidecar.domain.finding import Finding
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session, node_of, seat_of
 from sidecar.flows.dance import Dance, MissedStepError
+from sidecar.flows.examined import Examined
 from sidecar.flows.landing import Keep, LandingError, WalkNeededError
 from sidecar.flows.landing_codes import Codes
 from sidecar.flows.owned import OwnedTasks
@@ -70,10 +73,19 @@ class HeadlessLanding:
     """See `flows.landing.Landing`."""
 
     def __init__(
-        self, dance_at: Callable[[str], Dance], codes: Codes, user_header: str, audit: Audit, clock: Clock
+        self,
+        dance_at: Callable[[str], Dance],
+        codes: Codes,
+        user_header: str,
+        audit: Audit,
+        clock: Clock,
+        *,
+        client: Client,
     ) -> None:
-        """*dance_at* walks with one node, by its name; it raises UpstreamError for one that is gone."""
+        """*dance_at* walks with one node, by its name; it raises UpstreamError for one that is gone. *client* is the
+        application as our relying party."""
         self._dance_at = dance_at
+        self._client = client
         codes.spoilt = self._spoilt
         self._user_header = user_header.lower().encode()
         self._audit = audit
@@ -143,6 +155,10 @@ class HeadlessLanding:
     def keys(self) -> dict[str, object]:
         """No assertion is sent with requests; the provider's own keys stand at its own address."""
         return {"keys": []}
+
+    async def findings(self, examined: Examined) -> Sequence[Finding]:
+        """See the port: what the product's own set-up says of us."""
+        return judge_sign_on(await examined.asks.sign_ons(), self._client, customers=examined.customers)
 
     def doubt(self, node: str) -> None:
         """That node serves no more: should it come back, it may have forgotten everybody."""

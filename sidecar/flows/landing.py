@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from sidecar.domain.finding import Finding
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session
+from sidecar.flows.examined import Examined
 from sidecar.flows.streaming import AnswerHead, Fields
 
 Keep = Callable[[str, Jar], None]
@@ -53,6 +55,14 @@ class Landing(Protocol):
 
     def keys(self) -> dict[str, object]:
         """The public key set by which the receiver checks assertions (RFC 7517); empty keys where none are used."""
+        ...
+
+    async def findings(self, examined: Examined) -> Sequence[Finding]:
+        """What is wrong with this way of landing, as far as the application shows it (`lychgate doctor`).
+
+        Raises:
+            AccountError: the application cannot be asked.
+        """
         ...
 
 

@@ -103,8 +103,8 @@ class BrowserLanding(HeadlessLanding):
         at_once: bool,
     ) -> None:
         """*at_once*: the browser walks in any case; otherwise where the product begins with a page."""
-        super().__init__(dance_at, codes, user_header, audit, clock)
-        self._client, self._codes = client, codes
+        super().__init__(dance_at, codes, user_header, audit, clock, client=client)
+        self._codes = codes
         self._nodes = nodes
         self._by_browser_until = float("inf") if at_once else float("-inf")
         self._walks: dict[str, _Walk] = {}

@@ -189,6 +189,12 @@ class Nodes:
         best = known[0]
         return (best.status, best.word) if best.answers else None
 
+    async def told(self) -> Mapping[str, tuple[int, str] | None]:
+        """What each node says of itself when it is asked now, by its name; None for one that says nothing."""
+        names = list(self._watched)
+        said = await asyncio.gather(*(self._watched[name].client.state() for name in names))
+        return dict(zip(names, said, strict=True))
+
     async def close(self) -> None:
         """Ask no more, and close all ways."""
         if self._task is not None:

@@ -127,7 +127,14 @@ class Scene:
         asking = Asking(self.product, b"jira", ())
         floor = Floor(asking, CLIENT, PRODUCTS["jira"], "", PRODUCTS["jira"].session_cookies)
         self.landings = [
-            HeadlessLanding(partial(_dance_of, floor, codes, self.clock), codes, "X-AUSERNAME", self.audit, self.clock)
+            HeadlessLanding(
+                partial(_dance_of, floor, codes, self.clock),
+                codes,
+                "X-AUSERNAME",
+                self.audit,
+                self.clock,
+                client=CLIENT,
+            )
             for codes in self.codes
         ]
         self.landing = self.landings[0]

@@ -55,7 +55,9 @@ class Gate:
 
         places: Any = {name: partial(self.products.get, name) for name in NODES}
         self.nodes = Nodes(watch=Watch(find=find, otherwise=places, every=300, mark=str))
-        self.landing = HeadlessLanding(self._dance_at, self.codes, "X-AUSERNAME", ListAudit(), self.clock)
+        self.landing = HeadlessLanding(
+            self._dance_at, self.codes, "X-AUSERNAME", ListAudit(), self.clock, client=CLIENT
+        )
         assert self.nodes.watch is not None
         self.nodes.watch.lost.append(self.landing.doubt)
 

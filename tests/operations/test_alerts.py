@@ -76,6 +76,7 @@ TOKEN = "lychgate_account_token_expiry_timestamp_seconds"
 SECRET = "lychgate_client_secret_expiry_timestamp_seconds"
 FETCHED = "lychgate_provider_keys_fetched_timestamp_seconds"
 EVENTS = "lychgate_events_total"
+FINDINGS = "lychgate_doctor_findings"
 DAY = 86_400
 
 CASES = [
@@ -186,6 +187,10 @@ CASES = [
          {"application": "jira"}),
     Case("LychgateLandsSomebodyElse", {f'{EVENTS}{{application="jira",code="landing.mismatch"}}': "1x120"}, None),
     Case("LychgateLandsSomebodyElse", {f'{EVENTS}{{application="jira",code="login.success"}}': "0+9x120"}, None),
+    Case("LychgateDoctorFindsErrors", {f'{FINDINGS}{{application="jira",check="landing",severity="error"}}': "1x120"},
+         {"application": "jira", "check": "landing"}),
+    Case("LychgateDoctorFindsErrors", {f'{FINDINGS}{{application="jira",check="landing",severity="warning"}}': "3x120"},
+         None),
     Case("LychgateAuditFails", {'lychgate_audit_failing{sink="file"}': "1x120"}, {"sink": "file"}),
     Case("LychgateAuditFails", {'lychgate_audit_failing{sink="file"}': "0x120"}, None),
     Case("LychgateAuditLags", {'lychgate_audit_queue{sink="stdout"}': "4000x120"}, {"sink": "stdout"}),

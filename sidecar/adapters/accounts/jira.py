@@ -121,7 +121,7 @@ class JiraConnector:
         answer = await self._rest.ask("GET", "/rest/pat/latest/tokens")
         if answer.status != 200:
             raise unexpected(answer, "reading when the token ends")
-        ends = [_moment(entry.get("expiringAt")) for entry in json_list(answer)]
+        ends = [moment(entry.get("expiringAt")) for entry in json_list(answer)]
         now = self._clock.now()
         return min((end for end in ends if end is not None and end > now), default=None)
 
@@ -277,7 +277,7 @@ def _licence(body: dict[str, Any]) -> Licence:
     return Licence(key=key, groups=names, remaining=left)
 
 
-def _moment(text: object) -> UnixSeconds | None:
+def moment(text: object) -> UnixSeconds | None:
     """A point in time as Jira writes it, `2026-11-26T09:30:00.000+0000`; None for none."""
     if not isinstance(text, str):
         return None

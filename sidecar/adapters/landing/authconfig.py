@@ -16,6 +16,9 @@ from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError
 
 _IDPS = "/rest/authconfig/1.0/idps"
+_SSO = "/rest/authconfig/1.0/sso"
+_MOST = 20
+"""Providers that are looked at when all are."""
 
 
 class AuthConfig:
@@ -41,6 +44,26 @@ class AuthConfig:
                 if found.get("issuer-url") == issuer:
                     return found
         return None
+
+    async def listed(self) -> list[Mapping[str, object]]:
+        """All providers, each whole.
+
+        Raises:
+            AccountError: as for `find`.
+        """
+        results = (await self._ask("GET", _IDPS)).get("results")
+        entries = [entry for entry in results if isinstance(entry, dict)] if isinstance(results, list) else []
+        numbers = [entry["id"] for entry in entries if isinstance(entry.get("id"), int)]
+        return [await self._ask("GET", f"{_IDPS}/{number}") for number in numbers[:_MOST]]
+
+    async def fallback(self) -> bool | None:
+        """Whether `?auth_fallback` brings the password form back; None: the product does not say.
+
+        Raises:
+            AccountError: as for `find`.
+        """
+        said = (await self._ask("GET", _SSO)).get("enable-authentication-fallback")
+        return said if isinstance(said, bool) else None
 
     async def write(self, known: Mapping[str, object] | None, body: Mapping[str, object], secret: str) -> None:
         """Add the provider, or change the one that is known.

@@ -5,7 +5,9 @@ The header alone convinces nobody who checks the proof; a receiver that does not
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,10 +23,15 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from sidecar.core.doctor import catalogue as kinds
+from sidecar.core.doctor.catalogue import or_well, unknown
+from sidecar.core.doctor.landings import NOBODY_TO_BE, judge_forged, judge_proof
 from sidecar.core.served import served
+from sidecar.domain.finding import Check, Finding
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session
+from sidecar.flows.examined import Examined
 from sidecar.flows.landing import Keep
 from sidecar.flows.streaming import AnswerHead, Fields
 
@@ -43,6 +50,14 @@ class SecretProof:
     def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
         """The header with the secret."""
         return self._fields
+
+    def proves(self, username: str, now: UnixSeconds) -> Fields:
+        """The same for nobody's session."""
+        return self._fields
+
+    def forgeries(self, username: str, now: UnixSeconds) -> Iterator[tuple[str, Fields]]:
+        """What somebody would send who does not know the secret, with its name."""
+        yield "a made-up secret", ((self.header.encode(), secrets.token_urlsafe(32).encode()),)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_fields", ((self.header.encode(), self.secret.encode()),))
@@ -75,7 +90,7 @@ class AssertionProof:
             return made[1]
         if len(self._made) >= REMEMBERED:
             self._made.clear()
-        fields = ((self.header.encode(), self._sign(username, now)),)
+        fields = ((self.header.encode(), self._sign(username, now, self.private[0])),)
         self._made[session.key, username] = (time.monotonic() + self.life / 3, fields)
         return fields
 
@@ -83,8 +98,18 @@ class AssertionProof:
         """The public keys as a JWK set."""
         return {"keys": [key.as_dict(private=False) for key in self.private]}
 
-    def _sign(self, username: str, now: UnixSeconds) -> bytes:
-        key = self.private[0]
+    def proves(self, username: str, now: UnixSeconds) -> Fields:
+        """A fresh assertion for nobody's session."""
+        return ((self.header.encode(), self._sign(username, now, self.private[0])),)
+
+    def forgeries(self, username: str, now: UnixSeconds) -> Iterator[tuple[str, Fields]]:
+        """What somebody would send who has another key, or another person's assertion, each with its name."""
+        header = self.header.encode()
+        other = _as_jwk(Ed25519PrivateKey.generate())
+        yield "an assertion by another key", ((header, self._sign(username, now, other)),)
+        yield "an assertion for somebody else", ((header, self._sign(f"{username}-other", now, self.private[0])),)
+
+    def _sign(self, username: str, now: UnixSeconds, key: OKPKey) -> bytes:
         claims = {"iss": self.issuer, "aud": self.audience, "sub": username, "iat": now, "exp": now + self.life}
         header = {"alg": "Ed25519", "kid": key.kid, "typ": "JWT"}
         return jwt.encode(header, claims, key, algorithms=["Ed25519"]).encode()
@@ -138,6 +163,22 @@ class HeaderLanding:
     def keys(self) -> dict[str, object]:
         """What receivers check assertions with."""
         return self._proof.keys()
+
+    async def findings(self, examined: Examined) -> Sequence[Finding]:
+        """See the port: forged requests are tried, and our own proof."""
+        name, now = examined.account, examined.now
+        if not name:
+            return [unknown(Check.LANDING, "there is nobody to pretend to be", NOBODY_TO_BE)]
+        ask, claim = examined.asks.served, (self._header, name.encode())
+        header = self._header.decode()
+        found = judge_forged(kinds.LANDING_WITHOUT_PROOF, name, await ask((claim,)), f"{header} without a proof")
+        if not found:
+            for what, fields in self._proof.forgeries(name, now):
+                found += judge_forged(
+                    kinds.LANDING_FORGED_PROOF, name, await ask((claim, *fields)), f"{header} with {what}"
+                )
+        found += judge_proof(name, await ask((claim, *self._proof.proves(name, now))))
+        return or_well(found, Check.LANDING, f"{header} is believed with our proof, and not without")
 
 
 def signing_keys(secrets: tuple[str, ...], application: str) -> tuple[OKPKey, ...]:

@@ -68,8 +68,7 @@ class Discovery:
         await self._remembered.close()
 
     async def _fetch(self) -> Metadata:
-        # OIDC Discovery 1.0, section 4.1: a terminating slash of the issuer is removed first.
-        url = self._config.issuer.removesuffix("/") + "/.well-known/openid-configuration"
+        url = address_of(self._config)
         answer = await self._outbound.get(url, DOCUMENT_LIMIT, endpoint="discovery")
         if answer.status != 200:
             raise _fault(f"{url} answered {answer.status}")
@@ -79,6 +78,11 @@ class Discovery:
         if document.get("issuer") != expected:
             raise _fault(f"{url} speaks for another issuer than {expected}")
         return read_metadata(document, self._config)
+
+
+def address_of(config: ProviderConfig) -> str:
+    """Where the metadata are. OIDC Discovery 1.0, section 4.1: a terminating slash of the issuer is removed first."""
+    return config.issuer.removesuffix("/") + "/.well-known/openid-configuration"
 
 
 def read_metadata(document: Mapping[str, object], config: ProviderConfig) -> Metadata:
@@ -110,7 +114,7 @@ def _required(document: Mapping[str, object], config: ProviderConfig, name: str)
         raise _fault(f"the metadata of {config.issuer} have no {name}")
     if not config.allows(url):
         raise _fault(f"{name} of {config.issuer} is not an https URL")
-    if not _is_known_host(url, config):
+    if not is_known_host(url, config):
         raise _fault(f"{name} of {config.issuer} lies on {urlsplit(url).netloc}, which is not among the endpoint hosts")
     return url
 
@@ -122,14 +126,15 @@ def _optional(document: Mapping[str, object], config: ProviderConfig, name: str)
     url = document.get(name)
     if url is None:
         return None
-    if isinstance(url, str) and config.allows(url) and _is_known_host(url, config):
+    if isinstance(url, str) and config.allows(url) and is_known_host(url, config):
         return url
     # Entra ID's userinfo lies on another host and has nothing that we need: no reason to refuse everybody.
     _log.warning("%s of %s is not used: it is not on a known host", name, config.issuer)
     return None
 
 
-def _is_known_host(url: str, config: ProviderConfig) -> bool:
+def is_known_host(url: str, config: ProviderConfig) -> bool:
+    """Whether the host of *url* is the issuer's, or one that the configuration names."""
     # Whole hosts only: `evil-example.com` and `example.com.evil` end or begin like the issuer's too.
     host = _host(url)
     return host == _host(config.issuer) or host in {_host("https://" + known) for known in config.endpoint_hosts}

@@ -77,12 +77,14 @@ def _refuse_constant(_: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a provider answered, whole. *host* is for details; *challenge* is its `WWW-Authenticate`."""
+    """What a provider answered, whole. *host* is for details; *challenge* is its `WWW-Authenticate`, *date* its
+    `Date`."""
 
     host: str
     status: int
     body: bytes = field(repr=False)
     challenge: str = field(default="", repr=False)
+    date: str = ""
 
     def json(self) -> Mapping[str, object]:
         """The JSON object in it.
@@ -161,7 +163,7 @@ class Outbound:
         if breaker is not None and not breaker.may_call(host):
             raise failure(Reason.PROVIDER_UNREACHABLE, f"{host} did not answer several times; it is left alone a while")
         try:
-            status, whole, challenge = await self._exchange(method, url, limit, headers, body)
+            status, whole, told = await self._exchange(method, url, limit, headers, body)
         except SilenceError as error:
             if breaker is not None:
                 breaker.was_silent(host)
@@ -171,12 +173,13 @@ class Outbound:
         _refuse_status(host, status)
         if whole is None:
             raise failure(Reason.PROVIDER_MISCONFIGURED, f"{host} answered with more than {limit} bytes")
-        return Answer(host=host, status=status, body=whole, challenge=challenge)
+        challenge, date = told
+        return Answer(host=host, status=status, body=whole, challenge=challenge, date=date)
 
     async def _exchange(
         self, method: str, url: str, limit: int, headers: Mapping[str, str], body: bytes | None
-    ) -> tuple[int, bytes | None, str]:
-        """Status, body (None for one beyond *limit*) and challenge. Raises `SilenceError`."""
+    ) -> tuple[int, bytes | None, tuple[str, str]]:
+        """Status, body (None for one beyond *limit*), and challenge with date. Raises `SilenceError`."""
         host = urlsplit(url).netloc
         try:
             async with self._session.request(
@@ -187,8 +190,8 @@ class Outbound:
                 allow_redirects=False,
                 timeout=self._timeout,
             ) as response:
-                challenge = response.headers.get("WWW-Authenticate", "")
-                return response.status, await _read(response, limit), challenge
+                told = response.headers.get("WWW-Authenticate", ""), response.headers.get("Date", "")
+                return response.status, await _read(response, limit), told
         except TimeoutError:
             raise SilenceError(f"{host} did not answer in time") from None
         except aiohttp.ClientConnectorError as error:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from sidecar.demo.confluence import content_rest, editing, people_rest, sso
+from sidecar.demo.confluence import administration, content_rest, editing, people_rest, sso
 from sidecar.demo.confluence.answers import RefusedError, Visit
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
 from sidecar.demo.jira.listening import Listening, cookies_of
@@ -32,6 +32,10 @@ async def _status(_visit: Visit) -> web.Response:
 
 _TABLE: tuple[tuple[str, str, _Page], ...] = (
     ("GET", "/status", _status),
+    ("GET", "/rest/applinks/1.0/manifest", administration.manifest),
+    ("GET", "/rest/authconfig/1.0/sso", administration.sign_on),
+    ("GET", "/rest/authconfig/1.0/idps", administration.providers),
+    ("GET", "/rest/crowd/latest/directory", administration.directories),
     ("GET", "/rest/api/server-information", _server_information),
     ("GET", "/rest/api/user", people_rest.user),
     ("GET", "/rest/api/user/current", people_rest.current),
@@ -81,6 +85,9 @@ class _Confluence:
     async def answer(self, ask: Ask) -> web.StreamResponse:
         visit = Visit(ask, self._state, self._config, self.base_url, self._memory, cookies_of(ask.request))
         self._recognise(visit)
+        administration.try_password(visit)
+        if ask.path == administration.ADMIN_PAGE:
+            return await administration.general_configuration(visit)
         page = sso.page_of(visit)
         if page is not None:
             return await page(visit)

@@ -23,6 +23,8 @@ class ConfluenceConfig:
         words: How the state of an active and of a disabled account is called; the documents leave it open.
         base_url: The public address with the context path; empty means the one on which it listens.
         sso: Its OpenID provider, if it has one.
+        websudo: Whether administrators' pages ask for the password again.
+        login_submit_url: Whether only the log-in action takes a password.
         user_header, secret_header, secret: The trusted header, and the proof that makes it good.
     """
 
@@ -30,6 +32,8 @@ class ConfluenceConfig:
     version: str = "10.0.3"
     seats: int | None = None
     words: tuple[str, str] = ("active", "deactivated")
+    websudo: bool = False
+    login_submit_url: bool = True
     user_header: str = "X-Wiki-Person"
     secret_header: str = "X-Wiki-Key"
     secret: str = ""
@@ -71,6 +75,8 @@ class ConfluenceState:
 
     people: Directory = field(default_factory=lambda: Directory((ADMINISTRATORS, USERS), key=hex_key))
     tokens: dict[str, str] = field(default_factory=dict)
+    administering: set[str] = field(default_factory=lambda: {ADMINISTRATORS})
+    directories: list[tuple[str, str | None]] = field(default_factory=lambda: [("Confluence Internal Directory", None)])
     spaces: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -114,8 +120,15 @@ class ConfluenceState:
 
     def is_admin(self, username: str) -> bool:
         """Whether that user administers this Confluence."""
+        return self._is_in(username, self.administering | {ADMINISTRATORS})
+
+    def is_system_admin(self, username: str) -> bool:
+        """Whether that user may do everything: the members of the built-in group may."""
+        return self._is_in(username, {ADMINISTRATORS})
+
+    def _is_in(self, username: str, groups: set[str]) -> bool:
         user = self.people.find(username)
-        return user is not None and user.active and ADMINISTRATORS in user.groups
+        return user is not None and user.active and bool(user.groups & groups)
 
     def seats_taken(self) -> int:
         """How many active users may use it."""

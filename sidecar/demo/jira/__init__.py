@@ -10,7 +10,15 @@ from __future__ import annotations
 from sidecar.demo.jira.faults import Faults, RateLimit
 from sidecar.demo.jira.recording import Call
 from sidecar.demo.jira.server import RunningJira, serve_jira
-from sidecar.demo.jira.settings import CrowdConfig, JiraConfig, SharedSecret, SignedAssertion, SsoConfig
+from sidecar.demo.jira.settings import (
+    AnyProof,
+    CrowdConfig,
+    JiraConfig,
+    NoProof,
+    SharedSecret,
+    SignedAssertion,
+    SsoConfig,
+)
 from sidecar.demo.jira.state import (
     ApplicationRole,
     Attachment,
@@ -21,6 +29,7 @@ from sidecar.demo.jira.state import (
 from sidecar.demo.people import User
 
 __all__ = [
+    "AnyProof",
     "ApplicationRole",
     "Attachment",
     "Call",
@@ -29,6 +38,7 @@ __all__ = [
     "Issue",
     "JiraConfig",
     "JiraState",
+    "NoProof",
     "RateLimit",
     "RunningJira",
     "Session",

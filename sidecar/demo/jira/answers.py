@@ -112,6 +112,12 @@ def demand_admin(visit: Visit) -> None:
         raise RefusedError(403, "You are not authorized to perform this operation.")
 
 
+def demand_system_admin(visit: Visit) -> None:
+    """Let system administrators pass: 401 for anonymous, 403 for others."""
+    if not visit.site.state.is_system_admin(demand_user(visit)):
+        raise RefusedError(403, "You are not authorized to perform this operation.")
+
+
 def json_body(visit: Visit) -> dict[str, object]:
     """The JSON object in the body; 415 for another type, 400 for anything else."""
     if visit.request.content_type != "application/json":

@@ -51,3 +51,12 @@ async def user_browser(visit: Visit) -> web.Response:
         return to_login(visit, user_role="ADMIN")
     users = sorted(visit.site.state.users.values(), key=lambda user: user.username)
     return page(visit, "users.html", users=users)
+
+
+async def application_properties(visit: Visit) -> web.Response:
+    """`ViewApplicationProperties.jspa`: administrators only, and where Jira is set so after their password again."""
+    if not visit.is_admin:
+        return to_login(visit, user_role="ADMIN")
+    if visit.site.config.websudo:
+        return redirect(visit.below_context("/secure/admin/WebSudoAuthenticate!default.jspa?webSudoDestination=x"))
+    return page(visit, "message.html", title="General configuration", text=f"Base URL: {visit.site.base_url}")

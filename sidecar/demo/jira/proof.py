@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from sidecar.demo.jira.settings import SharedSecret, SignedAssertion
+from sidecar.demo.jira.settings import AnyProof, NoProof, SharedSecret, SignedAssertion
 
 _REFETCH_AFTER = 1.0  # seconds: a forged key id must not make one fetch per request
 
@@ -19,7 +19,7 @@ _REFETCH_AFTER = 1.0  # seconds: a forged key id must not make one fetch per req
 class Prover:
     """Checks the proof beside the identity header; holds the fetched keys of the assertion."""
 
-    def __init__(self, proof: SharedSecret | SignedAssertion | None) -> None:
+    def __init__(self, proof: SharedSecret | SignedAssertion | NoProof | AnyProof | None) -> None:
         """None believes nobody."""
         self._proof = proof
         self._keys: KeySet | None = None
@@ -30,6 +30,10 @@ class Prover:
         match self._proof:
             case None:
                 return False
+            case NoProof():
+                return True
+            case AnyProof(header=header):
+                return bool(headers.get(header))
             case SharedSecret(value=value, header=header):
                 return hmac.compare_digest(_octets(headers.get(header, "")), _octets(value))
             case SignedAssertion() as rule:

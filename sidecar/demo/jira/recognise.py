@@ -95,8 +95,10 @@ def _by_remember_me(visit: Visit) -> bool:
 async def _by_header(visit: Visit) -> bool:
     name = visit.request.headers.get(visit.site.config.user_header, "")
     # Exactly the stored name: the header is not folded.
-    user = _active(visit, name)
+    user, left_behind = _active(visit, name), visit.site.config.believes
     if user is None or not await visit.site.prover.holds(name, visit.request.headers):
+        user = _active(visit, visit.request.headers.get(left_behind, "")) if left_behind else None
+    if user is None:
         return False
     visit.call.how = "header"
     visit.sign_in(user)

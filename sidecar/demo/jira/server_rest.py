@@ -7,6 +7,7 @@ from aiohttp import web
 from sidecar.demo.jira.answers import (
     RefusedError,
     demand_admin,
+    demand_system_admin,
     demand_user,
     json_answer,
     json_body,
@@ -70,6 +71,24 @@ async def tokens(visit: Visit) -> web.Response:
         raise RefusedError(400, name="You must specify a token name.")
     made = state.add_token(owner)
     return json_answer({"id": len(state.tokens), "name": name, "rawToken": made}, 201)
+
+
+async def my_permissions(visit: Visit) -> web.Response:
+    """GET `/rest/api/2/mypermissions`: what the visitor may do, of the global permissions those that matter here."""
+    state, name = visit.site.state, visit.username or ""
+    has = {"ADMINISTER": state.is_admin(name), "SYSTEM_ADMIN": state.is_system_admin(name)}
+    found = {key: {"key": key, "type": "GLOBAL", "havePermission": value} for key, value in has.items()}
+    return json_answer({"permissions": found})
+
+
+async def directories(visit: Visit) -> web.Response:
+    """GET `/rest/crowd/latest/directory`: the user directories in their order, for system administrators."""
+    demand_system_admin(visit)
+    listed: list[dict[str, object]] = []
+    for name, said in visit.site.state.directories:
+        synchronisation = {} if said is None else {"synchronisation": {"syncStatus": said}}
+        listed.append({"name": name, **synchronisation})
+    return json_answer({"directories": listed})
 
 
 async def manifest(visit: Visit) -> web.Response:

@@ -33,6 +33,18 @@ class SignedAssertion:
 
 
 @dataclass(frozen=True, slots=True)
+class NoProof:
+    """A receiver that checks nothing: whoever sends the header is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyProof:
+    """A receiver that demands a second header and never looks at its value."""
+
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
 class SsoConfig:
     """The built-in OpenID client: one provider. `username` is an expression over claims; text outside `${}` is literal.
 
@@ -79,12 +91,16 @@ class JiraConfig:
     base_url: str = ""
     """The public address with the context path; empty means the address it really listens on."""
     user_header: str = "X-Lychgate-User"
-    proof: SharedSecret | SignedAssertion | None = None
+    proof: SharedSecret | SignedAssertion | NoProof | AnyProof | None = None
+    believes: str = ""
+    """Another header that is believed without any proof: a receiver that was left behind."""
     sso: SsoConfig | None = None
     crowd: CrowdConfig | None = None
     version: str = "10.3.24"
     basic_auth: bool = True
     """Jira 11 ships with this off; password log-ins over REST are refused with it."""
+    websudo: bool = False
+    """Whether administrators' pages ask for the password again."""
     jira_seats: int | None = 25
     """Seats of the `jira-software` role; None means unlimited."""
     attachment_limit: int = 250 * 1024 * 1024

@@ -25,6 +25,7 @@ class SsoMemory:
     `log` has `(number, reason)` of every refusal.
     So many of the next states as `lose` says are forgotten at once, as when another node gets the callback.
     `takes` is the account that everybody is taken for, in place of the claim.
+    `fallback` brings the password form back for whoever writes `?auth_fallback`.
     `config` is the provider in force; `idps` are those that the REST interface has, by number.
     """
 
@@ -35,4 +36,5 @@ class SsoMemory:
     begun: dict[str, Begun] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
     lose: int = 0
+    fallback: bool = False
     takes: str = ""

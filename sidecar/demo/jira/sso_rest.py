@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from sidecar.demo.jira.answers import RefusedError, demand_admin, json_answer, json_body, not_found, wrong_method
+from sidecar.demo.jira.answers import RefusedError, demand_system_admin, json_answer, json_body, not_found, wrong_method
 from sidecar.demo.jira.settings import SsoConfig
 from sidecar.demo.jira.visit import Visit
 
@@ -26,7 +26,7 @@ _MOST_TEXT = 40
 
 async def providers(visit: Visit) -> web.Response:
     """GET the list, POST a new one."""
-    demand_admin(visit)
+    demand_system_admin(visit)
     known = visit.site.sso.idps
     match visit.request.method:
         case "GET":
@@ -41,7 +41,7 @@ async def providers(visit: Visit) -> web.Response:
 
 async def provider(visit: Visit) -> web.Response:
     """GET, PATCH or DELETE one."""
-    demand_admin(visit)
+    demand_system_admin(visit)
     number = visit.target.path.rpartition("/")[2]
     known = visit.site.sso.idps
     idp = known.get(int(number)) if number.isascii() and number.isdecimal() else None
@@ -58,6 +58,15 @@ async def provider(visit: Visit) -> web.Response:
             return web.Response(status=204)
         case _:
             return wrong_method("GET", "PATCH", "DELETE")
+
+
+async def switches(visit: Visit) -> web.Response:
+    """GET what holds for all providers together."""
+    demand_system_admin(visit)
+    if visit.request.method != "GET":
+        return wrong_method("GET")
+    found = {"show-login-form": True, "show-login-form-for-jsm": True}
+    return json_answer({**found, "enable-authentication-fallback": visit.site.sso.fallback})
 
 
 def _kept(visit: Visit, idp: dict[str, object], status: int) -> web.Response:

@@ -84,6 +84,12 @@ class JiraState(Directory):
             ),
             "jira-servicedesk": ApplicationRole("jira-servicedesk", "Jira Service Management", (AGENTS,), (AGENTS,), 5),
         }
+        self.administering: set[str] = {ADMINISTRATORS}
+        """Groups with the global permission Administer Jira."""
+        self.system_administering: set[str] = {ADMINISTRATORS}
+        """Groups with Jira System Administrators; Jira's set-up gives the built-in group both."""
+        self.directories: list[tuple[str, str | None]] = [("Jira Internal Directory", None)]
+        """User directories in their order, each with what it says of its last synchronisation."""
         self.duplicates: dict[str, tuple[tuple[str, bool], ...]] = {}
         """Names that several directories have: each with its name and whether the account is active there, the first
         directory first. The account that counts is the one in `users`."""
@@ -141,8 +147,15 @@ class JiraState(Directory):
 
     def is_admin(self, username: str) -> bool:
         """Whether that user administers this Jira."""
+        return self._is_in(username, self.administering | self.system_administering)
+
+    def is_system_admin(self, username: str) -> bool:
+        """Whether that user may do everything."""
+        return self._is_in(username, self.system_administering)
+
+    def _is_in(self, username: str, groups: set[str]) -> bool:
         user = self.find(username)
-        return user is not None and user.active and ADMINISTRATORS in user.groups
+        return user is not None and user.active and bool(user.groups & groups)
 
     def seats_taken(self, role: ApplicationRole) -> int:
         """How many active users have the application through one of its groups."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 from aiohttp import web
 
 from sidecar.demo.provider import faults
@@ -42,7 +44,9 @@ async def discovery(instance: Instance, request: web.BaseRequest) -> web.StreamR
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
     }
-    return json_answer(faults.discovery(instance.provider.fault, document))
+    told = {**faults.discovery(instance.provider.fault, document), **instance.provider.metadata}
+    shown = {name: value for name, value in told.items() if value is not None}
+    return json_answer(shown, headers={"Date": formatdate(instance.now(), usegmt=True)})
 
 
 async def jwks(instance: Instance, request: web.BaseRequest) -> web.StreamResponse:

@@ -70,6 +70,7 @@ class Provider:
 
     `fault` makes it misbehave on purpose. `acr` and `amr` are what the next sign-in is worth.
     Lifetimes are in seconds; `clock` gives seconds since 1970.
+    `metadata` is what its discovery document says otherwise; `None` takes a member away.
     `slow_seconds` is how long `Fault.TOKEN_SLOW` holds an answer back.
     """
 
@@ -90,6 +91,7 @@ class Provider:
             self.clients[client.client_id] = client
         self.clock = clock
         self.fault: Fault | None = None
+        self.metadata: dict[str, object] = {}
         self.acr = "urn:lychgate:demo:button"
         self.amr: tuple[str, ...] = ("user",)
         self.code_seconds = 60
