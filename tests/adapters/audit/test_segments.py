@@ -9,8 +9,9 @@ import pytest
 
 from sidecar.adapters.audit.segments import Limits, Segments
 from sidecar.adapters.audit.verify import BrokenError
+from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
-from tests.adapters.audit.trails import Trail
+from tests.adapters.audit.trails import Trail, event
 from tests.flows.fakes import NOON
 
 
@@ -23,6 +24,23 @@ async def test_a_chain_goes_on_over_restarts(tmp_path: Path) -> None:
     assert (1, 0, []) == (len(result.chains), result.unsigned, result.notes)
     started = [record["facts"] for record in trail.records_told if record["code"] == "audit.started"]
     assert [{"chain": "new"}, *[{"chain": "continued", "signed": True}] * 2] == started
+
+
+async def test_what_is_promised_went_through_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
+    fsync = os.fsync
+
+    def watched(file: int) -> None:
+        fsync(file)
+        synced.append((os.fstat(file).st_ino, os.fstat(file).st_size))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    trail = Trail(tmp_path)
+    log = trail.open()
+    for number in range(3):
+        await log.sure(event(number, Code.CHANGE_INTENDED))
+        assert (trail.path.stat().st_ino, sum(map(len, trail.lines))) in synced
+    await log.close()
 
 
 async def test_segments_are_sealed_by_size_and_their_names_sort(tmp_path: Path) -> None:
