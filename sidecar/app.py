@@ -243,6 +243,8 @@ async def _watch(reins: Reins, metrics: Metrics, stack: AsyncExitStack) -> None:
     await keep_in_step(state, sessions, reins.revocations, reins.vouching, told, reins.clock, stack)
     tunnels, removals = reins.tunnels, reins.tending.accounts.removals
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
+    kind = "alone" if state.shared is None else "shared"
+    metrics.gauge("lychgate_sessions_stored", "Sessions in the state.", "state", lambda: {kind: sessions.stored})
     metrics.gauge("lychgate_tunnels", "Open WebSockets.", "portal", tunnels.counts)
     for name, help_text, read in (
         ("lychgate_upstream_requests", "Requests at the application.", attrgetter("in_flight")),

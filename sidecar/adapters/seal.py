@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from itsdangerous import BadSignature, Signer
 
+from sidecar.core.kept import Kept, kept
+
 Purpose = str | tuple[str, ...]
 """What something is signed or sealed for, as `"session"` or `("session", "jira")`. Part of the key derivation:
 what was made for one purpose or application is nothing at another. The parts are length-prefixed, so two purposes are
@@ -64,7 +66,7 @@ class CookieSigner:
         """
         # itsdangerous signs with the last key of its list.
         self._keys = [_derived(key, b"cookie signature") for key in reversed(_checked(keys))]
-        self._signers: dict[Purpose, Signer] = {}
+        self._signers: dict[Purpose, Signer] = kept("cookie_signers", Kept(), _KEPT_PURPOSES)
 
     def sign(self, purpose: Purpose, value: str) -> str:
         """*value* with its signature.
@@ -176,7 +178,7 @@ class _Ring:
         self.secrets = {_derived(key, b"key id")[:_ID_BYTES]: key for key in keys}
         self.first = next(iter(self.secrets))
         self.hash_key = _derived(keys[0], b"keyed hash")
-        self._ciphers: dict[tuple[bytes, Purpose], AESGCMSIV] = {}
+        self._ciphers: dict[tuple[bytes, Purpose], AESGCMSIV] = kept("record_ciphers", Kept(), _KEPT_PURPOSES)
 
     def cipher(self, key_id: bytes, purpose: Purpose) -> AESGCMSIV:
         cipher = self._ciphers.get((key_id, purpose))

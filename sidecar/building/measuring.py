@@ -22,6 +22,7 @@ from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.building.reloading import InForce
 from sidecar.config.model import Config
+from sidecar.core.kept import held
 from sidecar.flows.owned import stopped
 from sidecar.flows.telling import Clock
 from sidecar.upstream.client import Connect
@@ -53,6 +54,15 @@ def measure(
     metrics: Metrics, in_force: InForce, providers: Mapping[str, OidcProvider], clock: Clock, stack: AsyncExitStack
 ) -> None:
     """Begin to measure; it ends with *stack*."""
+    metrics.gauge(
+        "lychgate_kept", "Entries kept in memory.", "what", lambda: {what: now for what, (now, _) in held().items()}
+    )
+    metrics.gauge(
+        "lychgate_kept_most",
+        "Most of them that can be.",
+        "what",
+        lambda: {what: most for what, (_, most) in held().items()},
+    )
     metrics.gauge("lychgate_config_info", "The policy in force.", "hash", lambda: {in_force.policy.hash[:16]: 1})
     metrics.gauge(
         "lychgate_config_loaded_timestamp_seconds",

@@ -59,7 +59,11 @@ def compile_policy(config: Config, products: Mapping[str, Product]) -> Policy:
         providers={name: _provider(name, settings) for name, settings in config.providers.items()},
         strip=_strip(config),
         limits=SessionLimits(
-            idle=limits.idle, absolute=limits.absolute, recheck=limits.recheck, per_person=limits.per_person
+            idle=limits.idle,
+            absolute=limits.absolute,
+            recheck=limits.recheck,
+            per_person=limits.per_person,
+            most=limits.most,
         ),
         trusted_proxies=config.trusted_proxies,
     )

@@ -140,6 +140,12 @@ class SessionSettings(Settings):
     per_person: int = Field(
         default=20, ge=1, le=1000, description="Most sessions of one person at one application; the oldest gives way."
     )
+    most: int = Field(
+        default=200_000,
+        ge=100,
+        le=10_000_000,
+        description="Most sessions in all; those that were longest unused give way.",
+    )
 
 
 class Config(Settings):

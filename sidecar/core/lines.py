@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from sidecar.core.kept import kept
+
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
 
@@ -62,7 +64,7 @@ class Remembered(dict[bytes, T], Generic[T]):
         BadLineError: as *learn* does; nothing is remembered of it.
     """
 
-    __slots__ = ("_bound", "_learn", "_longest", "_old")
+    __slots__ = ("__weakref__", "_bound", "_learn", "_longest", "_old")
 
     def __init__(self, learn: Callable[[bytes], T], bound: int = REMEMBERED, longest: int = LONGEST_REMEMBERED) -> None:
         super().__init__()
@@ -70,6 +72,7 @@ class Remembered(dict[bytes, T], Generic[T]):
         self._bound = bound
         self._longest = longest
         self._old: dict[bytes, T] = {}
+        _ = kept("header_lines", self, bound)
 
     def __missing__(self, raw: bytes) -> T:
         found = self._old.get(raw)

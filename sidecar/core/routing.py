@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from itertools import chain
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.paths import (
     Target,
     collapsed,
@@ -67,7 +68,7 @@ class Locator:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._places: dict[tuple[bool, str, str], Place] = {}
+        self._places: dict[tuple[bool, str, str], Place] = kept("places", Kept(), REMEMBERED_PATHS)
 
     def known_at(self, host: str, target: bytes) -> Place | None:
         """The place of a GET or HEAD, if it is remembered and nothing speaks against the target."""

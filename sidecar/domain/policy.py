@@ -344,6 +344,7 @@ class SessionLimits:
     absolute: int = 86_400
     recheck: int = 900
     per_person: int = 20
+    most: int = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

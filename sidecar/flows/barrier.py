@@ -10,13 +10,17 @@ from collections.abc import Iterable, MutableMapping
 
 from cachetools import TTLCache
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.revocations import came_before, is_named, marker, marker_there, names_of
 from sidecar.domain.identity import Identity, UnixSeconds
 from sidecar.domain.revocation import Name, Revocation
 from sidecar.flows.ends import REACH
 from sidecar.flows.logout import Markers
+from sidecar.flows.session_ports import StateError
 from sidecar.flows.telling import Clock
 
+UNTOLD = 10_000
+"""Most revocations that wait until the store can be told."""
 LATELY = 1000
 """Most revocations of the last minutes that can be said again."""
 
@@ -27,8 +31,10 @@ class Barrier:
     def __init__(self, markers: Markers, clock: Clock) -> None:
         self._markers = markers
         self._clock = clock
-        self._untold: dict[Name, Revocation] = {}
-        self._lately: MutableMapping[Name, Revocation] = TTLCache(LATELY, REACH, timer=clock.monotonic)
+        self._untold: dict[Name, Revocation] = kept("revocations_untold", Kept(), UNTOLD)
+        self._lately: MutableMapping[Name, Revocation] = kept(
+            "revocations_said", TTLCache(LATELY, REACH, timer=clock.monotonic), LATELY
+        )
 
     async def bars(self, identity: Identity, began: UnixSeconds) -> bool:
         """Whether an authentication that *began* then was revoked since.
@@ -54,7 +60,13 @@ class Barrier:
         )
 
     def raise_at_once(self, revocation: Revocation) -> None:
-        """Bar it in this process, until `mark` has told the store."""
+        """Bar it in this process, until `mark` has told the store.
+
+        Raises:
+            StateError: too many wait already. Nothing was done, and who says it is to say it again.
+        """
+        if len(self._untold) >= UNTOLD and revocation.name not in self._untold:
+            raise StateError("too many revocations wait until the state can be told")
         self._untold[revocation.name] = revocation
 
     async def mark(self, revocation: Revocation, until: UnixSeconds) -> None:

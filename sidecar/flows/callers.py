@@ -19,6 +19,7 @@ from sidecar.core.access_tokens import Access
 from sidecar.core.claims import freeze_claims, identity_from, is_stranger
 from sidecar.core.credentials import jwt_of
 from sidecar.core.issuers import issuers_of
+from sidecar.core.kept import kept
 from sidecar.core.standing import needed_claims, standing_of
 from sidecar.core.tokens import TokenFault
 from sidecar.domain.decision import Place
@@ -89,8 +90,10 @@ class Callers:
         self._barrier = barrier
         self._policy = policy
         self._clock = clock
-        self._known: MutableMapping[_Asked, Caller] = LRUCache(MOST)
-        self._refused: MutableMapping[_Asked, str] = TTLCache(MOST, REFUSED_FOR, timer=clock.monotonic)
+        self._known: MutableMapping[_Asked, Caller] = kept("callers", LRUCache(MOST), MOST)
+        self._refused: MutableMapping[_Asked, str] = kept(
+            "callers_refused", TTLCache(MOST, REFUSED_FOR, timer=clock.monotonic), MOST
+        )
         self._tasks: dict[_Asked, asyncio.Task[Caller]] = {}
 
     async def find(self, place: Place, authorization: str, source: str) -> Caller | None:

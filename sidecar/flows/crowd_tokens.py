@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
+from sidecar.core.kept import kept
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.session import Session
 from sidecar.flows.telling import Chance, Clock
@@ -94,7 +95,7 @@ class Tokens:
         self._alive = alive
         self._clock = clock
         self._chance = chance
-        self._given = _Given(REMEMBERED)
+        self._given = kept("crowd_tokens", _Given(REMEMBERED), REMEMBERED)
         self._decoys: dict[Key, Decoy] = {}
 
     def issue(self, session: Session, username: str, node: str = "") -> str:

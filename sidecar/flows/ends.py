@@ -9,6 +9,7 @@ from collections.abc import MutableMapping, Sequence
 
 from cachetools import TTLCache
 
+from sidecar.core.kept import kept
 from sidecar.flows.telling import Clock
 
 REACH = 600
@@ -23,7 +24,7 @@ class Ends:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began = clock.monotonic()
-        self._keys: MutableMapping[str, None] = TTLCache(MOST, REACH, timer=clock.monotonic)
+        self._keys: MutableMapping[str, None] = kept("ends", TTLCache(MOST, REACH, timer=clock.monotonic), MOST)
 
     def __len__(self) -> int:
         return len(self._keys)

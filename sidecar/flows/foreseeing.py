@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from cachetools import TTLCache
 
+from sidecar.core.kept import kept
 from sidecar.domain.account import Account, AccountOrder, Step, StepResult
 from sidecar.domain.identity import Identity, Person
 from sidecar.domain.policy import Policy
@@ -59,7 +60,9 @@ class Foresight:
         self._ledger = ledger
         self._clock = clock
         self._gate = asyncio.Semaphore(PARALLEL)
-        self._looks: MutableMapping[tuple[str, Person], deque[float]] = TTLCache(MOST, WITHIN, timer=clock.monotonic)
+        self._looks: MutableMapping[tuple[str, Person], deque[float]] = kept(
+            "test_page_looks", TTLCache(MOST, WITHIN, timer=clock.monotonic), MOST
+        )
 
     def may_look(self, application: str, person: Person) -> bool:
         """Whether it was not too often; counted by the person, whom another sign-in does not change."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from sidecar.core.groups import needs_groups
+from sidecar.core.kept import kept
 from sidecar.domain.account import AccountOrder
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.policy import Policy
@@ -26,7 +27,7 @@ class GroupAges:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._noted: OrderedDict[tuple[str, Person], UnixSeconds] = OrderedDict()
+        self._noted: OrderedDict[tuple[str, Person], UnixSeconds] = kept("group_ages", OrderedDict(), _MOST)
 
     async def check(self, order: AccountOrder, identity: Identity, policy: Policy) -> None:
         """Note that the groups are known, or look since when they are not.

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 from sidecar.core.doctor.landings import judge_sign_on
 from sidecar.core.grants import Client, Grant
+from sidecar.core.kept import kept
 from sidecar.core.served import served
 from sidecar.domain.events import Code
 from sidecar.domain.finding import Finding
@@ -90,7 +91,7 @@ class HeadlessLanding:
         self._user_header = user_header.lower().encode()
         self._audit = audit
         self._clock = clock
-        self._seats: MutableMapping[_Key, _Seat] = LRUCache(REMEMBERED)
+        self._seats: MutableMapping[_Key, _Seat] = kept("landing_seats", LRUCache(REMEMBERED), REMEMBERED)
         self._landing: dict[_Key, asyncio.Task[None]] = {}
         self._tasks = OwnedTasks()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from cachetools import TTLCache
 
 from sidecar.core.accounts import pin_conflict
+from sidecar.core.kept import kept
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Account, AccountOrder
 from sidecar.domain.identity import Identity, Person
@@ -31,7 +32,9 @@ class KnownAccounts:
         self._policy = policy
         self._reach = reach
         self._ledger = ledger
-        self._found: MutableMapping[_Key, str] = TTLCache(MOST, REMEMBERED, timer=clock.monotonic)
+        self._found: MutableMapping[_Key, str] = kept(
+            "accounts_known", TTLCache(MOST, REMEMBERED, timer=clock.monotonic), MOST
+        )
 
     async def look(self, order: AccountOrder, identity: Identity) -> str:
         """The username to land with, in the application's own spelling.

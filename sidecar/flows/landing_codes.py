@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sidecar.core.grants import TOKEN_LIFE, Client, Grant, Redemption, fits
+from sidecar.core.kept import Kept, kept
 from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.telling import Chance, Clock
 
@@ -40,8 +41,8 @@ class Codes:
     def __init__(self, clock: Clock, chance: Chance) -> None:
         self._clock = clock
         self._chance = chance
-        self._codes: dict[bytes, _Code] = {}
-        self._tokens: dict[bytes, Grant] = {}
+        self._codes: dict[bytes, _Code] = kept("landing_codes", Kept(), MOST)
+        self._tokens: dict[bytes, Grant] = kept("landing_tokens", Kept(), MOST)
         self.spoilt: Callable[[Grant], None] = lambda _: None
 
     def issue(self, grant: Grant) -> str:
@@ -94,11 +95,15 @@ class Codes:
     def _forget(self, now: UnixSeconds) -> None:
         if len(self._codes) + len(self._tokens) < MOST // 10:
             return
-        self._codes = {key: code for key, code in self._codes.items() if now < code.forget_at}
-        self._tokens = {key: grant for key, grant in self._tokens.items() if now < grant.ends_at}
+        for key in [key for key, code in self._codes.items() if now >= code.forget_at]:
+            del self._codes[key]
+        for token in [token for token, grant in self._tokens.items() if now >= grant.ends_at]:
+            del self._tokens[token]
         while len(self._codes) >= MOST:
             # The oldest: a dance that began so long ago has failed.
             del self._codes[next(iter(self._codes))]
+        while len(self._tokens) >= MOST:
+            del self._tokens[next(iter(self._tokens))]
 
 
 def _hash(text: str) -> bytes:

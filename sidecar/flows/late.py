@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from sidecar.core.kept import kept
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Account, AccountOrder
 from sidecar.domain.reason import Reason
@@ -21,7 +22,9 @@ class Late:
     def __init__(self, clock: Clock, entries: int) -> None:
         self._clock = clock
         self._entries = entries
-        self._missing: OrderedDict[tuple[str, str], tuple[Reason, float]] = OrderedDict()
+        self._missing: OrderedDict[tuple[str, str], tuple[Reason, float]] = kept(
+            "accounts_late", OrderedDict(), entries
+        )
 
     def check(self, order: AccountOrder, account: Account | None, longest: int) -> None:
         """Look at an account that may be waited for. Once it shows what was done, what is left to do goes on.

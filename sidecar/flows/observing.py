@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from cachetools import TTLCache
 
 from sidecar.core.accounts import Refusal
+from sidecar.core.kept import kept
 from sidecar.domain.account import AccountOrder, Join, Leave, MakeGroup, Step
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person
@@ -36,7 +37,9 @@ class Observer:
         self._audit = audit
         self._meter = meter
         self._tasks = OwnedTasks()
-        self._seen: MutableMapping[tuple[AccountOrder, Person], bool] = TTLCache(MOST, EVERY, timer=clock.monotonic)
+        self._seen: MutableMapping[tuple[AccountOrder, Person], bool] = kept(
+            "people_observed", TTLCache(MOST, EVERY, timer=clock.monotonic), MOST
+        )
 
     def watch(self, order: AccountOrder, identity: Identity, request: Trace) -> None:
         """Look at somebody, unless that was done lately. Returns at once and never raises."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from weakref import WeakValueDictionary
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.logins import Attempt, attempt_name
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
@@ -20,6 +21,7 @@ from sidecar.flows.sessions import Entry, Opening, Sessions
 from sidecar.flows.telling import Clock, Trace
 
 TOGETHER = 60
+MOST = 10_000
 """Seconds in which several tabs of one browser that come back from the provider are one sign-in."""
 
 
@@ -31,7 +33,7 @@ class Openings:
         self._sessions = sessions
         self._clock = clock
         self._locks: WeakValueDictionary[tuple[str, Person], asyncio.Lock] = WeakValueDictionary()
-        self._opened: dict[tuple[str, str], tuple[UnixSeconds, str]] = {}
+        self._opened: dict[tuple[str, str], tuple[UnixSeconds, str]] = kept("sign_ins_opened", Kept(), MOST)
 
     async def cookie_for(
         self, opening: Opening, attempt: Attempt, cookies: Mapping[str, str], present: Entry | None, trace: Trace
@@ -60,7 +62,7 @@ class Openings:
                 _ = await self._sessions.end(present.session.key, "replaced", trace)
             now = self._clock.now()
             for name, (at, _) in list(self._opened.items()):
-                if now - at <= TOGETHER:
+                if now - at <= TOGETHER and len(self._opened) < MOST:
                     break
                 del self._opened[name]
             self._opened[opening.application, attempt_name(attempt.state)] = now, cookie

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from cachetools import LRUCache, TTLCache
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.leavers import REMEMBERED, back_mark, gone_mark, is_gone
 from sidecar.core.usernames import fold
 from sidecar.domain.identity import Person, UnixSeconds
@@ -92,11 +93,15 @@ class Owners:
         self._markers = markers
         self._clock = clock
         self._count = count
-        self._owners: MutableMapping[_Key, tuple[Owner, float]] = LRUCache(MOST)
-        self._nobodys: MutableMapping[_Key, bool] = TTLCache(MOST, NOBODYS, timer=clock.monotonic)
-        self._failed: MutableMapping[_Key, AccountError] = TTLCache(MOST, FAILED, timer=clock.monotonic)
-        self._verdicts: MutableMapping[_Key, tuple[Verdict, float]] = LRUCache(MOST)
-        self._tasks: dict[_Key, asyncio.Task[Verdict]] = {}
+        self._owners: MutableMapping[_Key, tuple[Owner, float]] = kept("token_owners", LRUCache(MOST), MOST)
+        self._nobodys: MutableMapping[_Key, bool] = kept(
+            "tokens_of_nobody", TTLCache(MOST, NOBODYS, timer=clock.monotonic), MOST
+        )
+        self._failed: MutableMapping[_Key, AccountError] = kept(
+            "token_questions_failed", TTLCache(MOST, FAILED, timer=clock.monotonic), MOST
+        )
+        self._verdicts: MutableMapping[_Key, tuple[Verdict, float]] = kept("token_verdicts", LRUCache(MOST), MOST)
+        self._tasks: dict[_Key, asyncio.Task[Verdict]] = kept("token_questions", Kept(), WAITING)
         self._gate = asyncio.Semaphore(PARALLEL)
         self._round = 0
 

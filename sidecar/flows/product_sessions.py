@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Protocol
 
+from sidecar.core.kept import kept
 from sidecar.domain.events import Code
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Session
@@ -44,7 +45,7 @@ class ProductSessions:
     def __init__(self, ways: Mapping[str, EndsSessions], audit: Audit) -> None:
         self._ways = ways
         self._audit = audit
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = kept("product_sign_outs", set(), MOST)
 
     def end_soon(self, session: Session, username: str | None, trace: Trace) -> None:
         """End what the application holds for the person of *session*."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from sidecar.core.accounts import Plan, Refusal, may_be_made, pin_conflict
+from sidecar.core.kept import Kept, kept
 from sidecar.core.seats import fitted, taken_by
 from sidecar.core.usernames import fold
 from sidecar.domain.account import AccountOrder, Leave, Step
@@ -107,10 +108,14 @@ class Accounts:
         self._clock = clock
         self._meter = meter
         self._memory = memory
-        self._ready: OrderedDict[_Key, tuple[str, float]] = OrderedDict()
-        self._latest: dict[str, tuple[AccountOrder, Policy, str, float]] = {}
-        self._failed: OrderedDict[_Key, tuple[AccountError, float]] = OrderedDict()
-        self._noted: OrderedDict[tuple[str, str], UnixSeconds] = OrderedDict()
+        self._ready: OrderedDict[_Key, tuple[str, float]] = kept("accounts_ready", OrderedDict(), memory.entries)
+        self._latest: dict[str, tuple[AccountOrder, Policy, str, float]] = kept(
+            "accounts_latest", Kept(), memory.entries
+        )
+        self._failed: OrderedDict[_Key, tuple[AccountError, float]] = kept(
+            "accounts_failed", OrderedDict(), memory.entries
+        )
+        self._noted: OrderedDict[tuple[str, str], UnixSeconds] = kept("accounts_noted", OrderedDict(), memory.entries)
         self._tasks: dict[_Key, asyncio.Task[str]] = {}
         self._ages = GroupAges(ledger, clock)
         self.removals = RemovalBreakers(ledger, audit, clock, one_at_a_time)

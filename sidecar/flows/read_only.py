@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from sidecar.core.accounts import Plan, Refusal
+from sidecar.core.kept import kept
 from sidecar.core.usernames import fold
 from sidecar.domain.account import Join, Leave, Reactivate, Step, Update
 from sidecar.domain.reason import Reason
@@ -28,7 +29,7 @@ class ReadOnly:
     def __init__(self, clock: Clock, entries: int) -> None:
         self._clock = clock
         self._entries = entries
-        self._until: OrderedDict[_Key, float] = OrderedDict()
+        self._until: OrderedDict[_Key, float] = kept("accounts_read_only", OrderedDict(), entries)
 
     def note(self, application: str, failures: Mapping[Step, AccountError]) -> None:
         """Remember those of *failures* that a directory gave which cannot be written."""

@@ -6,6 +6,7 @@ Used by `flows.signin`. Kept in memory, for a while and for a bounded number: wh
 
 from __future__ import annotations
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.logins import ATTEMPT_LIFE, Attempt, attempt_name
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.flows.telling import Clock
@@ -19,7 +20,7 @@ class Returns:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pages: dict[tuple[str, str], tuple[UnixSeconds, Person | None, str]] = {}
+        self._pages: dict[tuple[str, str], tuple[UnixSeconds, Person | None, str]] = kept("return_pages", Kept(), MOST)
 
     def note(self, attempt: Attempt, person: Person | None) -> None:
         """The attempt was finished by *person*; or (None) nobody has, and its cookie was taken back."""

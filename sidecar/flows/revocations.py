@@ -16,6 +16,7 @@ from typing import Protocol
 
 from cachetools import TTLCache
 
+from sidecar.core.kept import kept
 from sidecar.core.logins import ATTEMPT_LIFE, SKEW
 from sidecar.core.logout_tokens import OLDEST, Notice
 from sidecar.core.standing import standing_of
@@ -94,8 +95,8 @@ class Revocations:
         self._origins: defaultdict[Name, set[tuple[str, str]]] = defaultdict(set)
         self._ended: defaultdict[Name, list[Identity]] = defaultdict(list)
         self._tasks = OwnedTasks()
-        self._unfinished: MutableMapping[tuple[str, str], Revocation] = TTLCache(
-            UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic
+        self._unfinished: MutableMapping[tuple[str, str], Revocation] = kept(
+            "notices_unfinished", TTLCache(UNFINISHED, OLDEST + 2 * SKEW, timer=clock.monotonic), UNFINISHED
         )
 
     async def act_on(self, notice: Notice, revocation: Revocation, provider: str, door: str, trace: Trace) -> int:

@@ -53,6 +53,14 @@ class SessionStore(Protocol):
         """Keys of the sessions, at all applications, that can be revoked under *name*, the oldest first."""
         ...
 
+    async def count(self) -> int:
+        """How many there are."""
+        ...
+
+    async def unused(self, many: int) -> tuple[str, ...]:
+        """Keys of the *many* that were longest unused."""
+        ...
+
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         """Remove sessions that are dead at *now*; returns them so that their end can be told."""
         ...

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.revocations import is_named
 from sidecar.core.standing import standing_of
 from sidecar.domain.events import Code
@@ -24,6 +25,7 @@ from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
 from sidecar.flows.owned import OwnedTasks, quietly
+from sidecar.flows.session_bounds import MOST_REMEMBERED, REMEMBERED, Bounds, forget
 from sidecar.flows.session_events import about
 from sidecar.flows.session_making import is_same_seat, key_of, new_session, purpose_of
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError, Stored, Vouching
@@ -34,8 +36,6 @@ __all__ = ["RENEWAL_PAUSE", "Closers", "Entry", "Opening", "SessionStore", "Sess
 LOG = logging.getLogger(__name__)
 SEEN_EVERY = 60
 RENEWAL_PAUSE = 300
-REMEMBERED = 20_000
-UNUSED = 3600
 WRITES = 5  # tries of one write against writers of other processes
 
 NO_TRACE = Trace()
@@ -57,6 +57,7 @@ class Sessions:
     ) -> None:
         """*vouching*: where other instances have the same store; kept in step by `flows.others`."""
         self._store = store
+        self._bounds = Bounds(store)
         self._vouching = vouching or Vouching()
         self._barrier = barrier
         self._signer = signer
@@ -64,8 +65,8 @@ class Sessions:
         self._audit = audit
         self._clock = clock
         self._chance = chance
-        self._entries: dict[str, Entry] = {}
-        self._keys: dict[tuple[str, str], str] = {}
+        self._entries: dict[str, Entry] = kept("sessions", Kept(), MOST_REMEMBERED)
+        self._keys: dict[tuple[str, str], str] = kept("session_cookies", Kept(), REMEMBERED)
         self._loading: dict[str, asyncio.Task[Entry | None]] = {}
         self._tasks = OwnedTasks()
 
@@ -158,7 +159,7 @@ class Sessions:
             entry.session = replace(entry.session, jars=replaces.session.jars)
         await self._store.add(entry.session)
         # In memory before the barrier is asked: who revokes meanwhile ends it there too.
-        self._entries[entry.session.key] = entry
+        _ = self._keep(entry)
         await self._ask_barrier(entry, opening.began)
         if replaces is not None and same and not replaces.ended:
             # So does what is open for the person; unless all of it was closed while we asked.
@@ -169,7 +170,8 @@ class Sessions:
             await self._tell_surely(Code.SESSION_CREATED, session, trace)
             if replaces is not None:
                 _ = await self._end(replaces.session.key, "replaced", trace, closing=not same)
-            await self._keep_within_bound(session, limits.per_person, trace)
+            for key in await self._bounds.beyond(session, limits.per_person, limits.most):
+                _ = await self._end(key, "bound", trace)
         except StateError:
             # Nobody gets its cookie, so it must not linger.
             _ = self._tasks.begin(quietly(self._end(session.key, "unfinished", trace, closing=not same)))
@@ -248,7 +250,8 @@ class Sessions:
         for session in await self._store.sweep(now, idle):
             self._drop(session.key)
             self._tell(Code.SESSION_ENDED, session, "absolute" if now >= session.ends_at else "idle", NO_TRACE)
-        self._forget_unused(now)
+        forget(self._entries, now)
+        await self._bounds.count()
 
     def is_vouched_for(self, now: UnixSeconds) -> bool:
         """Whether memory is as the store, for rules that forgive nothing."""
@@ -278,6 +281,11 @@ class Sessions:
     def forget_cookies(self) -> None:
         """Look at the signature of every cookie once more: other keys are in force."""
         self._keys.clear()
+
+    @property
+    def stored(self) -> int:
+        """How many the store has, as far as is known; asked every minute."""
+        return self._bounds.stored
 
     def counts(self) -> Mapping[str, int]:
         """Sessions in memory by application, for the gauge."""
@@ -317,7 +325,7 @@ class Sessions:
                 return None
             if self._barrier.holds(found[0].identity, found[0].created_at):
                 return None
-            return self._entries.setdefault(key, Entry(found[0].light(), seen=found[1], noted=found[1]))
+            return self._keep(Entry(found[0].light(), seen=found[1], noted=found[1]))
         finally:
             if self._loading.get(key) is this:
                 del self._loading[key]
@@ -376,19 +384,11 @@ class Sessions:
             if closing:
                 entry.closers.close_all()
 
-    async def _keep_within_bound(self, session: Session, bound: int, trace: Trace) -> None:
-        keys = await self._store.of_person(session.application, session.identity.person)
-        for key in keys[: max(0, len(keys) - bound)]:
-            if key != session.key:
-                _ = await self._end(key, "bound", trace)
-
-    def _forget_unused(self, now: UnixSeconds) -> None:
-        """Keep memory bounded: what has not been used for an hour is read again from the store when needed."""
-        if len(self._entries) > REMEMBERED:
-            for key, entry in list(self._entries.items()):
-                idle = now - entry.seen > UNUSED and (entry.writing is None or entry.writing.done())
-                if idle and not entry.closers:
-                    del self._entries[key]
+    def _keep(self, entry: Entry) -> Entry:
+        """In memory; what somebody else read first is the one that counts."""
+        if len(self._entries) >= MOST_REMEMBERED:
+            forget(self._entries, self._clock.now())
+        return self._entries.setdefault(entry.session.key, entry)
 
     def _tell(self, code: Code, session: Session, cause: str, trace: Trace) -> None:
         self._audit.tell(about(session, code, trace, facts={"cause": cause} if cause else None))

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from sidecar.core.kept import kept
 from sidecar.core.logins import (
     ATTEMPT_LIFE,
     LOOP_BOUND,
@@ -110,7 +111,9 @@ class SignIn:
         self._teller = LoginTeller(audit)
         self._clock = clock
         self._chance = chance
-        self._redeeming: defaultdict[str, OwnedTasks] = defaultdict(OwnedTasks)
+        self._redeeming: defaultdict[str, OwnedTasks] = defaultdict(
+            lambda: kept("redemptions", OwnedTasks(), REDEEMING)
+        )
         self._redemption = Redemption(providers, policy, clock)
         self._openings = Openings(self._cookies, sessions, clock)
         self._returns = Returns(clock)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 
+from sidecar.core.kept import kept
 from sidecar.core.unseen import gains, why_not
 from sidecar.core.usernames import fold
 from sidecar.domain.account import AccountOrder
@@ -34,8 +35,8 @@ class Unseen:
         self._ledger = ledger
         self._clock = clock
         self._entries = entries
-        self._noted: OrderedDict[_Key, Readiness] = OrderedDict()
-        self._told: OrderedDict[_Key, float] = OrderedDict()
+        self._noted: OrderedDict[_Key, Readiness] = kept("accounts_served", OrderedDict(), entries)
+        self._told: OrderedDict[_Key, float] = kept("accounts_served_told", OrderedDict(), entries)
 
     async def note(self, order: AccountOrder, spelling: str) -> None:
         """The account was looked at and is ready. Where groups are unknown, the last known ones still hold."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sidecar.core.grants import Client
+from sidecar.core.kept import Kept, kept
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.session import Jar, Session, seat_of
 from sidecar.flows.asking import LARGEST, Reply
@@ -35,6 +36,7 @@ LIFE = 120.0
 """Seconds that a walk may take: there may be a page on the way."""
 
 MOST_WALKS, WINDOW = 5, 60.0
+MOST = 20_000
 """Walks of one session that may begin in so many seconds: a browser is never led in a circle."""
 
 SETTLED_FOR = 600.0
@@ -107,8 +109,8 @@ class BrowserLanding(HeadlessLanding):
         self._codes = codes
         self._nodes = nodes
         self._by_browser_until = float("inf") if at_once else float("-inf")
-        self._walks: dict[str, _Walk] = {}
-        self._begun: dict[str, tuple[float, ...]] = {}
+        self._walks: dict[str, _Walk] = kept("landing_walks", Kept(), MOST)
+        self._begun: dict[str, tuple[float, ...]] = kept("landing_walks_begun", Kept(), MOST)
 
     async def establish(
         self, session: Session, username: str, node: str, now: UnixSeconds, keep: Keep, *, surely: bool
@@ -299,4 +301,10 @@ class BrowserLanding(HeadlessLanding):
         """Walks that nobody goes on with, and beginnings that count no more."""
         for key in [key for key, walk in self._walks.items() if now - walk.begun >= LIFE]:
             self._end(key)
-        self._begun = {key: begun for key, begun in self._begun.items() if now - begun[-1] < WINDOW}
+        for key in [key for key, begun in self._begun.items() if now - begun[-1] >= WINDOW]:
+            del self._begun[key]
+        while len(self._walks) >= MOST:
+            # The one that began first: it is the least likely to arrive.
+            self._end(next(iter(self._walks)))
+        while len(self._begun) >= MOST:
+            del self._begun[next(iter(self._begun))]

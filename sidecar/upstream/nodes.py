@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sidecar.core.kept import Kept, kept
 from sidecar.core.rendezvous import choose, client_of
 from sidecar.flows.nodes import Node
 from sidecar.flows.owned import stopped
@@ -88,7 +89,7 @@ class Nodes:
         if only is not None and self.only is not None:
             self._watched[""] = _Watched(self.only, only)
         self._serving: tuple[str, ...] = tuple(self._watched)
-        self._chosen: dict[str, Node] = {}
+        self._chosen: dict[str, Node] = kept("node_choices", Kept(), REMEMBERED)
         self._turn = 0
         self._task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()

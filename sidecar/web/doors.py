@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from sidecar.core.issuers import issuers_of
+from sidecar.core.kept import kept
 from sidecar.core.logout_tokens import Notice
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, ProviderPolicy
@@ -44,7 +45,7 @@ class Doors:
         self._revocations = revocations
         self._notices = notices
         self._replies = replies
-        self._failures: deque[UnixSeconds] = deque(maxlen=MOST_FAILURES)
+        self._failures: deque[UnixSeconds] = kept("notices_refused", deque(maxlen=MOST_FAILURES), MOST_FAILURES)
         self._doors: Mapping[tuple[str, str], Door] = {
             ("POST", "backchannel-logout"): self._back_channel,
             ("GET", "frontchannel-logout"): self._front_channel,

@@ -11,6 +11,7 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from sidecar.core.headers import Head
+from sidecar.core.kept import kept
 from sidecar.domain.decision import Decision, Deny, Forward, Kind, PassThrough
 from sidecar.domain.events import UNTOLD, Code, Event, Fact
 from sidecar.domain.policy import Policy
@@ -26,6 +27,7 @@ LONGEST_NAME = 64
 MOST_NAMES = 10
 LONGEST_DETAIL = 300
 _REPEATED = 60
+_TOLD = 4096
 """Seconds in which the same noisy event is told once."""
 PAGES = 10
 """Refusals of one kind that one client is told of on pages, in that time: each page bears an id that is looked for."""
@@ -44,7 +46,9 @@ class Teller:
         self._count = count(1)
         self._clients = Clients(())
         self._proxies: tuple[str, ...] = ()
-        self._told: MutableMapping[tuple[str, ...], int] = TTLCache(4096, _REPEATED, timer=clock.monotonic)
+        self._told: MutableMapping[tuple[str, ...], int] = kept(
+            "events_told", TTLCache(_TOLD, _REPEATED, timer=clock.monotonic), _TOLD
+        )
 
     def began(self, request: web.BaseRequest, head: Head, reading: Reading) -> Visit:
         """Give the request its id, its client's address and its facts."""

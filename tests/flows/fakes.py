@@ -153,6 +153,14 @@ class MemorySessionStore(Outside):
         await self._answer("named")
         return tuple(key for key, (session, _) in self.kept.items() if name in names_of(session.identity))
 
+    async def count(self) -> int:
+        await self._answer("count")
+        return len(self.kept)
+
+    async def unused(self, many: int) -> tuple[str, ...]:
+        await self._answer("unused")
+        return tuple(sorted(self.kept, key=lambda key: self.kept[key][1]))[:many]
+
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         await self._answer("sweep")
         dead = [key for key, (session, seen) in self.kept.items() if not session.is_live(now, seen, idle)]

@@ -12,6 +12,7 @@ from sidecar.domain.identity import Groups, UnixSeconds
 from sidecar.domain.ledger import Deactivation
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, CredentialRefusedError
+from sidecar.flows.provisioning import Memory
 from tests.flows.fake_accounts import ACCOUNTS, GROUPS, TRACE, Directory, World, account, agent, make_policy
 
 HOUR = 3600
@@ -69,6 +70,15 @@ async def test_it_is_told_once_an_hour_and_looked_for_every_minute() -> None:
     directory.locked = False
     await world.visit(agent(groups=USERS))
     assert "jira-more" in directory.groups("alice")
+
+
+async def test_who_was_told_of_is_not_remembered_without_end() -> None:
+    world = World(Locked(account("Alice", "jira-users", "by-hand")), memory=Memory(entries=0))
+    world.policy = make_policy(ACCOUNTS, replace(GROUPS, remove=Removal.OWNED))
+    _ = await known(world)
+    for number in range(1, 4):
+        await world.visit(agent(groups=USERS))
+        assert (number, 0) == (len(world.audit.events), len(world.flow._unseen._told))
 
 
 async def test_a_new_sign_in_is_served_too() -> None:

@@ -229,6 +229,16 @@ async def test_only_hashes_are_remembered_and_not_too_many() -> None:
     assert ("jira", hashlib.sha256(f"Bearer {MOST}".encode()).digest()) in kept
 
 
+async def test_no_more_than_the_bound_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.flows.owners.WAITING", 2)
+    desk = Desk()
+    for number in range(5):
+        desk.product.owners[f"Bearer {number}"] = Owner("robot")
+    answers = await asyncio.gather(*(desk.judge(f"Bearer {number}") for number in range(5)), return_exceptions=True)
+    refused = [answer.reason for answer in answers if isinstance(answer, AccountError)]
+    assert [Reason.CONNECTOR_UNREACHABLE] * 3 == refused
+
+
 async def test_an_application_that_does_not_want_it_is_not_asked() -> None:
     desk = Desk()
     desk.gone()

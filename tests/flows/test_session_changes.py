@@ -179,6 +179,36 @@ async def test_the_oldest_sessions_of_a_person_end_beyond_the_bound(gate: Gate) 
     assert len(gate.store.kept) == 5
 
 
+async def test_beyond_the_bound_in_all_those_end_that_were_longest_unused(gate: Gate) -> None:
+    gate.policy = make_policy(idle=10_000, absolute=10_000, most=3)
+    cookies = {}
+    for name in ("alice", "bob", "carol"):
+        cookies[name] = await cookie_of(gate, name)
+        gate.clock.time += 60
+    gate.sessions.used(await found(gate, cookies["alice"]))
+    await gate.settle()
+    for name in ("dave", "erin"):
+        gate.clock.time += 60
+        cookies[name] = await cookie_of(gate, name)
+    alive = [name for name, cookie in cookies.items() if await gate.sessions.find("jira", cookie) is not None]
+    assert (["alice", "dave", "erin"], ["bound", "bound"]) == (alive, gate.audit.causes())
+    assert (3, 3) == (len(gate.store.kept), gate.sessions.stored - 1)
+
+
+async def test_the_store_is_counted_near_the_bound_and_once_a_minute_only(gate: Gate) -> None:
+    gate.policy = make_policy(idle=10_000, absolute=10_000, most=3)
+    counted = []
+    for name in ("alice", "bob", "carol", "dave"):
+        gate.store.diary.clear()
+        _ = await cookie_of(gate, name)
+        counted.append("count" in gate.store.diary)
+    assert [True, False, False, True] == counted
+    # What other instances began is known from then on.
+    gate.store.kept.clear()
+    await gate.sessions.sweep()
+    assert 0 == gate.sessions.stored
+
+
 @pytest.mark.parametrize(
     ("broken", "old_lives"), [({"add"}, True), ({"end"}, True), ({"of_person"}, False), ({"of_person", "end"}, True)]
 )

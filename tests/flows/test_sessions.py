@@ -9,7 +9,8 @@ import pytest
 
 from sidecar.adapters.seal import CookieSigner
 from sidecar.domain.events import Code
-from sidecar.flows.sessions import REMEMBERED, Entry, StateError
+from sidecar.flows.session_bounds import REMEMBERED
+from sidecar.flows.sessions import Entry, StateError
 from tests.flows.browsers import Gate
 from tests.flows.fakes import NOON, TRACE, an_identity, an_opening, changed, make_policy
 
@@ -358,6 +359,23 @@ async def test_a_note_that_fails_harms_no_request(gate: Gate, caplog: pytest.Log
     await gate.sessions.close()
     assert "did not take a note" in caplog.text
     assert await gate.sessions.find("jira", cookie) is entry
+
+
+async def test_however_many_are_at_work_memory_is_bounded_and_nobody_is_signed_out(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.flows.session_bounds.REMEMBERED", 5)
+    for module in ("session_bounds", "sessions"):
+        monkeypatch.setattr(f"sidecar.flows.{module}.MOST_REMEMBERED", 10)
+    cookies = []
+    for number in range(30):
+        gate.clock.time += 1
+        cookies.append(await cookie_of(gate, f"p{number}"))
+        assert len(gate.sessions._entries) <= 10
+    for cookie in cookies:
+        assert await gate.sessions.find("jira", cookie) is not None
+        assert len(gate.sessions._entries) <= 10
+    assert 30 == len(gate.store.kept)
 
 
 async def test_memory_is_bounded_and_keeps_what_is_open(gate: Gate) -> None:

@@ -22,6 +22,7 @@ from sidecar.adapters.accounts.calls import Answer
 from sidecar.adapters.accounts.confluence_listing import ConfluenceListing, is_active, is_known
 from sidecar.adapters.accounts.credentials import Shown, bearer
 from sidecar.adapters.accounts.rest import Rest, json_object, path_of, segment, unexpected
+from sidecar.core.kept import kept
 from sidecar.domain.account import (
     Account,
     Create,
@@ -82,7 +83,7 @@ class ConfluenceConnector:
         )
         self._own: tuple[Shown, str] | None = None
         self._updates = True
-        self._addresses: OrderedDict[str, str] = OrderedDict()
+        self._addresses: OrderedDict[str, str] = kept("confluence_addresses", OrderedDict(), _MOST_ADDRESSES)
 
     async def read(self, username: str) -> Account | None:
         """The account with all its groups; None if there is none of that name. See `Connector.read`."""

@@ -26,6 +26,7 @@ from joserfc.jwk import OKPKey
 from sidecar.core.doctor import catalogue as kinds
 from sidecar.core.doctor.catalogue import or_well, unknown
 from sidecar.core.doctor.landings import NOBODY_TO_BE, judge_forged, judge_proof
+from sidecar.core.kept import Kept, kept
 from sidecar.core.served import served
 from sidecar.domain.finding import Check, Finding
 from sidecar.domain.identity import UnixSeconds
@@ -81,7 +82,9 @@ class AssertionProof:
     audience: str
     private: tuple[OKPKey, ...]
     life: int = 60
-    _made: dict[tuple[str, str], tuple[float, Fields]] = field(default_factory=dict)
+    _made: dict[tuple[str, str], tuple[float, Fields]] = field(
+        default_factory=lambda: kept("assertions", Kept(), REMEMBERED)
+    )
 
     def fields(self, username: str, session: Session, now: UnixSeconds) -> Fields:
         """The header with the assertion: signing costs a tenth of a millisecond, so it is remembered for a while."""
@@ -122,7 +125,7 @@ class HeaderLanding:
         self._header = header.encode()
         self._proof = proof
         self._user_header = user_header.lower().encode()
-        self._known: dict[str, tuple[Fields, str, Fields]] = {}
+        self._known: dict[str, tuple[Fields, str, Fields]] = kept("landing_fields", Kept(), REMEMBERED)
 
     async def establish(
         self, session: Session, username: str, node: str, now: UnixSeconds, keep: Keep, *, surely: bool

@@ -124,6 +124,21 @@ class SqliteSessions:
 
         return await self._database.do(work)
 
+    async def count(self) -> int:
+        """How many there are."""
+        return await self._database.do(
+            lambda connection: int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+        )
+
+    async def unused(self, many: int) -> tuple[str, ...]:
+        """Keys of the *many* that were longest unused."""
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            rows = connection.execute("SELECT key FROM sessions ORDER BY seen, rowid LIMIT ?", (many,))
+            return tuple(key for (key,) in rows)
+
+        return await self._database.do(work)
+
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         """Remove sessions that are dead at *now*; returns those that can be read, so that their end can be told.
 

@@ -263,6 +263,13 @@ async def test_a_database_that_answers_nothing_is_given_up_and_found_again() -> 
             assert found is not None
 
 
+async def test_no_more_than_the_bound_wait_for_the_database(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "WAITING", 3)
+    answers = await asyncio.gather(*(two[0].sessions.count() for _ in range(8)), return_exceptions=True)
+    assert [0, 0, 0] == answers[:3]
+    assert {"too much waits"} == {"too much waits" if "too much waits" in str(one) else str(one) for one in answers[3:]}
+
+
 async def test_a_database_that_was_killed_comes_back_with_everything_that_was_answered() -> None:
     with server(durable=True) as own:
         way = own.way(await own.new_database(), timeout=2.0)

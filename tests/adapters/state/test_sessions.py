@@ -126,6 +126,18 @@ async def test_the_sessions_of_a_person_come_the_oldest_first(state: State) -> N
     assert await state.sessions.of_person("jira", Person(ANNA.subject, ANNA.issuer)) == ()
 
 
+async def test_those_that_were_longest_unused_come_first_and_all_are_counted(state: State) -> None:
+    assert (0, ()) == (await state.sessions.count(), await state.sessions.unused(5))
+    for key in ("a", "b", "c", "d"):
+        await state.sessions.add(a_session(key))
+    await state.sessions.touch("a", at(50))
+    await state.sessions.touch("c", at(20))
+    assert ("b", "d", "c") == await state.sessions.unused(3)
+    assert ("b", "d", "c", "a") == await state.sessions.unused(9)
+    await state.sessions.end("b")
+    assert (3, ("d",)) == (await state.sessions.count(), await state.sessions.unused(1))
+
+
 async def test_issuer_and_subject_do_not_run_into_each_other(state: State) -> None:
     await state.sessions.add(a_session("one", person=Person("https://a/b", "c")))
     await state.sessions.add(a_session("two", person=Person("https://a/", "bc")))

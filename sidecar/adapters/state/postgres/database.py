@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 from sidecar.adapters.state.postgres.hosts import Hosts
 from sidecar.adapters.state.worker import Told
+from sidecar.core.kept import kept
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.sessions import StateError
 
@@ -64,7 +65,7 @@ class Database:
         self._name = name
         self._timeout = timeout
         self._told = told
-        self._tasks = OwnedTasks()
+        self._tasks = kept("state_work", OwnedTasks(), WAITING)
         self._down_until = 0.0
 
     async def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -127,6 +127,16 @@ class PostgresSessions:
             swept += (session for session in batch if session is not None)
         return tuple(swept)
 
+    async def count(self) -> int:
+        """How many there are."""
+        rows = await self._database.rows("SELECT count(*) FROM sessions")
+        return int(rows[0][0])
+
+    async def unused(self, many: int) -> tuple[str, ...]:
+        """Keys of the *many* that were longest unused."""
+        rows = await self._database.rows("SELECT key FROM sessions ORDER BY seen, number LIMIT $1", many)
+        return tuple(row[0] for row in rows)
+
     async def clear(self) -> int:
         """See `Forgetful.clear`."""
         # Nobody is told one by one: who remembers sessions asks for all of them when a line begins.
