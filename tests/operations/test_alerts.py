@@ -155,6 +155,8 @@ CASES = [
     Case("LychgateAccountTokenRefused", {'lychgate_account_tokens_refused{application="jira"}': "0x120"}, None),
     Case("LychgateAccountTokenEnds", {f'{TOKEN}{{application="jira"}}': f"{29 * DAY}x120"}, {"application": "jira"}),
     Case("LychgateAccountTokenEnds", {f'{TOKEN}{{application="jira"}}': f"{31 * DAY}x120"}, None),
+    Case("LychgateAccountTokenEndsSoon", {f'{TOKEN}{{application="jira"}}': f"{6 * DAY}x120"}, {"application": "jira"}),
+    Case("LychgateAccountTokenEndsSoon", {f'{TOKEN}{{application="jira"}}': f"{8 * DAY}x120"}, None),
     Case("LychgateCertificateEnds", {'lychgate_certificate_expiry_timestamp_seconds{application="jira"}':
          f"{6 * DAY}x120"}, {"application": "jira"}),
     Case("LychgateCertificateEnds", {'lychgate_certificate_expiry_timestamp_seconds{application="jira"}':

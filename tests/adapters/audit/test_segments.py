@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.adapters.audit.chain import Chain
+from sidecar.adapters.audit.pen import Pen
+from sidecar.adapters.audit.record import Told
 from sidecar.adapters.audit.segments import Limits, Segments
 from sidecar.adapters.audit.verify import BrokenError
 from sidecar.domain.events import Code
 from sidecar.domain.identity import UnixSeconds
-from tests.adapters.audit.trails import Trail, event
+from tests.adapters.audit.trails import Trail, event, form
 from tests.flows.fakes import NOON
 
 
@@ -80,6 +83,28 @@ async def test_what_is_not_kept_is_named_before_it_is_deleted(tmp_path: Path, li
     assert chain.first > 1
     assert chain.first - 1 == retired[-1]["last"]
     assert retired[-1]["segments"][0].startswith("audit-0000")
+
+
+async def test_nothing_is_deleted_before_its_name_is_written(tmp_path: Path) -> None:
+    trail = Trail(tmp_path, limits=Limits(1, 1 << 30, 1, 1 << 30))
+    segments = Segments(trail.path, trail.limits)
+    now = trail.clock.now()
+    pen = Pen(form(Chain("0" * 16)), segments, trail.clock, None, (b"", ()))
+    for number in range(3):
+        pen.render([Told(event(number), now)], now)
+        pen.write(at_once=True)
+        if number < 2:
+            pen.turn_over(now)
+            pen.write(at_once=True)
+            pen.clear_away()
+    kept = segments.sealed()
+    pen.turn_over(now)
+    pen.clear_away()
+    assert kept[0].exists()
+    pen.write(at_once=True)
+    pen.clear_away()
+    assert not kept[0].exists()
+    segments.close()
 
 
 async def test_a_segment_that_somebody_else_deleted_is_missed(tmp_path: Path) -> None:
