@@ -17,6 +17,7 @@ from sidecar.domain.finding import Check, Finding
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session, seat_of
+from sidecar.flows.accounts import AccountError
 from sidecar.flows.crowd_tokens import Tokens
 from sidecar.flows.examined import Examined
 from sidecar.flows.landing import Keep
@@ -82,7 +83,12 @@ class CrowdLanding:
             why = "what the product asks is heard by the running gate only"
             return [unknown(Check.LANDING, why, "Look at lychgate_doctor_findings of the running gate.")]
         with self._tokens.decoy() as decoy:
-            _ = await examined.asks.served(((b"Cookie", f"{COOKIE}={decoy.token}".encode()),))
+            try:
+                _ = await examined.asks.served(((b"Cookie", f"{COOKIE}={decoy.token}".encode()),))
+            except AccountError as error:
+                if error.reason is Reason.CONNECTOR_UNREACHABLE:
+                    raise
+                # Whatever it made of the token: that it did not ask us is seen here.
             return judge_asked(decoy.asked)
 
     def _token_in(self, jar: Jar, session: Session, username: str) -> bool:

@@ -17,7 +17,7 @@ class Asks(Protocol):
         """Whom the application says that it serves a request with these fields: an account, or None for nobody.
 
         Raises:
-            AccountError: it does not say.
+            AccountError: it does not say; with `connector_unreachable` there was no answer at all.
         """
         ...
 

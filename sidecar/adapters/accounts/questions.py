@@ -66,7 +66,7 @@ class Questions:
         return self._account_in(await self.get(self.product.whoami[0], token))
 
     async def served(self, fields: Fields) -> str | None:
-        """See `flows.examined.Asks`."""
+        """See `flows.examined.Asks`. `connector_refused`: it answered, and does not say."""
         told = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
         return self._account_in(await self.get(self.product.whoami[0], fields=told))
 
@@ -76,7 +76,7 @@ class Questions:
         found = object_in(answer)
         if answer.status != 200 or found is None:
             detail = f"asked who is there, it answered {answer.status} and no data"
-            raise AccountError(Reason.CONNECTOR_UNREACHABLE, detail)
+            raise AccountError(Reason.CONNECTOR_REFUSED, detail)
         name = found.get(self.product.whoami[1])
         return name if isinstance(name, str) and name else None
 

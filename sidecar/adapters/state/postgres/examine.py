@@ -10,6 +10,7 @@ import time
 import asyncpg
 
 from sidecar.adapters.state.postgres.database import Way, arguments, told
+from sidecar.adapters.state.postgres.hosts import Hosts, Opened
 from sidecar.adapters.state.postgres.schema import STEPS
 from sidecar.core.doctor.site import Server
 
@@ -21,9 +22,7 @@ async def look_at_server(way: Way) -> Server:
         StateError: the database cannot be reached, or refuses.
     """
     with told():
-        connection = await asyncpg.connect(
-            timeout=way.timeout, command_timeout=way.timeout, **arguments(way, read_only=True)
-        )
+        connection = await _opened(way)
         try:
             began = time.monotonic()
             number = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
@@ -43,12 +42,21 @@ async def look_at_server(way: Way) -> Server:
             await connection.close(timeout=way.timeout)
 
 
-async def _version(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+async def _opened(way: Way) -> Opened:
+    """The primary, as a gate has it; where there is none, whatever answers."""
+    given = {**arguments(way, read_only=True), "command_timeout": way.timeout}
+    try:
+        return await Hosts(way.address, way.timeout).connect(**{**given, "target_session_attrs": "primary"})
+    except asyncpg.TargetServerAttributeNotMatched:
+        return await Hosts(way.address, way.timeout).connect(**given)
+
+
+async def _version(connection: Opened) -> int:
     if await connection.fetchval("SELECT to_regclass('lychgate.schema_version')") is None:
         return 0
     return int(await connection.fetchval("SELECT version FROM lychgate.schema_version") or 0)
 
 
-async def _initialised(connection: asyncpg.Connection[asyncpg.Record]) -> frozenset[str]:
+async def _initialised(connection: Opened) -> frozenset[str]:
     rows = await connection.fetch("SELECT application FROM lychgate.meta")
     return frozenset(str(row["application"]) for row in rows)
