@@ -150,7 +150,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         recheck = Recheck(asked, sessions, current, log, time, tending.turns)
         renewals.add(of_keys(signer, sealer, sessions))
         _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
-        headless = await build_headless(config, policy, keys, nodes, tell, renewals, stack)
+        headless = await build_headless(config, policy, keys, nodes, tell, renewals, metrics, stack)
         desk = build_crowd(config, policy, tending.directory, sessions, callers, headless, tell, renewals)
         serving = build_applications(config, policy, keys, tending, nodes, headless, desk, renewals)
         applications = wrapping.applications(serving)

@@ -83,6 +83,9 @@ class Metrics(Collector):
         self._state = Timer("lychgate_state_seconds", "Work of the state store.", BOUNDS, "store", "result")
         self._hooks = Timer("lychgate_hook_seconds", "Work of hooks.", BOUNDS, "application", "hook", "result")
         self._connects = Timer("lychgate_upstream_connect_seconds", "New connections.", BOUNDS, "application", "result")
+        self._dances = Timer(
+            "lychgate_landing_seconds", "Walks of a product's sign-on.", BOUNDS, "application", "result"
+        )
         self._lag = Timer("lychgate_event_loop_lag_seconds", "How late the event loop was.", BOUNDS)
         self._asked: dict[str, Asked | Listed] = {}
 
@@ -157,6 +160,10 @@ class Metrics(Collector):
         """A new connection to an application was tried; *result* is `ok` or `failed`."""
         self._connects.observe(took, application, result)
 
+    def danced(self, application: str, result: str, took: float) -> None:
+        """A product's own sign-on was walked; *result* is `ok`, `failed` or `unreachable`."""
+        self._dances.observe(took, application, result)
+
     def reloaded(self, result: str) -> None:
         """A configuration was to be replaced. *result* is `done`, `refused` or `restart_needed`."""
         self._reloads[result] += 1
@@ -230,7 +237,7 @@ class Metrics(Collector):
         cookies = {(portal,): count for portal, count in self._cookies.items()}
         yield _counter("lychgate_stripped_cookies", "Requests with cookies of ours.", ("portal",), cookies.items())
         yield from self._told.families()
-        for kept in (self._calls, self._answers, self._state, self._hooks, self._connects, self._lag):
+        for kept in (self._calls, self._answers, self._state, self._hooks, self._connects, self._dances, self._lag):
             yield kept.family()
         for asked in self._asked.values():
             yield asked.family()

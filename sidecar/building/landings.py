@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
+from sidecar.adapters.metrics import Metrics
 from sidecar.building.renewing import Renewals, of_asking, of_minter
 from sidecar.config.model import Config
 from sidecar.config.outside import landing_client, landing_secrets
 from sidecar.core.grants import Client
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.asking import Asking
-from sidecar.flows.dance import Dance, Floor
+from sidecar.flows.dance import Dance, Floor, Took
 from sidecar.flows.headless import HeadlessLanding
 from sidecar.flows.landing_codes import Codes
 from sidecar.flows.streaming import Upstream
@@ -40,6 +41,7 @@ async def build_headless(
     nodes: Mapping[str, Nodes],
     tell: tuple[Audit, Clock, Chance],
     renewals: Renewals,
+    metrics: Metrics,
     stack: AsyncExitStack,
 ) -> Mapping[str, Headless]:
     """By application; those that are not named are landed by a header.
@@ -58,7 +60,7 @@ async def build_headless(
         application = policy.applications[name]
         party = _party(application, config, minter, clock, chance)
         renewals.add(of_asking(name, party))
-        dance_at = partial(_dance_at, application, nodes[name], party, clock)
+        dance_at = partial(_dance_at, application, nodes[name], party, clock, partial(metrics.danced, name))
         mode, header = config.applications[name].landing.mode, application.product.user_header
         landing = (
             BrowserLanding(
@@ -82,8 +84,8 @@ async def build_headless(
     return found
 
 
-def _dance_at(application: Application, nodes: Nodes, party: Party, clock: Clock, node: str) -> Dance:
-    return Dance(floor_of(application, nodes.at(node), party.client), party.codes, clock)
+def _dance_at(application: Application, nodes: Nodes, party: Party, clock: Clock, took: Took, node: str) -> Dance:
+    return Dance(floor_of(application, nodes.at(node), party.client), party.codes, clock, took)
 
 
 async def build_minter(keys: tuple[str, ...]) -> IdTokens:

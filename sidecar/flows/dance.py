@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -90,11 +90,20 @@ class Floor:
     kept: frozenset[str]
 
 
+Took = Callable[[str, float], None]
+"""Hears of each dance how it ended (`ok`, `failed`, `unreachable`) and how many seconds it took."""
+
+
+def _unheard(result: str, took: float) -> None:
+    """Nobody wants to know."""
+
+
 class Dance:
     """Walks it, and tries out what came of it."""
 
-    def __init__(self, floor: Floor, codes: Codes, clock: Clock) -> None:
+    def __init__(self, floor: Floor, codes: Codes, clock: Clock, took: Took = _unheard) -> None:
         self._floor = floor
+        self._took = took
         self._codes = codes
         self._clock = clock
         self._start = f"{floor.context}{floor.product.sso_start}?iss={quote(floor.client.issuer, safe='')}"
@@ -105,6 +114,18 @@ class Dance:
         Raises:
             LandingError: it does not take the person in. UpstreamError: it could not be asked.
         """
+        since, result = self._clock.monotonic(), "unreachable"
+        try:
+            jar = await self._walk(session, username)
+            result = "ok"
+        except LandingError:
+            result = "failed"
+            raise
+        finally:
+            self._took(result, self._clock.monotonic() - since)
+        return jar
+
+    async def _walk(self, session: Session, username: str) -> Jar:
         begun = await self.begin()
         if begun.leads_to is None:
             raise PageError(

@@ -164,6 +164,7 @@ def test_calls_state_and_lag_have_their_times() -> None:
     metrics.state_work("ledger", "failed", 0.002)
     metrics.hook("jira", "directory", "hook_failed", 2.0)
     metrics.connected("jira", "failed", 1.0)
+    metrics.danced("jira", "ok", 0.5)
     metrics.lag(0.3)
     found = samples(metrics)
 
@@ -174,5 +175,6 @@ def test_calls_state_and_lag_have_their_times() -> None:
     hook = (("application", "jira"), ("hook", "directory"), ("result", "hook_failed"))
     assert 2 == found["lychgate_hook_seconds_sum", hook]
     assert 1 == found["lychgate_upstream_connect_seconds_sum", (("application", "jira"), ("result", "failed"))]
+    assert 0.5 == found["lychgate_landing_seconds_sum", (("application", "jira"), ("result", "ok"))]
     assert (0, 1) == tuple(found["lychgate_event_loop_lag_seconds_bucket", (("le", le),)] for le in ("0.25", "0.5"))
     assert 1 == found["lychgate_build_info", (("python", "3"), ("version", "1.0"))]

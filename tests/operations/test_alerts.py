@@ -57,6 +57,10 @@ def slow(name: str, labels: str = "", *, late: str, soon: str, bound: float = 0.
             f'{name}_bucket{{le="+Inf"{more}}}': late, f"{name}_count{{{labels}}}": late}  # fmt: skip
 
 
+def landings(*, late: str, soon: str) -> dict[str, str]:
+    return slow("lychgate_landing_seconds", 'application="jira"', late=late, soon=soon, bound=5.0)
+
+
 def sign_ins(result: str, values: str) -> dict[str, str]:
     return {f'lychgate_sign_ins_total{{result="{result}",silent="false",provider="okta"}}': values}
 
@@ -96,6 +100,10 @@ CASES = [
          "57m"),
     Case("LychgateAddsTimeSlowly", slow("lychgate_overhead_seconds", soon="0+990x600", late="0+1000x600"), {}, "7h"),
     Case("LychgateAddsTimeSlowly", slow("lychgate_overhead_seconds", soon="0+995x600", late="0+1000x600"), None, "7h"),
+    Case("LychgateLandsSlowly", landings(soon="0+90x120", late="0+100x120"), {"application": "jira"}),
+    Case("LychgateLandsSlowly", landings(soon="0+99x120", late="0+100x120"), None),
+    # One person at a slow moment is no trouble yet.
+    Case("LychgateLandsSlowly", landings(soon="0x120", late="0x50 3x70"), None),
     Case("LychgateLoopLags", slow("lychgate_event_loop_lag_seconds", 'instance="a"', soon="0+90x120", late="0+120x120"),
          {"instance": "a"}),
     Case("LychgateLoopLags", slow("lychgate_event_loop_lag_seconds", 'instance="a"', soon="0+9x120", late="0+9x120"),

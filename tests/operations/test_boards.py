@@ -39,8 +39,8 @@ def test_whoever_looks_chooses_the_prometheus_and_the_gates(board: str) -> None:
 def test_every_metric_of_the_boards_is_one_of_ours_and_every_one_of_ours_is_on_a_board_or_in_an_alert() -> None:
     named = {name for one in queries() for name in re.findall(r"\blychgate_\w+", one.expr)}
     known = set(re.findall(r"^\| `(lychgate_\w+)`", METRICS, re.MULTILINE))
-    bare = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named}
     alarming = set(re.findall(r"\blychgate_\w+", str(ALERTS)))
+    bare, alarming = ({re.sub(r"_(bucket|count|sum)$", "", name) for name in some} for some in (named, alarming))
     assert set() == bare - known
     assert set() == known - bare - alarming
 

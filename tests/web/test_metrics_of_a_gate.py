@@ -10,6 +10,7 @@ import pytest
 
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
+from tests.web.test_headless import cookie_of
 
 
 def value(world: World, name: str, *labels: str) -> float:
@@ -134,3 +135,16 @@ async def test_no_label_comes_from_a_request(worlds: Worlds) -> None:
         await _knock(world, number, cookie)
     assert set() == _series(world) - known
     assert [] == [name for name in known if "knock" in name.lower()]
+
+
+async def test_walks_of_a_products_sign_on_are_timed(worlds: Worlds) -> None:
+    world = await worlds(proof="sso")
+    cookie = await cookie_of(world)
+    for _ in range(3):
+        assert 200 == (await world.page("/browse/KEY-1", cookie)).status
+    nina = await cookie_of(world, "nina")
+    world.jira.fail_next("/plugins/servlet/oidc/callback", 400, "no", times=9)
+    assert 502 == (await world.page("/browse/KEY-1", nina)).status
+    told = {result: value(world, "lychgate_landing_seconds_count", f'result="{result}"') for result in ("ok", "failed")}
+    # What is refused is asked once more.
+    assert {"ok": 1, "failed": 2} == told
