@@ -13,6 +13,7 @@ from itertools import count
 
 import aiohttp
 
+from sidecar.adapters.key_lists import new_key
 from sidecar.demo.jira.faults import Failure
 from sidecar.demo.provider import Person
 from sidecar.demo.provider.faults import Fault
@@ -282,13 +283,16 @@ class Driver:
         self.book.events["login.error"] += 1
 
     async def mistakes_somebody(self, number: int) -> None:
-        """The application serves a page as somebody else; and the file is read again."""
+        """The application serves a page as somebody else; the file is read again, and so is a new key."""
         self.world.jira.faults.prepare("/browse/KEY-4", Failure(200, "of eve", (("X-AUSERNAME", "eve"),)), 1)
         async with self.visitor() as ada:
             assert 200 == (await ada.sign_in("ada"))[0]
             assert 502 == (await ada.go(self.world.url + "/browse/KEY-4"))[0]
         self.book.events["landing.mismatch"] += 1
         assert await self.world.gate.reloading.reload(self.world.folder / "lychgate.yaml", "signal")
+        keys = self.world.folder / "cookie-key"
+        keys.write_text(f"{new_key('cookie')}\n{keys.read_text('utf-8')}", "utf-8")
+        assert await self.world.gate.reloading.renew()
 
 
 RARE: dict[int, Callable[[Driver, int], Awaitable[None]]] = {

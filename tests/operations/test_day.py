@@ -24,7 +24,7 @@ DAY = HOURS * HOUR
 RATE = "4h"
 """Grafana takes four times the interval between two looks."""
 
-OWN = ("config.loaded", "change.intended")
+OWN = ("config.loaded", "change.intended", "secrets.renewed")
 """What the gate tells of itself, and not of any client."""
 
 
