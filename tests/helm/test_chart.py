@@ -143,6 +143,15 @@ CHANGED: list[dict[str, Any]] = [
     {"listen": {"drain": "20s"}},
     {"providers": {"okta": {"client_id": "another"}}},
     {"cookie_keys": ["file:///run/secrets/jira-gate/new", "file:///run/secrets/jira-gate/cookie-key"]},
+    {"assertion_key": "file:///run/secrets/jira-gate/assertion-key"},
+    {"audit": {"key": "file:///run/secrets/jira-gate/audit-key"}},
+    {"audit": {"stdout": "text"}},
+    {
+        "providers": {
+            "okta": {"client_secret": "file:///run/secrets/jira-gate/okta-2", "client_secret_ends": "2027-11-01"}
+        }
+    },
+    {"applications": {"jira": {"landing": {"proof": "secret", "secret": "file:///run/secrets/jira-gate/proof"}}}},
 ]
 
 

@@ -112,13 +112,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $grace -}}
 {{- end -}}
 
-{{/* What of the configuration counts from the next start only; the rest the gate follows by itself (config/settled.py).
-Usernames are among them, because another claim may have to be asked of the provider. */}}
+{{/* What of the configuration counts from the next start only; the rest the gate follows by itself (config/settled.py):
+where secrets are, and what decisions read. Usernames are kept, because another claim may have to be asked of the
+provider. */}}
 {{- define "lychgate.settled" -}}
-{{- $settled := omit (deepCopy .Values.config) "trusted_proxies" "sessions" "portals" -}}
+{{- $settled := omit (deepCopy .Values.config) "trusted_proxies" "sessions" "portals" "cookie_keys" "assertion_key" "audit" -}}
+{{- with omit (.Values.config.audit | default dict) "key" -}}
+{{- $_ := set $settled "audit" . -}}
+{{- end -}}
+{{- range $name, $provider := $settled.providers -}}
+{{- $_ := set $settled.providers $name (omit $provider "client_secret" "client_secret_ends" "client_key" "client_key_id" "client_key_thumbprint") -}}
+{{- end -}}
 {{- range $name, $application := $settled.applications -}}
 {{- $owner := dig "api" "pat_owner" "" $application -}}
 {{- $kept := omit $application "api" "semicolons" "encoded_slashes" -}}
+{{- with $application.landing -}}
+{{- $_ := set $kept "landing" (omit . "secret" "client_secret") -}}
+{{- end -}}
 {{- with $application.accounts -}}
 {{- $_ := set $kept "accounts" (omit . "adopt" "create" "reactivate" "update" "groups" "removals_per_hour") -}}
 {{- end -}}
