@@ -23,10 +23,11 @@ ARG TARGETARCH=
 # requirements, or tracing: the same with OpenTelemetry.
 ARG PARTS=requirements
 WORKDIR /src
-COPY image image
+COPY image/*.txt image/
 # Wheels only: nothing is compiled, and what has no wheel for the platform fails here and not at run time.
 RUN python3 -m venv /opt/lychgate \
     && /opt/lychgate/bin/pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r image/${PARTS}.txt
+COPY image/*.py image/
 COPY --from=wheel /wheels /wheels
 RUN set -e; \
     /opt/lychgate/bin/pip install --no-cache-dir --no-compile --no-deps --no-index /wheels/lychgate-*.whl; \

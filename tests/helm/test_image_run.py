@@ -35,9 +35,10 @@ TRIAL = os.environ.get("TRIAL_ROOT")
 # A runtime makes the folders on which it mounts something.
 RUN = """
 set -e
-mkdir -p "$ROOT/etc/lychgate"
+mkdir -p "$ROOT/etc/lychgate" "$ROOT/proc"
 mount --bind "$ROOT" "$ROOT"
 mount -o remount,bind,ro "$ROOT"
+mount -t proc proc "$ROOT/proc"
 if [ -n "$FOLDER" ]; then
     mount --bind "$FOLDER/config" "$ROOT/etc/lychgate"
     mount -o remount,bind,ro "$ROOT/etc/lychgate"
@@ -67,20 +68,37 @@ def of_dockerfile(word: str, stage: str) -> list[str]:
 
 
 def written(folder: Path, values: dict[str, str], **places: object) -> None:
-    """Configuration and secrets, as a cluster mounts them: for the group of the pod to read."""
-    for name in ("config", "state"):
-        (folder / name).mkdir()
-        os.chown(folder / name, 10001, 10001)
-    for name, value in values.items():
-        (folder / "config" / name).write_text(value, "ascii")
+    """Configuration and secrets, and an empty state."""
     text = CONFIG.format(folder="/etc/lychgate", **places).replace(
         "state: file:///etc/lychgate/state", "state: file:///var/lib/lychgate"
     )
     text = text.replace('operations: "127.0.0.1:0"', f'drain: "{DRAIN}s", operations: "127.0.0.1:{places["probes"]}"')
-    (folder / "config/lychgate.yaml").write_text(text, "utf-8")
-    for path in (folder / "config").iterdir():
-        os.chown(path, 0, 10001)
-        path.chmod(0o440)
+    for name in ("config", "state"):
+        (folder / name).mkdir()
+        os.chown(folder / name, 10001, 10001)
+    project(folder / "config", {**values, "lychgate.yaml": text})
+
+
+def project(folder: Path, values: dict[str, str]) -> None:
+    """As a cluster mounts them and changes them: a folder for the group of the pod to read, behind a link that is
+    turned."""
+    held = folder / f"..{secrets.token_hex(4)}"
+    held.mkdir(0o755)
+    for name, value in values.items():
+        (held / name).write_text(value, "utf-8")
+        os.chown(held / name, 0, 10001)
+        (held / name).chmod(0o440)
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..data_tmp").symlink_to(held.name)
+    (folder / "..data_tmp").rename(folder / "..data")
+
+
+async def until_told(log: Path, code: str) -> None:
+    """Wait until the audit trail on standard output tells it."""
+    async with asyncio.timeout(PATIENCE):
+        while code not in log.read_text("utf-8"):  # noqa: ASYNC110 - another process writes
+            await asyncio.sleep(0.5)
 
 
 async def ready(url: str) -> None:
@@ -130,8 +148,9 @@ async def test_the_image_signs_somebody_in_on_a_read_only_root_and_ends_when_tol
             post_logout_redirect_uris=(f"{url}/.lychgate/signed-out",),
         )
 
+    provider = Provider(people(STAFF), [client("staff")])
     async with (
-        serve_provider(Provider(people(STAFF), [client("staff")])) as staff,
+        serve_provider(provider) as staff,
         serve_provider(Provider(people(CUSTOMERS), [client("customers")])) as customers,
         serve_jira(known, JiraConfig(base_url=url, sso=sso)) as jira,
     ):
@@ -153,8 +172,13 @@ async def test_the_image_signs_somebody_in_on_a_read_only_root_and_ends_when_tol
         async with process(*within(tmp_path, *serve), log=log) as gate:
             await ready(f"http://127.0.0.1:{probes}/readyz")
             started = time.monotonic() - began
-            seen = [step async for step in steps(url)]
-            assert 4 == len(seen)
+            assert 4 == len([step async for step in steps(url)])
+            # A changed secret is followed: the provider takes the new one only.
+            kept["staff-secret"] = secrets.token_urlsafe(48)
+            provider.clients["lychgate"] = client("staff")
+            project(tmp_path / "config", {**kept, "lychgate.yaml": (tmp_path / "config/lychgate.yaml").read_text()})
+            await until_told(log, "secrets.renewed")
+            assert 4 == len([step async for step in steps(url)])
             assert [0, 1] == [await health(tmp_path, at, log) for at in (probes, free_port())]
             gate.send_signal(signal.SIGTERM)
             asked = time.monotonic()
