@@ -16,8 +16,9 @@ from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.adapters.state.stores import State
+from sidecar.building.banning import load_bans
 from sidecar.building.chores import Chores, Work
-from sidecar.building.controlling import Reins, open_control
+from sidecar.building.controlling import Reins, keep_history, open_control
 from sidecar.building.crowd import build_crowd
 from sidecar.building.examining import build_rounds
 from sidecar.building.landings import build_headless
@@ -133,17 +134,17 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
     """
     config, policy, time, chance = loaded.config, loaded.policy, clock or SystemClock(), SystemChance()
     keys, signer, sealer = _sealing(loaded, time)
-    in_force, renewals = InForce(loaded, time), Renewals(time)
+    in_force, renewals, metrics = InForce(loaded, time), Renewals(time), new_metrics()
     async with AsyncExitStack() as stack:
-        metrics, current = new_metrics(), in_force.current
-        log = audit_log(in_force, audit, time, metrics, sealer, renewals, stack)
+        log, current = audit_log(in_force, audit, time, metrics, sealer, renewals, stack), in_force.current
         tell = (log, time, chance)
         state = await build_state(in_force, sealer, time, metrics, stack)
+        bans, keys = await load_bans(state, in_force, renewals, (signer, sealer))
         nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics, renewals)
         tending = await build_tending(in_force, state, nodes, log, metrics, time, renewals, stack)
         vouching, products, foresight = vouching_for(config, state, time), tending.products, tending.foresight
         providers = await build_providers(config, policy, time, metrics, renewals, stack)
-        wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time)
+        wrapping, barrier = wrapping_of(config, stack), Barrier(state.markers, time, bans)
         asked, callers = wrapping.providers(providers), build_callers(providers, barrier, current, time, stack)
         sessions = Sessions(state.sessions, barrier, signer, current, log, time, chance, vouching)
         sign_in = SignIn(asked, sealer, state.spent, sessions, current, log, time, chance)
@@ -157,7 +158,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         landings = {name: one.landing for name, one in applications.items()}
         sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
         owners, leavers = await build_leaving(
-            config, tending, state, current, log, time, metrics, nodes, renewals, stack
+            config, tending, state, current, log, time, metrics, bans, nodes, renewals, stack
         )
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
@@ -170,11 +171,11 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         lane = wrapping.quick(Lane(readings, sessions, applications, teller, recheck, log, time), gateway)
         reloading = Reloading(in_force, renewals, log, metrics, gateway.review, time)
         reins = Reins(
-            in_force, reloading, state, vouching, sessions, revocations, providers, nodes, tending, tunnels, log, time
-        )
+            in_force, reloading, state, sealer, bans, vouching, sessions, revocations, providers, nodes, tending,
+            tunnels, log, time
+        )  # fmt: skip
         await _watch(reins, metrics, stack)
-        minutely = {"revocations": revocations.retry, "claims": recheck.retry, "websockets": gateway.review}
-        public, operations = await _listen(reins, minutely, gateway, lane, metrics, desk.door, renewals, stack)
+        public, operations = await _listen(reins, recheck, gateway, lane, metrics, desk.door, renewals, stack)
         stack.callback(tunnels.close_all)
         rounds = build_rounds(in_force, nodes, landings, metrics, log, time)
         yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading, rounds)
@@ -189,7 +190,7 @@ def _sealing(loaded: Loaded, clock: Clock) -> tuple[tuple[str, ...], CookieSigne
 
 async def _listen(
     reins: Reins,
-    minutely: Mapping[str, Work],
+    recheck: Recheck,
     gateway: Gateway,
     lane: Lane | None,
     metrics: Metrics,
@@ -199,9 +200,18 @@ async def _listen(
 ) -> tuple[int, int]:
     """Open the ports and the control socket; chores are done and readiness is told as long as they are open."""
     config, nodes, tending = reins.in_force.config, reins.nodes, reins.tending
-    reviews = {"removals": tending.accounts.removals.review, "tokens": tending.watch.review}
-    keeping = {"sessions": reins.sessions.sweep, "journal": tending.keeping.prune}
-    health, chores = Health(), Chores({**minutely, **reviews, **keeping}, reins.clock)
+    history = keep_history(reins.state, reins.log, reins.clock, stack)
+    minutely: Mapping[str, Work] = {
+        "revocations": reins.revocations.retry,
+        "claims": recheck.retry,
+        "sessions": reins.sessions.sweep,
+        "websockets": gateway.review,
+        "removals": tending.accounts.removals.review,
+        "tokens": tending.watch.review,
+        "journal": tending.keeping.prune,
+        "history": history.prune,
+    }
+    health, chores = Health(), Chores(minutely, reins.clock)
     sweeper = asyncio.create_task(chores.go_on())
     stack.push_async_callback(stopped, sweeper)
     await open_control(reins, chores, lambda: health.stopping, stack)
@@ -240,7 +250,8 @@ async def _watch(reins: Reins, metrics: Metrics, stack: AsyncExitStack) -> None:
     state, nodes, sessions, applications = reins.state, reins.nodes, reins.sessions, reins.in_force.policy.applications
     measure(metrics, reins.in_force, reins.providers, reins.clock, stack)
     told = reins.log, metrics
-    await keep_in_step(state, sessions, reins.revocations, reins.vouching, told, reins.clock, stack)
+    reins.bans.hearing.append(sessions.review_bans)
+    await keep_in_step(state, sessions, reins.revocations, reins.vouching, told, reins.clock, reins.bans, stack)
     tunnels, removals = reins.tunnels, reins.tending.accounts.removals
     metrics.gauge("lychgate_sessions", "Live sessions in memory.", "application", sessions.counts)
     kind = "alone" if state.shared is None else "shared"

@@ -25,6 +25,7 @@ from sidecar.commands.cli_landing import landing
 from sidecar.commands.cli_mending import accounts_rename, accounts_resume
 from sidecar.commands.cli_migrate import migrate
 from sidecar.commands.cli_people import accounts_plan, accounts_show, accounts_sync, accounts_undo, show_account
+from sidecar.commands.cli_sessions import bans, block, revoke, sessions, unblock
 from sidecar.commands.doors import QuestionError
 from sidecar.commands.explaining import Asked, explained
 from sidecar.commands.ledger import initialise_ledger
@@ -131,6 +132,8 @@ for command in (report, pseudonym):
     audit.add_command(command)
 for group in (accounts, audit, doctor, helm_values, keys, landing, migrate, status):
     main.add_command(group)
+for command in (sessions, block, unblock, bans, revoke):
+    main.add_command(command)
 
 
 @main.group()

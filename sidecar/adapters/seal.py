@@ -175,7 +175,7 @@ class _Ring:
     __slots__ = ("_ciphers", "first", "hash_key", "secrets")
 
     def __init__(self, keys: list[bytes]) -> None:
-        self.secrets = {_derived(key, b"key id")[:_ID_BYTES]: key for key in keys}
+        self.secrets = {bytes.fromhex(id_of(key)): key for key in keys}
         self.first = next(iter(self.secrets))
         self.hash_key = _derived(keys[0], b"keyed hash")
         self._ciphers: dict[tuple[bytes, Purpose], AESGCMSIV] = kept("record_ciphers", Kept(), _KEPT_PURPOSES)
@@ -187,6 +187,11 @@ class _Ring:
             derived = _derived(self.secrets[key_id], b"seal" + _spelled(purpose))
             cipher = self._ciphers[key_id, purpose] = AESGCMSIV(derived)
         return cipher
+
+
+def id_of(key: bytes) -> str:
+    """What a key is called: 16 hex digits that tell nothing of it."""
+    return _derived(key, b"key id")[:_ID_BYTES].hex()
 
 
 def _checked(keys: Sequence[bytes]) -> list[bytes]:

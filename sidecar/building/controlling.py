@@ -8,10 +8,12 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.control.place import listening
 from sidecar.adapters.oidc.provider import OidcProvider
+from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.stores import State
 from sidecar.building import status
 from sidecar.building.chores import Chores
@@ -19,7 +21,13 @@ from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.status import Section, Status
 from sidecar.building.tending import Tending
 from sidecar.config.control import control_path
+from sidecar.config.outside import key_ids
+from sidecar.domain.session import Session
+from sidecar.flows.administering import Administration, Hands
+from sidecar.flows.bans import Bans
 from sidecar.flows.commanding import Command, Commands
+from sidecar.flows.history import History
+from sidecar.flows.key_revoking import Keys
 from sidecar.flows.revocations import Revocations
 from sidecar.flows.session_ports import Vouching
 from sidecar.flows.sessions import Sessions
@@ -39,6 +47,8 @@ class Reins:
     in_force: InForce
     reloading: Reloading
     state: State
+    sealer: Sealer
+    bans: Bans
     vouching: Vouching
     sessions: Sessions
     revocations: Revocations
@@ -70,9 +80,61 @@ async def open_control(reins: Reins, chores: Chores, draining: Callable[[], bool
     stack.push_async_callback(listener.close)
 
 
+def keep_history(state: State, log: AuditLog, clock: Clock, stack: AsyncExitStack) -> History:
+    """The history of people; it hears every audit event from now on, and is written to its end with *stack*."""
+    history = History(state.history, clock)
+    history.start()
+    stack.push_async_callback(history.close)
+    log.listen(history.hear)
+    return history
+
+
 def _commands(reins: Reins, told: Status) -> Mapping[str, Command]:
     """By name; each with what it takes."""
-    return {"status": Command(told.told)}
+    admin = Administration(_hands(reins))
+    keys = Keys(partial(_key_ids, reins), reins.bans, reins.clock)
+    someone, where = frozenset({"person"}), frozenset({"application"})
+    return {
+        "status": Command(told.told),
+        "bans": Command(admin.bans),
+        "sessions list": Command(admin.listed, someone | where, about="person"),
+        "sessions end": Command(admin.end, someone | where | {"id", "all"}, changes=True, about="person"),
+        "block": Command(admin.block, someone | where, changes=True, about="person"),
+        "unblock": Command(admin.unblock, someone | where, changes=True, about="person"),
+        "revoke session": Command(admin.end, frozenset({"id"}), changes=True, about="id"),
+        "revoke person": Command(admin.revoke_person, someone, changes=True, about="person"),
+        "revoke provider": Command(
+            admin.revoke_provider, frozenset({"provider", "undo"}), changes=True, about="provider"
+        ),
+        "revoke key": Command(keys.revoke, frozenset({"key", "undo"}), changes=True, about="key"),
+    }
+
+
+def _key_ids(reins: Reins) -> tuple[str, ...]:
+    """Of the configuration that is in force."""
+    loaded = reins.in_force.loaded
+    return key_ids(loaded.config, loaded.kept, reins.clock.now())
+
+
+def _hands(reins: Reins) -> Hands:
+    """What sessions and people are administered with."""
+
+    def node(session: Session) -> str:
+        found = reins.nodes.get(session.application)
+        return found.of(session.key).name if found is not None else ""
+
+    return Hands(
+        store=reins.state.sessions,
+        sessions=reins.sessions,
+        revocations=reins.revocations,
+        products=reins.tending.products,
+        bans=reins.bans,
+        pins=reins.state.ledger,
+        policy=reins.in_force.current,
+        clock=reins.clock,
+        mark=reins.sealer.keyed_hash,
+        node=node,
+    )
 
 
 def _sections(reins: Reins, chores: Chores, draining: Callable[[], bool]) -> Mapping[str, Section]:
@@ -84,6 +146,8 @@ def _sections(reins: Reins, chores: Chores, draining: Callable[[], bool]) -> Map
         "providers": status.providers(reins.providers),
         "applications": status.applications(reins.in_force, reins.nodes, reins.sessions, reins.tending),
         "tunnels": status.at_once(reins.tunnels.counts),
+        "keys": status.keys(partial(_key_ids, reins), reins.bans),
+        "bans": status.at_once(lambda: {"count": len(reins.bans)}),
         "chores": status.chores(chores),
         "audit": status.audit(reins.log),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 from sidecar.adapters.accounts.token_owners import TokenOwners
 from sidecar.adapters.metrics import Metrics
@@ -13,6 +14,7 @@ from sidecar.building.renewing import Renewals
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config
 from sidecar.domain.policy import Policy
+from sidecar.flows.bans import Bans
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.owners import Owners
 from sidecar.flows.telling import Clock, SureAudit
@@ -27,14 +29,16 @@ async def build_leaving(
     audit: SureAudit,
     clock: Clock,
     metrics: Metrics,
+    bans: Bans,
     nodes: Mapping[str, Nodes],
     renewals: Renewals,
     stack: AsyncExitStack,
 ) -> tuple[Owners, Leavers]:
     """What tells whether a token's owner is gone, and what sees people off; both stop with *stack*."""
     ways = await _ways(config, policy(), nodes, renewals, stack)
-    owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step)
+    owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step, bans)
     stack.push_async_callback(owners.close)
+    bans.hearing.append(partial(_forget, owners))
     leavers = Leavers(
         tending.accounts,
         tending.reach,
@@ -49,6 +53,11 @@ async def build_leaving(
     )
     stack.push_async_callback(leavers.close)
     return owners, leavers
+
+
+async def _forget(owners: Owners) -> None:
+    """Somebody is banned, or not any more."""
+    owners.forget()
 
 
 async def _ways(

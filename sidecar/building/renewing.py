@@ -51,11 +51,20 @@ class Current(Generic[T]):
         self._value = value
 
 
+def _nothing_revoked() -> frozenset[str]:
+    return frozenset()
+
+
 class Renewals:
-    """What all parts do, in the order in which they were added."""
+    """What all parts do, in the order in which they were added.
+
+    Attributes:
+        revoked: Tells the ids of cookie keys that are taken back.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.revoked: Callable[[], frozenset[str]] = _nothing_revoked
         self._prepares: list[Prepare] = []
 
     def add(self, prepare: Prepare) -> None:
@@ -74,8 +83,15 @@ class Renewals:
         Raises:
             SecretError, ValueError, OSError: a part of it cannot be made.
         """
-        now = self._clock.now()
-        return await asyncio.to_thread(lambda: [prepare(after, now) for prepare in self._prepares])
+        while True:
+            now, after.kept.revoked = self._clock.now(), self.revoked()
+            made = await asyncio.to_thread(self._prepared, after, now)
+            # A key that was taken back meanwhile must not come back by what was begun before.
+            if after.kept.revoked == self.revoked():
+                return made
+
+    def _prepared(self, after: Loaded, now: UnixSeconds) -> Sequence[Commit]:
+        return [prepare(after, now) for prepare in self._prepares]
 
 
 def of_keys(signer: CookieSigner, sealer: Sealer, sessions: Sessions) -> Prepare:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sidecar import __version__
 from sidecar.adapters.audit.log import AuditLog
@@ -17,6 +17,7 @@ from sidecar.adapters.state.stores import State
 from sidecar.building.chores import Chores
 from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.tending import Tending
+from sidecar.flows.bans import Bans
 from sidecar.flows.commanding import Answer, Asked
 from sidecar.flows.sessions import Sessions, StateError
 from sidecar.flows.telling import Clock
@@ -156,6 +157,16 @@ def applications(in_force: InForce, nodes: Mapping[str, Nodes], sessions: Sessio
         return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
 
     return section
+
+
+def keys(ids: Callable[[], Sequence[str]], bans: Bans) -> Section:
+    """The ids of the cookie keys, the first one's first, and which of them are taken back."""
+
+    def read() -> object:
+        revoked = bans.revoked_keys()
+        return {name: "revoked" if name in revoked else "in use" for name in ids()}
+
+    return at_once(read)
 
 
 def chores(known: Chores) -> Section:

@@ -20,6 +20,7 @@ from sidecar.adapters.state.stores import State
 from sidecar.adapters.state.worker import Told
 from sidecar.config.model import Config
 from sidecar.config.outside import database_tls
+from sidecar.flows.bans import Bans
 from sidecar.flows.ends import Ends
 from sidecar.flows.leases import ALONE, OneAtATime
 from sidecar.flows.lineage import Lineage
@@ -87,6 +88,7 @@ async def keep_in_step(
     vouching: Vouching,
     told: tuple[Audit, Metrics],
     clock: Clock,
+    bans: Bans,
     stack: AsyncExitStack,
 ) -> None:
     """Hear what other instances do, until *stack* closes.
@@ -103,7 +105,7 @@ async def keep_in_step(
     )
     if (shared := state.shared) is not None and vouching.ends is not None:
         lineage = Lineage(shared.pulse, shared.confirms, sessions, revocations, vouching.ends, audit, clock)
-        others = Others(shared.line, shared.confirms, lineage, sessions, vouching, clock)
+        others = Others(shared.line, shared.confirms, lineage, sessions, vouching, clock, bans)
         stack.push_async_callback(others.close)
         await others.start()
 

@@ -84,6 +84,15 @@ def _tunnels(_: str, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"portal {portal}: {count} WebSockets"
 
 
+def _keys(_: str, found: Mapping[str, Any]) -> Iterator[str]:
+    for key, state in found.items():
+        yield f"{_mark(state == 'revoked')}cookie key {key}: {state}"
+
+
+def _bans(_: str, found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"bans: {found['count']}"
+
+
 def _chores(_: str, found: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         yield "chores: not done yet; a minute after the start"
@@ -114,6 +123,8 @@ _SECTIONS: Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[str]]] = {
     "providers": _providers,
     "applications": _applications,
     "tunnels": _tunnels,
+    "keys": _keys,
+    "bans": _bans,
     "chores": _chores,
     "audit": _audit,
 }

@@ -22,14 +22,19 @@ _PLENTY = 16
 
 
 class Kept:
-    """Texts of secrets, in memory; they are in no `repr`."""
+    """Texts of secrets, in memory; they are in no `repr`.
 
-    __slots__ = ("_files", "_texts")
+    Attributes:
+        revoked: The ids of cookie keys that are taken back, whatever the configuration says.
+    """
+
+    __slots__ = ("_files", "_texts", "revoked")
 
     def __init__(self, texts: dict[Secret, str | SecretError], files: dict[str, bytes]) -> None:
         """*files* are the marks of what the files of TLS hold, by their paths."""
         self._texts = texts
         self._files = files
+        self.revoked: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, config: Config) -> Kept:

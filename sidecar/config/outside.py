@@ -15,6 +15,7 @@ from sidecar.adapters.oidc.assertion import ClientKey, read_client_key
 from sidecar.adapters.oidc.config import ClientAuthentication, ProviderConfig, Push, SignOutWay, UserInfo
 from sidecar.adapters.oidc.presets import TOKEN_HINTS, graph_of
 from sidecar.adapters.oidc.settings import ProviderSettings
+from sidecar.adapters.seal import id_of
 from sidecar.adapters.secrets import Secret, SecretError
 from sidecar.adapters.state.settings import PostgresSettings
 from sidecar.config.checks.rules import patterns_of
@@ -36,9 +37,22 @@ def cookie_keys(config: Config, kept: Kept = NOTHING_KEPT, now: UnixSeconds | No
     """The keys that sign and seal; the first signs *now*, which is this moment unless it is given.
 
     Raises:
+        SecretError: one cannot be read, or all are taken back.
+    """
+    keys = kept.keys(config.cookie_keys, _moment(now))
+    left = tuple(key for key in keys if id_of(key.encode()) not in kept.revoked) if kept.revoked else keys
+    if not left:
+        raise SecretError("every key of cookie_keys is taken back", "put a new one in front of cookie_keys")
+    return left
+
+
+def key_ids(config: Config, kept: Kept = NOTHING_KEPT, now: UnixSeconds | None = None) -> tuple[str, ...]:
+    """What all cookie keys are called, those that are taken back too; the one that would sign *now* first.
+
+    Raises:
         SecretError: one cannot be read.
     """
-    return kept.keys(config.cookie_keys, _moment(now))
+    return tuple(id_of(key.encode()) for key in kept.keys(config.cookie_keys, _moment(now)))
 
 
 def audit_keys(config: Config, kept: Kept = NOTHING_KEPT, now: UnixSeconds | None = None) -> tuple[CheckpointKey, ...]:

@@ -58,6 +58,7 @@ def _plain(session: Session) -> dict[str, object]:
         "form_token": session.form_token,
         "version": session.version,
         "jars": session.jars,
+        "source": session.source,
         "issuer": identity.person.issuer,
         "subject": identity.person.subject,
         "provider": identity.provider,
@@ -85,6 +86,8 @@ def _session(body: dict[str, Any]) -> Session:
         refresh_token=_unfolded(body["refresh_token"]),
         id_token=_unfolded(body["id_token"]),
         jars=MappingProxyType({_text(node): _jar(jar) for node, jar in body["jars"].items()}),
+        # Records from before have none.
+        source=_text(body.get("source", "")),
         version=_whole(body["version"]),
     )
 

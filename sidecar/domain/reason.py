@@ -48,6 +48,8 @@ class Reason(StrEnum):
     TOKEN_NOT_ACCEPTED = "token_not_accepted"
     FORM_TOKEN_INVALID = "form_token_invalid"
     OWNER_GONE = "owner_gone"
+    BLOCKED = "blocked"
+    PROVIDER_REVOKED = "provider_revoked"
     TOO_MANY_TESTS = "too_many_tests"
 
     # The sign-in failed.

@@ -60,6 +60,7 @@ class Session:
         id_token: Only where RP-initiated logout needs the hint, or None. In memory `KEPT`.
         form_token: Bound to this session; a sign-out form must carry it.
         jars: The application's cookies by seat (`seat_of`).
+        source: Client address at the sign-in, as far as it is believed; "" in records from before.
         version: Counts the writes; a write names the version it read (compare and set).
     """
 
@@ -74,6 +75,7 @@ class Session:
     refresh_token: str | None = None
     id_token: str | None = None
     jars: Mapping[str, Jar] = field(default_factory=dict)
+    source: str = ""
     version: int = 1
 
     def is_live(self, now: UnixSeconds, last_seen: UnixSeconds, idle: int) -> bool:

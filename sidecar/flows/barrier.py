@@ -1,4 +1,4 @@
-"""What was revoked, asked whenever a session begins or changes.
+"""What was revoked or is banned, asked whenever a session begins or changes.
 
 Used by `flows.sessions` and `flows.revocations`. The order leaves no gap: whoever opens a session stores it and asks
 here afterwards; whoever revokes marks here and looks for sessions afterwards. One of the two sees the other.
@@ -13,7 +13,11 @@ from cachetools import TTLCache
 from sidecar.core.kept import Kept, kept
 from sidecar.core.revocations import came_before, is_named, marker, marker_there, names_of
 from sidecar.domain.identity import Identity, UnixSeconds
+from sidecar.domain.reason import Reason
 from sidecar.domain.revocation import Name, Revocation
+from sidecar.domain.session import Session
+from sidecar.domain.standing import Standing
+from sidecar.flows.bans import Bans, NoBans
 from sidecar.flows.ends import REACH
 from sidecar.flows.logout import Markers
 from sidecar.flows.session_ports import StateError
@@ -28,13 +32,33 @@ LATELY = 1000
 class Barrier:
     """Markers in the store; and in memory what the store could not be told yet."""
 
-    def __init__(self, markers: Markers, clock: Clock) -> None:
+    def __init__(self, markers: Markers, clock: Clock, bans: Bans | None = None) -> None:
         self._markers = markers
         self._clock = clock
+        self._bans = bans if bans is not None else Bans(NoBans())
         self._untold: dict[Name, Revocation] = kept("revocations_untold", Kept(), UNTOLD)
         self._lately: MutableMapping[Name, Revocation] = kept(
             "revocations_said", TTLCache(LATELY, REACH, timer=clock.monotonic), LATELY
         )
+
+    def admitted(self, session: Session, standing: Standing | None) -> Standing | None:
+        """*standing*, unless somebody is banned: then their session is none."""
+        return standing if self.banned(session, standing) is Reason.OK else None
+
+    def banned(self, session: Session, standing: Standing | None) -> Reason:
+        """Why somebody is refused until an administrator takes it back; `ok` where nothing says so. In memory."""
+        username = standing.username if standing is not None else None
+        return self._bans.verdict(session.application, session.identity, username)
+
+    async def verdict(self, session: Session, standing: Standing | None, began: UnixSeconds) -> Reason:
+        """Why a session may not begin; `ok` if it may.
+
+        Raises:
+            StateError: nobody knows; the caller refuses.
+        """
+        if await self.bars(session.identity, began):
+            return Reason.SESSION_REVOKED
+        return self.banned(session, standing)
 
     async def bars(self, identity: Identity, began: UnixSeconds) -> bool:
         """Whether an authentication that *began* then was revoked since.

@@ -124,6 +124,9 @@ class Callers:
         session = caller.session
         if await self._barrier.bars(session.identity, UnixSeconds(session.created_at - SKEW)):
             raise LoginError(Reason.TOKEN_NOT_ACCEPTED, "it was revoked since")
+        banned = self._barrier.banned(session, caller.standing)
+        if banned is not Reason.OK:
+            raise LoginError(banned, "an administrator took it back")
         return caller
 
     async def is_alive(self, session: Session) -> bool:

@@ -15,13 +15,15 @@ from typing import Protocol
 
 from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.lineage import Lineage
-from sidecar.flows.owned import OwnedTasks, stopped
+from sidecar.flows.owned import OwnedTasks, quietly, stopped
 from sidecar.flows.session_ports import StateError, Stored, Vouching
 from sidecar.flows.telling import Clock
 
 LOG = logging.getLogger(__name__)
 EVERY = 2.0
 """Seconds from one round to the next."""
+BANS = "bans"
+"""In the place of a session's key: what is banned has changed."""
 AT_ONCE = 2000
 """Sessions that are asked for in one question."""
 
@@ -90,6 +92,18 @@ class Remembers(Protocol):
         ...
 
 
+class KnowsBans(Protocol):
+    """Who remembers what is banned: `flows.bans.Bans`."""
+
+    async def refresh(self) -> None:
+        """Read it anew.
+
+        Raises:
+            StateError: the store did not answer.
+        """
+        ...
+
+
 class Others:
     """Keeps this instance's memory in step with the others."""
 
@@ -101,8 +115,10 @@ class Others:
         sessions: Remembers,
         vouching: Vouching,
         clock: Clock,
+        bans: KnowsBans | None = None,
     ) -> None:
         self._line = line
+        self._bans = bans
         self._lineage = lineage
         self._confirms = confirms
         self._sessions = sessions
@@ -148,6 +164,8 @@ class Others:
         while True:
             began = self._clock.now()
             await call.prove()
+            if self._bans is not None:
+                await self._bans.refresh()
             if since == 0:
                 await self._lineage.rejoin()
             elif await self._lineage.keep():
@@ -170,7 +188,9 @@ class Others:
                     await self._sessions.changed_elsewhere(key, stored)
 
     def _heard(self, key: str, version: int) -> None:
-        if version == 0:
+        if key == BANS and self._bans is not None:
+            _ = self._tasks.begin(quietly(self._bans.refresh()))
+        elif version == 0:
             self._sessions.ended_elsewhere(key)
         else:
             _ = self._tasks.begin(self._sessions.changed_elsewhere(key, Stored(version, UnixSeconds(0))))

@@ -21,6 +21,7 @@ from sidecar.core.usernames import fold
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.flows.accounts import AccountError, Ledger
+from sidecar.flows.bans import Bans, NoBans
 from sidecar.flows.leavers import is_back
 from sidecar.flows.logout import Markers
 from sidecar.flows.owned import stopped
@@ -85,8 +86,10 @@ class Owners:
         markers: Markers,
         clock: Clock,
         count: Callable[[str, str, str], None] = lambda application, kind, result: None,
+        bans: Bans | None = None,
     ) -> None:
         """*ways* are by application; where there is none, every token passes. *count* hears what came of asking."""
+        self._bans = bans if bans is not None else Bans(NoBans())
         self._ways = ways
         self._ledger = ledger
         self._store = store
@@ -190,10 +193,12 @@ class Owners:
         if owner.key is not None and (pin is None or pin.key not in {None, owner.key}):
             # The account may have been renamed since it was linked.
             pin = await self._ledger.pin_with(application, owner.key)
-        if pin is None or pin.key not in {None, owner.key}:
+        person = pin.person if pin is not None and pin.key in {None, owner.key} else None
+        if self._bans.is_account_blocked(application, owner.username, person):
+            return Verdict(Reason.BLOCKED, owner.username, person)
+        if pin is None or person is None:
             # An account of nobody's: a robot's, or one that Lychgate has never linked.
             return Verdict(username=owner.username)
-        person = pin.person
         gone = await self._is_gone(application, person)
         if gone or await self._ledger.deactivation(application, pin.username) is not None:
             return Verdict(Reason.OWNER_GONE, owner.username, person)

@@ -9,8 +9,10 @@ from sidecar.domain.session import Session
 from sidecar.flows.session_ports import Opening
 
 
-def new_session(token: str, opening: Opening, now: UnixSeconds, absolute: int, form_token: str) -> Session:
-    """The record of a session that begins *now*."""
+def new_session(
+    token: str, opening: Opening, now: UnixSeconds, absolute: int, form_token: str, source: str = ""
+) -> Session:
+    """The record of a session that begins *now*, asked for from the address *source*."""
     return Session(
         key=key_of(token),
         application=opening.application,
@@ -22,6 +24,7 @@ def new_session(token: str, opening: Opening, now: UnixSeconds, absolute: int, f
         form_token=form_token,
         refresh_token=opening.refresh_token,
         id_token=opening.id_token,
+        source=source,
     )
 
 

@@ -61,6 +61,11 @@ class SessionStore(Protocol):
         """Keys of the *many* that were longest unused."""
         ...
 
+    async def page(self, after: str, limit: int) -> tuple[tuple[Session, UnixSeconds] | str, ...]:
+        """The sessions with the next *limit* keys after *after*, in the order of keys, with when each was last seen;
+        the key alone where the record cannot be read any more. None at all: that was the end."""
+        ...
+
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         """Remove sessions that are dead at *now*; returns them so that their end can be told."""
         ...

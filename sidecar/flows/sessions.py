@@ -25,9 +25,11 @@ from sidecar.domain.standing import Standing
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.login import LoginError
 from sidecar.flows.owned import OwnedTasks, quietly
-from sidecar.flows.session_bounds import MOST_REMEMBERED, REMEMBERED, Bounds, forget
+from sidecar.flows.session_bounds import MOST_REMEMBERED, Bounds, forget
+from sidecar.flows.session_cookies import Cookies
 from sidecar.flows.session_events import about
-from sidecar.flows.session_making import is_same_seat, key_of, new_session, purpose_of
+from sidecar.flows.session_jars import WRITES, write_jars
+from sidecar.flows.session_making import is_same_seat, new_session
 from sidecar.flows.session_ports import Closers, Entry, Opening, SessionStore, Signer, StateError, Stored, Vouching
 from sidecar.flows.telling import AuditError, Chance, Clock, SureAudit, Trace
 
@@ -36,7 +38,7 @@ __all__ = ["RENEWAL_PAUSE", "Closers", "Entry", "Opening", "SessionStore", "Sess
 LOG = logging.getLogger(__name__)
 SEEN_EVERY = 60
 RENEWAL_PAUSE = 300
-WRITES = 5  # tries of one write against writers of other processes
+_BARRED = {Reason.SESSION_REVOKED: "the sign-in was revoked before it was finished"}
 
 NO_TRACE = Trace()
 
@@ -60,13 +62,13 @@ class Sessions:
         self._bounds = Bounds(store)
         self._vouching = vouching or Vouching()
         self._barrier = barrier
-        self._signer = signer
+        self._cookies = Cookies(signer)
+        self._doubted: tuple[set[str], set[str]] | None = None
         self._policy = policy
         self._audit = audit
         self._clock = clock
         self._chance = chance
         self._entries: dict[str, Entry] = kept("sessions", Kept(), MOST_REMEMBERED)
-        self._keys: dict[tuple[str, str], str] = kept("session_cookies", Kept(), REMEMBERED)
         self._loading: dict[str, asyncio.Task[Entry | None]] = {}
         self._tasks = OwnedTasks()
 
@@ -76,7 +78,7 @@ class Sessions:
         Raises:
             StateError: the store could not be asked, or has not answered for longer than its grace.
         """
-        key = self._key_of(application, cookie) if cookie else None
+        key = self._cookies.key_of(application, cookie) if cookie else None
         return await self.find_by_key(application, key) if key is not None else None
 
     async def find_by_key(self, application: str, key: str) -> Entry | None:
@@ -99,7 +101,7 @@ class Sessions:
 
     def at_hand(self, application: str, cookie: str | None, now: UnixSeconds) -> Entry | None:
         """As `find`, from memory alone; None also where the store would have to be asked or told."""
-        key = self._keys.get((application, cookie)) if cookie and self._vouching.is_fresh(now) else None
+        key = self._cookies.known.get((application, cookie)) if cookie and self._vouching.is_fresh(now) else None
         entry = self._entries.get(key) if key is not None else None
         if entry is None or entry.ended or entry.session.application != application:
             return None
@@ -113,7 +115,7 @@ class Sessions:
         if entry.ended:
             return None
         if entry.standing is None or entry.standing.policy != policy.hash:
-            entry.standing = standing_of(entry.session, policy)
+            entry.standing = self._barrier.admitted(entry.session, standing_of(entry.session, policy))
             entry.forwards.clear()
         return entry.standing
 
@@ -151,9 +153,9 @@ class Sessions:
             StateError: nobody is signed in.
         """
         now, limits = self._clock.now(), self._policy().limits
-        token = self._chance.token()
+        token, form = self._chance.token(), self._chance.token(16)
         same = replaces is not None and not replaces.ended and is_same_seat(replaces.session, opening)
-        entry = Entry(new_session(token, opening, now, limits.absolute, self._chance.token(16)), seen=now, noted=now)
+        entry = Entry(new_session(token, opening, now, limits.absolute, form, trace.source), seen=now, noted=now)
         if replaces is not None and same:
             # A renewal: the application's session goes on.
             entry.session = replace(entry.session, jars=replaces.session.jars)
@@ -176,7 +178,7 @@ class Sessions:
             # Nobody gets its cookie, so it must not linger.
             _ = self._tasks.begin(quietly(self._end(session.key, "unfinished", trace, closing=not same)))
             raise
-        return session, self._signer.sign(purpose_of(opening.application), token)
+        return session, self._cookies.made(opening.application, token)
 
     async def end(self, key: str, cause: str, trace: Trace = NO_TRACE) -> Session | None:
         """End a session and everything that is open for it. Harmless if it is over already.
@@ -193,6 +195,23 @@ class Sessions:
             if is_named(session.identity, revocation) and session.created_at <= revocation.at:
                 self._drop(key)
 
+    async def review_bans(self) -> None:
+        """End what is banned since, and whatever bears a cookie that is not ours any more; all else stands anew.
+
+        Raises:
+            StateError: the store could not be told; this process has forgotten them all the same.
+        """
+        verified, lost = self._doubted or (None, set())
+        self._doubted = None
+        for key, entry in list(self._entries.items()):
+            entry.standing = None
+            standing = standing_of(entry.session, self._policy())
+            if key in lost or self._barrier.banned(entry.session, standing) is not Reason.OK:
+                _ = await self.end(key, "blocked")
+            elif verified is not None and key not in verified:
+                # Its cookie was not seen lately: whoever brings a good one finds the session in the store.
+                self._drop(key)
+
     def keep_jar(self, entry: Entry, seat: str, jar: Jar) -> None:
         """Remember the application's cookies for this session and seat; written soon, in order, compare-and-set.
 
@@ -200,7 +219,7 @@ class Sessions:
         """
         entry.session = replace(entry.session, jars=jars_after(entry.session.jars, seat, jar))
         if entry.writing is None or entry.writing.done():
-            entry.writing = self._tasks.begin(quietly(self._write_jars(entry)))
+            entry.writing = self._tasks.begin(quietly(write_jars(self._store, entry)))
 
     async def whole(self, entry: Entry) -> Session | None:
         """The record with its tokens, from the store; None if it is gone.
@@ -280,7 +299,12 @@ class Sessions:
 
     def forget_cookies(self) -> None:
         """Look at the signature of every cookie once more: other keys are in force."""
-        self._keys.clear()
+        self._doubted = self._cookies.verified_anew()
+
+    def seen_at(self, key: str) -> UnixSeconds:
+        """Last use of a session in memory; 0 where it is not there."""
+        entry = self._entries.get(key)
+        return entry.seen if entry is not None else UnixSeconds(0)
 
     @property
     def stored(self) -> int:
@@ -297,17 +321,6 @@ class Sessions:
             if entry.seen > entry.noted:
                 _ = self._tasks.begin(quietly(self._store.touch(entry.session.key, entry.seen)))
         await self._tasks.close()
-
-    def _key_of(self, application: str, cookie: str) -> str | None:
-        known = self._keys.get((application, cookie))
-        if known is not None:
-            return known
-        token = self._signer.unsign(purpose_of(application), cookie)
-        if token is None:
-            return None
-        if len(self._keys) >= REMEMBERED:
-            self._keys.clear()
-        return self._keys.setdefault((application, cookie), key_of(token))
 
     async def _load(self, key: str) -> Entry | None:
         """One look into the store however many requests of a page ask at once."""
@@ -337,16 +350,18 @@ class Sessions:
             entry.seen = max(entry.seen, min(self._clock.now(), UnixSeconds(found[1] + SEEN_EVERY)))
 
     async def _ask_barrier(self, entry: Entry, began: UnixSeconds) -> None:
-        """Take a session back that was revoked while it began. It has no cookie yet: nobody hears of it."""
-        session, barred = entry.session, True
+        """Take a session back that was revoked while it began, or must not begin. It has no cookie yet: nobody hears
+        of it."""
+        session, reason = entry.session, Reason.INTERNAL
         try:
-            barred = await self._barrier.bars(session.identity, began) or entry.ended
+            reason = await self._barrier.verdict(session, standing_of(session, self._policy()), began)
+            reason = Reason.SESSION_REVOKED if entry.ended and reason is Reason.OK else reason
         finally:
-            if barred:
+            if reason is not Reason.OK:
                 self._drop(session.key)
                 _ = self._tasks.begin(quietly(self._store.end(session.key)))
-        if barred:
-            raise LoginError(Reason.SESSION_REVOKED, "the sign-in was revoked before it was finished")
+        if reason is not Reason.OK:
+            raise LoginError(reason, _BARRED.get(reason, "an administrator took it back"))
 
     async def _end(self, key: str, cause: str, trace: Trace, *, closing: bool = True) -> Session | None:
         self._drop(key, closing=closing)
@@ -356,24 +371,6 @@ class Sessions:
         if ended is not None:
             self._tell(Code.SESSION_ENDED, ended, cause, trace)
         return ended
-
-    async def _write_jars(self, entry: Entry) -> None:
-        """Put the jars into the stored record, and nothing else: the rest of it may have changed elsewhere."""
-        conflicts = 0
-        while conflicts < WRITES:
-            stored = await self._store.get(entry.session.key)
-            if stored is None:
-                return
-            jars = entry.session.jars
-            ready = replace(stored[0], jars=jars, version=stored[0].version + 1)
-            if not await self._store.replace(ready):
-                conflicts += 1
-                continue
-            # Its claims may have been confirmed elsewhere.
-            entry.learn(ready)
-            if entry.session.jars is jars:
-                return
-        raise StateError("the application's cookies of a session could not be kept: others write all the time")
 
     def _drop(self, key: str, *, closing: bool = True) -> None:
         self._loading.pop(key, None)

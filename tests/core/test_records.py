@@ -149,6 +149,7 @@ def test_any_value_in_any_field_is_a_session_or_none(field: str, value: object) 
         ("jars", {"": [["JSESSIONID", None]]}),
         ("id_token", ["a", "b"]),
         ("refresh_token", 7),
+        ("source", None),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_no_session(field: str, value: object) -> None:
@@ -159,15 +160,15 @@ def test_a_value_of_the_wrong_kind_is_no_session(field: str, value: object) -> N
 
 def test_a_missing_field_is_no_session() -> None:
     body = json.loads(zlib.decompress(session_to_bytes(a_large_session())[2:]))
-    # `sub` came later: records from before have none.
-    for field in body.keys() - {"sub"}:
+    # Those came later: records from before have none.
+    for field in body.keys() - {"sub", "source"}:
         assert session_from_bytes(record_of({name: value for name, value in body.items() if name != field})) is None
 
 
 def test_a_record_from_before_the_other_name_of_a_person_is_read() -> None:
     session = a_large_session()
     body = json.loads(zlib.decompress(session_to_bytes(session)[2:]))
-    del body["sub"]
+    del body["sub"], body["source"]
     assert session == session_from_bytes(record_of(body))
 
 

@@ -161,6 +161,10 @@ class MemorySessionStore(Outside):
         await self._answer("unused")
         return tuple(sorted(self.kept, key=lambda key: self.kept[key][1]))[:many]
 
+    async def page(self, after: str, limit: int) -> tuple[tuple[Session, UnixSeconds] | str, ...]:
+        await self._answer("page")
+        return tuple(self.kept[key] for key in sorted(self.kept) if key > after)[:limit]
+
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         await self._answer("sweep")
         dead = [key for key, (session, seen) in self.kept.items() if not session.is_live(now, seen, idle)]

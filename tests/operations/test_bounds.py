@@ -48,7 +48,8 @@ CLIENT = Client(issuer="https://gate", client_id="jira", redirect_uri="https://j
 
 CONSTANTS = {
     "sidecar.flows.session_bounds": ("REMEMBERED", "MOST_REMEMBERED"),
-    "sidecar.flows.sessions": ("REMEMBERED", "MOST_REMEMBERED"),
+    "sidecar.flows.session_cookies": ("REMEMBERED",),
+    "sidecar.flows.sessions": ("MOST_REMEMBERED",),
     "sidecar.flows.barrier": ("UNTOLD", "LATELY"),
     "sidecar.flows.group_ages": ("_MOST",),
     "sidecar.flows.openings": ("MOST",),
@@ -344,6 +345,7 @@ FINE = {
     "building/renewing.py": {"_prepares": "who wants new keys, from the start on"},
     "core/lines.py": {"_old": "the older of two generations, no larger than the younger"},
     "flows/account_steps.py": {"results": "the steps of one person", "failures": "the same"},
+    "flows/bans.py": {"_bans": "10,000, and by commands only", "hearing": "who acts on them, from the start on"},
     "flows/callers.py": {"_tasks": "one for each request under way at most"},
     "flows/crowd_tokens.py": {"_decoys": "one for each examination under way"},
     "flows/directory.py": {"_books": "one for each application"},

@@ -81,6 +81,7 @@ async def pair(worlds: Worlds, address: str, *, key: str = "cookie-key", **setti
     world = await worlds(state=address, clock=clock, proof="secret", agents={"rules": [FRESH]}, **settings)
     text = json.loads((world.folder / "lychgate.yaml").read_text(encoding="utf-8"))
     text["listen"]["public"] = f"127.0.0.1:{free_port()}"
+    text["listen"].pop("control", None)
     (world.folder / key).write_bytes((world.folder / "cookie-key").read_bytes())
     text["cookie_keys"] = [f"file://{world.folder}/{key}"]
     path = world.folder / "second.yaml"

@@ -14,22 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from sidecar.cli import main
+from tests.web.commanding import command, place
 from tests.web.conftest import Worlds
 from tests.web.rig import World
-
-
-def place(world: World) -> Path:
-    """Where the gate listens, as nobody said otherwise: below the folder of its state."""
-    return world.folder / "state" / "control" / "gate.sock"
-
-
-async def command(world: World, *words: str) -> Result:
-    """What an administrator types beside the running gate."""
-    config = ["-c", str(world.folder / "lychgate.yaml")]
-    return await asyncio.to_thread(CliRunner().invoke, main, [*words, *config])
 
 
 @asynccontextmanager

@@ -38,6 +38,10 @@ class AuditLog:
             sink.tick = self._tick
             sink.start()
 
+    def listen(self, hear: Callable[[Event], None]) -> None:
+        """From now on *hear* hears every event as well. It must not block and not raise."""
+        self._listeners = (*self._listeners, hear)
+
     def tell(self, event: Event) -> None:
         """Hand the event to every sink. Does not block, does not raise; a sink that fails is told on standard error."""
         for told in self._admitted(event):

@@ -74,6 +74,21 @@ SESSIONS = Schema(
             "CREATE INDEX sessions_email ON sessions (email, created) WHERE email IS NOT NULL",
             "CREATE INDEX sessions_unnamed ON sessions (person) WHERE subject IS NULL",
         ),
+        (
+            # What lately became of people, for `lychgate why`: sealed, found by hashes.
+            """
+            CREATE TABLE history (
+                number INTEGER PRIMARY KEY AUTOINCREMENT,
+                person BLOB,
+                account BLOB,
+                at INTEGER NOT NULL,
+                record BLOB NOT NULL
+            )
+            """,
+            "CREATE INDEX history_person ON history (person, number) WHERE person IS NOT NULL",
+            "CREATE INDEX history_account ON history (account, number) WHERE account IS NOT NULL",
+            "CREATE INDEX history_at ON history (at)",
+        ),
     ),
 )
 
@@ -217,6 +232,22 @@ LEDGER = Schema(
                 made INTEGER NOT NULL,
                 PRIMARY KEY (application, folded)
             ) WITHOUT ROWID
+            """,
+        ),
+        (
+            # What is refused until somebody takes it back.
+            """
+            CREATE TABLE bans (
+                number INTEGER PRIMARY KEY AUTOINCREMENT,
+                kind TEXT NOT NULL,
+                application TEXT NOT NULL,
+                issuer TEXT NOT NULL,
+                value TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                reason TEXT NOT NULL,
+                uid INTEGER NOT NULL,
+                UNIQUE (kind, application, issuer, value)
+            )
             """,
         ),
     ),

@@ -139,6 +139,18 @@ class SqliteSessions:
 
         return await self._database.do(work)
 
+    async def page(self, after: str, limit: int) -> tuple[tuple[Session, UnixSeconds] | str, ...]:
+        """See `SessionStore.page`."""
+
+        def work(connection: Connection) -> tuple[tuple[Session, UnixSeconds] | str, ...]:
+            rows = connection.execute(
+                "SELECT key, CAST(record AS BLOB), seen FROM sessions WHERE key > ? ORDER BY key LIMIT ?",
+                (after, limit),
+            )
+            return tuple(with_seen(key, self._opened(key, record), seen) for key, record, seen in rows)
+
+        return await self._database.do(work)
+
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         """Remove sessions that are dead at *now*; returns those that can be read, so that their end can be told.
 
@@ -165,6 +177,10 @@ class SqliteSessions:
     def _opened(self, key: str, record: bytes) -> Session | None:
         plain = self._sealer.open(PURPOSE, key.encode(), record)
         return None if plain is None else session_from_bytes(plain)
+
+
+def with_seen(key: str, session: Session | None, seen: int) -> tuple[Session, UnixSeconds] | str:
+    return key if session is None else (session, UnixSeconds(seen))
 
 
 def columns_of(session: Session) -> tuple[bytes | None, bytes | None, bytes | None]:

@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.bans import SqliteBans
 from sidecar.adapters.state.database import Database, connect
 from sidecar.adapters.state.directory import SqliteDirectory
 from sidecar.adapters.state.files import held, opened
+from sidecar.adapters.state.history import SqliteHistory
 from sidecar.adapters.state.ledger import SqliteLedger
 from sidecar.adapters.state.schema import LEDGER, SESSIONS, Schema
 from sidecar.adapters.state.sessions import SqliteSessions
@@ -31,6 +33,8 @@ def state_in(ledger: Database, sessions: Database, sealer: Sealer) -> State:
         markers=SqliteMarkers(sessions),
         ledger=SqliteLedger(ledger),
         directory=SqliteDirectory(ledger),
+        bans=SqliteBans(ledger),
+        history=SqliteHistory(sessions, sealer),
     )
 
 

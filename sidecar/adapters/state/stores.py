@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.adapters.state.ledger import SqliteLedger
+from sidecar.flows.bans import BanStore
 from sidecar.flows.directory import DirectoryStore
+from sidecar.flows.history import HistoryStore
 from sidecar.flows.leases import Leases
 from sidecar.flows.lineage import Pulses
 from sidecar.flows.login import SpentStates
@@ -41,4 +43,6 @@ class State:
     markers: Markers
     ledger: SqliteLedger | PostgresLedger
     directory: DirectoryStore
+    bans: BanStore
+    history: HistoryStore
     shared: Shared | None = None

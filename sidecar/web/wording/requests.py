@@ -265,6 +265,22 @@ RULES: Mapping[Reason, Text] = {
         "are gone (`accounts.gone_by`), or whose account Lychgate made inactive. It is not forwarded; `access.denied` "
         "names the account. A sign-in of the person brings account and tokens back.",
     ),
+    Reason.BLOCKED: Text(
+        403,
+        "Your access is blocked",
+        "An administrator has blocked your access to {product}.",
+        "Ask your administrator. Signing in again does not help.",
+        "`lychgate block` named this person or this account; `lychgate bans` says who did it, when and why, and "
+        "`lychgate unblock` ends it. It holds at every gate on the same state and over restarts.",
+    ),
+    Reason.PROVIDER_REVOKED: Text(
+        403,
+        "This sign-in service is not accepted now",
+        "An administrator has taken back all sign-ins of this sign-in service.",
+        "Use another sign-in service if you are offered one, or ask your administrator.",
+        "`lychgate revoke provider` ended every session of the provider and lets nobody in with it; `lychgate revoke "
+        "provider NAME --undo` ends that.",
+    ),
     Reason.TOO_MANY_TESTS: Text(
         429,
         "Too many looks at this page",

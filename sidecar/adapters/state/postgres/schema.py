@@ -141,6 +141,35 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "INSERT INTO pulse (number, at) VALUES (0, clock_timestamp())",
     ),
+    (
+        # What lately became of people, for `lychgate why`: sealed, found by hashes.
+        """
+        CREATE TABLE history (
+            number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            person bytea,
+            account bytea,
+            at bigint NOT NULL,
+            record bytea NOT NULL
+        )
+        """,
+        "CREATE INDEX history_person ON history (person, number) WHERE person IS NOT NULL",
+        "CREATE INDEX history_account ON history (account, number) WHERE account IS NOT NULL",
+        "CREATE INDEX history_at ON history (at)",
+        # What is refused until somebody takes it back.
+        """
+        CREATE TABLE bans (
+            number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            kind text COLLATE "C" NOT NULL,
+            application text COLLATE "C" NOT NULL,
+            issuer text COLLATE "C" NOT NULL,
+            value text COLLATE "C" NOT NULL,
+            at bigint NOT NULL,
+            reason text NOT NULL,
+            uid bigint NOT NULL,
+            UNIQUE (kind, application, issuer, value)
+        )
+        """,
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.database import hashed
 from sidecar.adapters.state.postgres.database import Connection, Database, changed
-from sidecar.adapters.state.sessions import PURPOSE, SWEEP_BATCH, columns_of
+from sidecar.adapters.state.sessions import PURPOSE, SWEEP_BATCH, columns_of, with_seen
 from sidecar.core.records import session_from_bytes, session_to_bytes
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.revocation import By, Name
@@ -116,6 +116,13 @@ class PostgresSessions:
             "SELECT key, version, seen FROM sessions WHERE key = ANY($1::text[])", list(keys)
         )
         return {row[0]: Stored(row[1], UnixSeconds(row[2])) for row in rows}
+
+    async def page(self, after: str, limit: int) -> tuple[tuple[Session, UnixSeconds] | str, ...]:
+        """See `SessionStore.page`."""
+        rows = await self._database.rows(
+            "SELECT key, record, seen FROM sessions WHERE key > $1 ORDER BY key LIMIT $2", after, limit
+        )
+        return tuple(with_seen(row[0], self._opened(row[0], row[1]), row[2]) for row in rows)
 
     async def sweep(self, now: UnixSeconds, idle: int) -> tuple[Session, ...]:
         """Remove sessions that are dead at *now*; returns those that can be read, so that their end can be told.

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.postgres.bans import PostgresBans
 from sidecar.adapters.state.postgres.database import Database, Way, pooled
+from sidecar.adapters.state.postgres.history import PostgresHistory
 from sidecar.adapters.state.postgres.leases import PostgresLeases
 from sidecar.adapters.state.postgres.ledger import PostgresLedger
 from sidecar.adapters.state.postgres.line import PostgresLine, held_alone
@@ -64,6 +66,8 @@ def _state(database: Database, ledger: Database, way: Way, sealer: Sealer) -> St
         spent=PostgresSpentStates(database),
         markers=PostgresMarkers(database),
         ledger=PostgresLedger(ledger),
+        bans=PostgresBans(ledger),
+        history=PostgresHistory(database, sealer),
         shared=Shared(
             line=PostgresLine(way),
             confirms=sessions,

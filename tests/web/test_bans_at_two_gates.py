@@ -1,0 +1,91 @@
+"""What an administrator does at one of two gates on one PostgreSQL holds at the other, pushed or asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.flows import others
+from tests.postgres import Server, needs_postgres, server
+from tests.web.commanding import done, told
+from tests.web.conftest import Worlds
+from tests.web.load import set_cookie
+from tests.web.pairs import PAGE, Pair, pair, until
+from tests.web.rig import HTML
+
+pytestmark = needs_postgres
+WHY = ("--reason", "incident 7")
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Server]:
+    with server() as found:
+        yield found
+
+
+@asynccontextmanager
+async def two(worlds: Worlds, database: Server, folder: Path, **settings: Any) -> AsyncIterator[Pair]:
+    """Two gates, the first with a control socket."""
+    way = database.way(await database.new_database())
+    listen = {"control": str(folder / "control" / "gate.sock")}
+    async with pair(worlds, way.address, listen=listen, **settings) as both:
+        yield both
+
+
+@pytest.mark.parametrize("pushed", [True, False], ids=["pushed", "asked for"])
+async def test_a_block_at_one_gate_holds_at_the_other(
+    worlds: Worlds, database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushed: bool
+) -> None:
+    # Each way alone: what is pushed does not wait for a round, and a round does not need the push.
+    monkeypatch.setattr(others, "EVERY", 300.0 if pushed else 0.2)
+    if not pushed:
+        monkeypatch.setattr(others, "BANS", "never")
+    async with two(worlds, database, tmp_path) as both:
+        cookie = await both.world.sign_in("ada")
+        assert (200, 200) == await both.statuses(PAGE, cookie)
+
+        await done(both.world, "block", "ada", *WHY)
+
+        await until(lambda: _out(both, cookie), 10)
+        async with both.world.browser() as browser:
+            away = await both.at(both.second, PAGE, HTML)
+            for field in away.headers("Set-Cookie"):
+                browser.session.cookie_jar.update_cookies(set_cookie(field))
+            assert 403 == (await browser.choose(away.location, "ada"))[0]
+        assert "blocked" in {event["facts"]["cause"] for event in both.told("session.ended")}
+        assert 2 == (await told(both.world, "status"))["bans"]["count"]
+
+        await done(both.world, "unblock", "ada", *WHY)
+        fresh = await both.world.sign_in("ada")
+        await until(lambda: _served(both, fresh), 10)
+
+
+async def _served(both: Pair, cookie: tuple[str, str]) -> bool:
+    return (200, 200) == await both.statuses(PAGE, cookie)
+
+
+async def test_sessions_ended_and_a_provider_revoked_at_one_gate_are_so_at_the_other(
+    worlds: Worlds, database: Server, tmp_path: Path
+) -> None:
+    async with two(worlds, database, tmp_path) as both:
+        for words in (("sessions", "end", "--all"), ("revoke", "person", "ada"), ("revoke", "provider", "staff")):
+            # What begins in the second of a revocation is revoked too.
+            both.clock.more += 2
+            cookie = await both.world.sign_in("ada")
+            assert (200, 200) == await both.statuses(PAGE, cookie)
+            assert "1 sessions ended" in await done(both.world, *words, *WHY)
+            await until(lambda cookie=cookie: _out(both, cookie), 10)  # type: ignore[misc]
+        other = await both.at(both.second, PAGE, HTML)
+        async with both.world.browser() as browser:
+            for field in other.headers("Set-Cookie"):
+                browser.session.cookie_jar.update_cookies(set_cookie(field))
+            status, _, text = await browser.choose(other.location, "ada")
+        assert (403, True) == (status, "provider_revoked" in text)
+
+
+async def _out(both: Pair, cookie: tuple[str, str]) -> bool:
+    return (302, 302) == await both.statuses(PAGE, cookie)
