@@ -21,7 +21,7 @@ from sidecar.building.chores import Chores, Work
 from sidecar.building.controlling import Reins, keep_history, open_control
 from sidecar.building.crowd import build_crowd
 from sidecar.building.examining import build_rounds
-from sidecar.building.landings import build_headless
+from sidecar.building.landings import Giving, build_headless
 from sidecar.building.leaving import build_leaving
 from sidecar.building.measuring import measure, new_metrics
 from sidecar.building.nodes import build_nodes
@@ -43,6 +43,7 @@ from sidecar.config.outside import cookie_keys, landing_tls
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Policy
 from sidecar.flows.barrier import Barrier
+from sidecar.flows.holders import Holders
 from sidecar.flows.owned import stopped
 from sidecar.flows.recheck import Recheck
 from sidecar.flows.revocations import Revocations
@@ -137,8 +138,7 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
     in_force, renewals, metrics = InForce(loaded, time), Renewals(time), new_metrics()
     async with AsyncExitStack() as stack:
         log, current = audit_log(in_force, audit, time, metrics, sealer, renewals, stack), in_force.current
-        tell = (log, time, chance)
-        state = await build_state(in_force, sealer, time, metrics, stack)
+        tell, state = (log, time, chance), await build_state(in_force, sealer, time, metrics, stack)
         bans, keys = await load_bans(state, in_force, renewals, (signer, sealer))
         nodes = await build_nodes(config, policy, sealer.keyed_hash, stack, metrics, renewals)
         tending = await build_tending(in_force, state, nodes, log, metrics, time, renewals, stack)
@@ -151,8 +151,9 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         recheck = Recheck(asked, sessions, current, log, time, tending.turns)
         renewals.add(of_keys(signer, sealer, sessions))
         _ = [stack.push_async_callback(one.close) for one in (sessions, sign_in, recheck)]
-        headless = await build_headless(config, policy, keys, nodes, tell, renewals, metrics, stack)
-        desk = build_crowd(config, policy, tending.directory, sessions, callers, headless, tell, renewals)
+        giving = Giving(sealer, state, sessions, Holders(sessions, barrier, time))
+        headless = await build_headless(config, policy, keys, nodes, giving, tell, renewals, metrics, stack)
+        desk = build_crowd(config, current, tending.directory, giving, headless, tell, renewals)
         serving = build_applications(config, policy, keys, tending, nodes, headless, desk, renewals)
         applications = wrapping.applications(serving)
         landings = {name: one.landing for name, one in applications.items()}

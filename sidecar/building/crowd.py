@@ -5,20 +5,18 @@ Used by `app`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sidecar.building.landings import Headless
-from sidecar.building.renewing import Renewals, of_asking
+from sidecar.building.landings import Giving, Headless
+from sidecar.building.renewing import Renewals, of_asking, of_tokens
 from sidecar.config.model import Config
 from sidecar.config.outside import landing_secrets
 from sidecar.domain.policy import Application, Policy
-from sidecar.domain.session import Session
-from sidecar.flows.callers import Callers
+from sidecar.flows.crowd_ends import CrowdEnds
 from sidecar.flows.crowd_landing import CrowdLanding
-from sidecar.flows.crowd_tokens import Given, Tokens
+from sidecar.flows.crowd_tokens import Tokens
 from sidecar.flows.directory import Directory
-from sidecar.flows.sessions import Sessions
 from sidecar.flows.telling import Audit, Chance, Clock
 from sidecar.web.crowd_directory import CrowdPeople
 from sidecar.web.crowd_server import CrowdServer, Guest
@@ -37,10 +35,9 @@ class CrowdSide:
 
 def build_crowd(
     config: Config,
-    policy: Policy,
+    current: Callable[[], Policy],
     directory: Directory,
-    sessions: Sessions,
-    callers: Callers,
+    giving: Giving,
     headless: Mapping[str, Headless],
     tell: tuple[Audit, Clock, Chance],
     renewals: Renewals,
@@ -51,17 +48,10 @@ def build_crowd(
         SecretError: a secret cannot be read.
     """
     audit, clock, chance = tell
-
-    async def alive(session: Session) -> bool:
-        if await callers.is_alive(session):
-            return True
-        return await sessions.find_by_key(session.application, session.key) is not None
-
-    async def end(given: Given) -> None:
-        tokens.end(given.session)
-        _ = await sessions.end(given.session.key, "product")
-
-    tokens = Tokens(alive, clock, chance)
+    policy, state = current(), giving.state
+    tokens = Tokens(giving.sealer, giving.holders, state.markers, lambda: current().limits.recheck, clock, chance)
+    renewals.add(of_tokens(tokens))
+    ends = CrowdEnds(tokens, giving.sessions, state.sessions, state.ledger.pin_on)
     landed = {name: one for name, one in policy.applications.items() if config.applications[name].landing.by_crowd}
     asking = {
         name: _guest(application, config)
@@ -72,7 +62,7 @@ def build_crowd(
         renewals.add(of_asking(name, guest))
     landings = {name: CrowdLanding(tokens, one.product.user_header, audit) for name, one in landed.items()}
     people = CrowdPeople(directory, chance.token(8))
-    server = CrowdServer(asking, tokens, directory, people, end, clock) if asking else None
+    server = CrowdServer(asking, tokens, directory, people, ends, clock) if asking else None
     provider = LandingProvider({name: one.party for name, one in headless.items()}, clock)
     door = LandingListener(provider, server) if asking or headless else None
     return CrowdSide(landings, directory, door)

@@ -10,6 +10,8 @@ from functools import partial
 
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
 from sidecar.adapters.metrics import Metrics
+from sidecar.adapters.seal import Sealer
+from sidecar.adapters.state.stores import State
 from sidecar.building.renewing import Renewals, of_asking, of_minter
 from sidecar.config.model import Config
 from sidecar.config.outside import landing_client, landing_secrets
@@ -18,7 +20,9 @@ from sidecar.domain.policy import Application, Policy
 from sidecar.flows.asking import Asking
 from sidecar.flows.dance import Dance, Floor, Took
 from sidecar.flows.headless import HeadlessLanding
+from sidecar.flows.holders import Holders
 from sidecar.flows.landing_codes import Codes
+from sidecar.flows.sessions import Sessions
 from sidecar.flows.streaming import Upstream
 from sidecar.flows.telling import Audit, Chance, Clock
 from sidecar.flows.walking import BrowserLanding
@@ -34,11 +38,26 @@ class Headless:
     party: Party
 
 
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """What is needed to give products codes and tokens that any instance can be asked for."""
+
+    sealer: Sealer
+    state: State
+    sessions: Sessions
+    holders: Holders
+
+    def codes(self, clock: Clock, chance: Chance) -> Codes:
+        """Those of one product."""
+        return Codes(self.sealer, self.state.spent, self.state.markers, self.holders, clock, chance)
+
+
 async def build_headless(
     config: Config,
     policy: Policy,
     keys: tuple[str, ...],
     nodes: Mapping[str, Nodes],
+    giving: Giving,
     tell: tuple[Audit, Clock, Chance],
     renewals: Renewals,
     metrics: Metrics,
@@ -58,7 +77,7 @@ async def build_headless(
     renewals.add(of_minter(minter, keys))
     for name in names:
         application = policy.applications[name]
-        party = _party(application, config, minter, clock, chance)
+        party = _party(application, config, minter, giving.codes(clock, chance))
         renewals.add(of_asking(name, party))
         dance_at = partial(_dance_at, application, nodes[name], party, clock, partial(metrics.danced, name))
         mode, header = config.applications[name].landing.mode, application.product.user_header
@@ -66,15 +85,19 @@ async def build_headless(
             BrowserLanding(
                 dance_at,
                 party.codes,
+                giving.holders.forget_jars,
                 header,
                 audit,
                 clock,
                 client=party.client,
                 nodes=nodes[name],
+                sessions=giving.sessions,
                 at_once=mode == "browser",
             )
             if mode in {"browser", "auto"}
-            else HeadlessLanding(dance_at, party.codes, header, audit, clock, client=party.client)
+            else HeadlessLanding(
+                dance_at, party.codes, giving.holders.forget_jars, header, audit, clock, client=party.client
+            )
         )
         watch = nodes[name].watch
         if watch is not None:
@@ -93,24 +116,22 @@ async def build_minter(keys: tuple[str, ...]) -> IdTokens:
     return IdTokens(await asyncio.to_thread(landing_keys, keys))
 
 
-async def build_party(
-    application: Application, config: Config, keys: tuple[str, ...], clock: Clock, chance: Chance
-) -> Party:
+async def build_party(application: Application, config: Config, keys: tuple[str, ...], codes: Codes) -> Party:
     """One application alone, for `lychgate landing verify`.
 
     Raises:
         SecretError: a secret cannot be read.
     """
-    return _party(application, config, await build_minter(keys), clock, chance)
+    return _party(application, config, await build_minter(keys), codes)
 
 
-def _party(application: Application, config: Config, minter: IdTokens, clock: Clock, chance: Chance) -> Party:
+def _party(application: Application, config: Config, minter: IdTokens, codes: Codes) -> Party:
     first, *older = landing_secrets(application, config)
     return Party(
         client=landing_client(application, config),
         secret=first,
         older=tuple(older),
-        codes=Codes(clock, chance),
+        codes=codes,
         minter=minter,
     )
 

@@ -47,7 +47,8 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application, Policy
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.callers import Callers
-from sidecar.flows.crowd_landing import COOKIE, CrowdLanding
+from sidecar.flows.crowd_landing import CrowdLanding
+from sidecar.flows.crowd_tokens import COOKIE
 from sidecar.flows.directory import Directory
 from sidecar.flows.landing import Landing
 from sidecar.flows.telling import Clock

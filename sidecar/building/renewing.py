@@ -17,6 +17,7 @@ from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys, header_proof, landing_secrets, provider_config
 from sidecar.domain.identity import UnixSeconds
+from sidecar.flows.crowd_tokens import Tokens
 from sidecar.flows.sessions import Sessions
 from sidecar.flows.telling import Clock
 from sidecar.web.crowd_server import Guest
@@ -109,6 +110,11 @@ def of_keys(signer: CookieSigner, sealer: Sealer, sessions: Sessions) -> Prepare
         return commit
 
     return prepare
+
+
+def of_tokens(tokens: Tokens) -> Prepare:
+    """What products ask about. A token whose key is gone stands for nobody."""
+    return lambda _after, _now: tokens.forget
 
 
 def of_provider(name: str, provider: OidcProvider) -> Prepare:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from sidecar.adapters.clock import SystemChance, SystemClock
+from sidecar.adapters.seal import Sealer
 from sidecar.building.examining import Examining, Request
 from sidecar.building.nodes import build_nodes
 from sidecar.commands.looking import Deaf
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys, header_landing, landing_client
+from sidecar.core.holders import Holder
 from sidecar.domain.finding import Finding
+from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.policy import Application
 from sidecar.domain.session import Session
 from sidecar.flows.crowd_landing import CrowdLanding
@@ -49,18 +52,42 @@ async def examined(loaded: Loaded, request: Request) -> tuple[Finding, ...]:
 def _landing(application: Application, loaded: Loaded) -> Landing:
     """A landing that is looked at and lands nobody."""
     settings, header = loaded.config.applications[application.name].landing, application.product.user_header
-    clock, chance = SystemClock(), SystemChance()
+    clock, chance, nobody = SystemClock(), SystemChance(), _Nobody()
+    keys = cookie_keys(loaded.config, loaded.kept)
+    sealer = Sealer([key.encode() for key in keys])
     if settings.by_sign_on:
         client = landing_client(application, loaded.config)
-        return HeadlessLanding(_nowhere, Codes(clock, chance), header, Deaf(), clock, client=client)
+        codes = Codes(sealer, nobody, nobody, nobody, clock, chance)
+        return HeadlessLanding(_nowhere, codes, nobody.forget, header, Deaf(), clock, client=client)
     if settings.by_crowd:
-        return CrowdLanding(Tokens(_nobody, clock, chance), header, Deaf())
-    return header_landing(application, loaded.config, cookie_keys(loaded.config, loaded.kept), loaded.kept)
+        return CrowdLanding(Tokens(sealer, nobody, nobody, lambda: 0, clock, chance), header, Deaf())
+    return header_landing(application, loaded.config, keys, loaded.kept)
 
 
 def _nowhere(node: str) -> Dance:
     raise UpstreamError("connect", f"nobody is landed at {node} by an examination")
 
 
-async def _nobody(session: Session) -> bool:
-    return False
+class _Nobody:
+    """In place of the state: an examination gives nobody anything, and nothing that it is shown counts."""
+
+    async def spend(self, state: str, until: UnixSeconds) -> bool:
+        return False
+
+    async def mark(self, subject: str, at: UnixSeconds, until: UnixSeconds) -> None:
+        return None
+
+    async def marked_at(self, subject: str, now: UnixSeconds) -> UnixSeconds | None:
+        return None
+
+    async def surely(self, holder: Holder) -> bool:
+        return False
+
+    async def session_of(self, holder: Holder) -> Session | None:
+        return None
+
+    async def lends(self, holder: Holder) -> bool:
+        return False
+
+    async def forget(self, holder: Holder) -> None:
+        return None

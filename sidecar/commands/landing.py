@@ -12,6 +12,7 @@ from functools import partial
 
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.landing.authconfig import AuthConfig
+from sidecar.adapters.seal import Sealer
 from sidecar.adapters.secrets import Secret, read_secret
 from sidecar.building.landings import build_party, floor_of
 from sidecar.building.nodes import build_nodes
@@ -20,6 +21,7 @@ from sidecar.commands.beside import beside, intended
 from sidecar.config.load import Loaded
 from sidecar.config.outside import cookie_keys, landing_client, landing_secret, landing_tls
 from sidecar.core.crowd_setup import CrowdSetup, crowd_lines
+from sidecar.core.holders import Holder
 from sidecar.core.landing_setup import Difference, Line, differences, lines, wanted
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Identity, Person, UnixSeconds
@@ -28,11 +30,13 @@ from sidecar.domain.session import Jar, Session
 from sidecar.flows.asking import Asking, Reply
 from sidecar.flows.dance import Dance
 from sidecar.flows.landing import LandingError
+from sidecar.flows.landing_codes import Codes
 from sidecar.web.landing_provider import LandingProvider
 from sidecar.web.server import Listener
 
 TEST_PERSON = Person("urn:lychgate:landing-verify", "nobody")
 _LIFE = 300
+_KEY = "verify"
 
 
 def shown(loaded: Loaded, application: Application) -> tuple[Line, ...]:
@@ -96,9 +100,12 @@ async def verify(loaded: Loaded, application: Application, username: str, tell: 
     """
     config, clock, chance = loaded.config, SystemClock(), SystemChance()
     about = partial(Event, application=application.name, username=username)
-    async with beside(loaded, clock) as (_, log), AsyncExitStack() as stack:
+    keys = cookie_keys(config)
+    sealer = Sealer([key.encode() for key in keys])
+    async with beside(loaded, clock) as (state, log), AsyncExitStack() as stack:
         nodes = (await build_nodes(config, loaded.policy, str, stack))[application.name]
-        party = await build_party(application, config, cookie_keys(config), clock, chance)
+        codes = Codes(sealer, state.spent, state.markers, _OwnSession(), clock, chance)
+        party = await build_party(application, config, keys, codes)
         listener = Listener(LandingProvider({application.name: party}, clock))
         host, _, port = config.listen.landing.rpartition(":")
         await listener.open(host.strip("[]"), int(port), landing_tls(config))
@@ -130,11 +137,18 @@ class _ToldAsking(Asking):
         return reply
 
 
+class _OwnSession:
+    """The session of the test account lives as long as the command, and in no store. Implements `Counts`."""
+
+    async def surely(self, holder: Holder) -> bool:
+        return holder.session == _KEY
+
+
 def _session(application: Application, clock: SystemClock) -> Session:
     now = clock.now()
     identity = Identity(person=TEST_PERSON, provider="", claims={}, groups=None, auth_time=now)
     return Session(
-        key="verify",
+        key=_KEY,
         application=application.name,
         portal=application.default_portal.name,
         identity=identity,

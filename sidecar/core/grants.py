@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
+from sidecar.core.holders import Holder
 from sidecar.domain.identity import Person, UnixSeconds
 
 CODE_LIFE = 60
@@ -79,7 +80,7 @@ class Grant:
         subject: Stable and opaque (`subject_of`).
         auth_time: When the person signed in, or None.
         name, email: For display, or "".
-        session: Key of the session for which it was made.
+        holder: The session, or the caller, for whom it was made.
         ends_at: The first second at which it is dead.
     """
 
@@ -91,7 +92,7 @@ class Grant:
     auth_time: UnixSeconds | None
     name: str
     email: str
-    session: str
+    holder: Holder
     ends_at: UnixSeconds
 
 

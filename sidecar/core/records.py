@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sidecar.domain.identity import Claim, Groups, Identity, Person, UnixSeconds
-from sidecar.domain.session import SCHEMA, Jar, Session
+from sidecar.domain.session import SCHEMA, Jar, Session, Walk
 
 MAX_TEXT = 1 << 20
 """Bytes of a record before compression. Written and read with the same bound."""
@@ -59,6 +59,7 @@ def _plain(session: Session) -> dict[str, object]:
         "version": session.version,
         "jars": session.jars,
         "source": session.source,
+        "walk": _plain_walk(session.walk),
         "issuer": identity.person.issuer,
         "subject": identity.person.subject,
         "provider": identity.provider,
@@ -88,7 +89,31 @@ def _session(body: dict[str, Any]) -> Session:
         jars=MappingProxyType({_text(node): _jar(jar) for node, jar in body["jars"].items()}),
         # Records from before have none.
         source=_text(body.get("source", "")),
+        walk=_walk(body.get("walk")),
         version=_whole(body["version"]),
+    )
+
+
+def _plain_walk(walk: Walk | None) -> list[object] | None:
+    return None if walk is None else [getattr(walk, name) for name in Walk.__slots__]
+
+
+def _walk(found: list[Any] | None) -> Walk | None:
+    if found is None:
+        return None
+    tries, username, node, back_to, over, started, again, jar, question, code, state = found
+    return Walk(
+        tries=tuple(_seconds(at) for at in tries),
+        username=_text(username),
+        node=_text(node),
+        back_to=_text(back_to),
+        over=bool(over),
+        started=bool(started),
+        again=bool(again),
+        jar=_jar(jar),
+        question=_text_or_none(question),
+        code=_text(code),
+        state=_text(state),
     )
 
 

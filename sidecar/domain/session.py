@@ -45,6 +45,36 @@ def jars_after(jars: Mapping[str, Jar], seat: str, jar: Jar) -> Mapping[str, Jar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """The way of a session's browser through the application's own sign-on (`flows.walking`). A step is a new object.
+
+    Attributes:
+        tries: When walks of this session began lately, the last of them this one.
+        username: Who is to be landed.
+        node: Where it started, or will start.
+        back_to: The page that was asked for; where the way ends.
+        over: It ended; what is left is when it began.
+        started: The application has begun.
+        again: It was started once more already, because the application forgot the first time, or the node was lost.
+        jar: The application's cookies of this way.
+        question: Where the application led, whole, if it did so with a redirect.
+        code, state: What is on its way to the callback, or "".
+    """
+
+    tries: tuple[UnixSeconds, ...]
+    username: str
+    node: str
+    back_to: str
+    over: bool = False
+    started: bool = False
+    again: bool = False
+    jar: Jar = ()
+    question: str | None = None
+    code: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """Made by `flows.login`, read once per request, ended by `flows.logout`. A changed session is a new object.
 
@@ -61,7 +91,9 @@ class Session:
         form_token: Bound to this session; a sign-out form must carry it.
         jars: The application's cookies by seat (`seat_of`).
         source: Client address at the sign-in, as far as it is believed; "" in records from before.
+        walk: The way that its browser takes to be landed, or the last one that it took.
         version: Counts the writes; a write names the version it read (compare and set).
+        stored: Whether it stands in the store; a caller's, which is a session by its shape only, does not.
     """
 
     key: str
@@ -76,7 +108,9 @@ class Session:
     id_token: str | None = None
     jars: Mapping[str, Jar] = field(default_factory=dict)
     source: str = ""
+    walk: Walk | None = None
     version: int = 1
+    stored: bool = True
 
     def is_live(self, now: UnixSeconds, last_seen: UnixSeconds, idle: int) -> bool:
         """Whether it still counts at *now*. *idle* is the longest pause in seconds."""

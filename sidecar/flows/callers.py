@@ -129,17 +129,6 @@ class Callers:
             raise LoginError(banned, "an administrator took it back")
         return caller
 
-    async def is_alive(self, session: Session) -> bool:
-        """Whether what a caller's token gave still counts.
-
-        Raises:
-            StateError: nobody knows whether it was revoked.
-        """
-        known = any(caller.session.key == session.key for caller in self._known.values())
-        if not known or self._clock.now() >= session.ends_at:
-            return False
-        return not await self._barrier.bars(session.identity, UnixSeconds(session.created_at - SKEW))
-
     async def close(self) -> None:
         """Stop what is under way."""
         await stopped(*self._tasks.values())
@@ -193,6 +182,7 @@ class Callers:
             ends_at=access.expires_at,
             checked_at=self._clock.now(),
             form_token="",
+            stored=False,
         )
         standing = standing_of(session, policy)
         if standing is None:

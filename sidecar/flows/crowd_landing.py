@@ -18,15 +18,12 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session, seat_of
 from sidecar.flows.accounts import AccountError
-from sidecar.flows.crowd_tokens import Tokens
+from sidecar.flows.crowd_tokens import COOKIE, Tokens
 from sidecar.flows.examined import Examined
 from sidecar.flows.landing import Keep
 from sidecar.flows.session_events import about
 from sidecar.flows.streaming import AnswerHead, Fields
 from sidecar.flows.telling import Audit, Trace
-
-COOKIE = "crowd.token_key"
-"""Crowd's own name for it, and what `config/cookie` tells the product."""
 
 NO_FIELDS: Fields = ()
 
@@ -47,8 +44,11 @@ class CrowdLanding:
         jar = session.jars.get(seat, ())
         if self._token_in(jar, session, username):
             return NO_FIELDS
+        if not session.stored:
+            # Its jars are nowhere else, so that others could not know.
+            await self._tokens.take_back(session, username)
         # Whoever sat here before, or elsewhere under another username, sits there no more.
-        token = self._tokens.issue(session, username, node)
+        token = self._tokens.issue(session, username)
         keep(seat, tuple(sorted((*_without(jar), (COOKIE, token)))))
         cause = {"cause": "again" if jar else "first"}
         trace = Trace(session=session.key[:16])
@@ -70,8 +70,7 @@ class CrowdLanding:
         return not self._token_in(sent, session, username)
 
     async def end(self, session: Session) -> None:
-        """The tokens end with the session, and with them what the product believes."""
-        self._tokens.end(session)
+        """See the port. Every question about a token asks the session, at whichever instance: nothing is left to do."""
 
     def keys(self) -> dict[str, object]:
         """No assertion is sent."""
@@ -82,14 +81,14 @@ class CrowdLanding:
         if not examined.heard:
             why = "what the product asks is heard by the running gate only"
             return [unknown(Check.LANDING, why, "Look at lychgate_doctor_findings of the running gate.")]
-        with self._tokens.decoy() as decoy:
-            try:
-                _ = await examined.asks.served(((b"Cookie", f"{COOKIE}={decoy.token}".encode()),))
-            except AccountError as error:
-                if error.reason is Reason.CONNECTOR_UNREACHABLE:
-                    raise
-                # Whatever it made of the token: that it did not ask us is seen here.
-            return judge_asked(decoy.asked)
+        decoy = self._tokens.decoy()
+        try:
+            _ = await examined.asks.served(((b"Cookie", f"{COOKIE}={decoy.token}".encode()),))
+        except AccountError as error:
+            if error.reason is Reason.CONNECTOR_UNREACHABLE:
+                raise
+            # Whatever it made of the token: that it did not ask us is seen here.
+        return judge_asked(await self._tokens.was_asked(decoy))
 
     def _token_in(self, jar: Jar, session: Session, username: str) -> bool:
         return any(name == COOKIE and self._tokens.fits(value, session, username) for name, value in jar)

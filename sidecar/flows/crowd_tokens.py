@@ -1,160 +1,259 @@
 """Tokens by which a product asks us who is there, where we are its Crowd server. They never leave for a browser.
 
 Used by `flows.crowd_landing`, which hands them to the product, and by the listener at which the product asks. A token
-is good for one session, one username and one application, and for as long as that session is alive.
+is good for one session, one username and one application, and for as long as that session is alive. Nothing is kept of
+it: what it stands for is sealed into it, so that any instance can be asked; the session says whether it still counts.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from sidecar.core.holders import Holder, holder_from_plain, holder_of, holder_to_plain
 from sidecar.core.kept import kept
+from sidecar.core.usernames import fold
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.session import Session
+from sidecar.flows.holders import TextSealer, Vouches
+from sidecar.flows.logout import Markers
 from sidecar.flows.telling import Chance, Clock
 
-REMEMBERED = 40_000
-"""Tokens at once. One that is forgotten costs nothing: the next request takes a new one along."""
+COOKIE = "crowd.token_key"
+"""Crowd's own name for it, and what `config/cookie` tells the product."""
 
-Alive = Callable[[Session], Awaitable[bool]]
+PURPOSE, DECOY = "crowd token", "crowd decoy"
+REMEMBERED = 20_000
+"""Opened tokens that are remembered, so that a request of somebody who is landed opens no seal."""
+
+SKEW = 60
+"""Seconds by which the clocks of two instances may differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What a token stands for.
+
+    Attributes:
+        number: Random.
+        turn: Larger than that of every token that its session had before: of two usernames the later one counts.
+        until: Of a caller's: the first second at which it is dead; 0: its session's end.
+    """
+
+    number: str
+    turn: int
+    holder: Holder
+    username: str
+    at: UnixSeconds
+    until: UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a token stands for, and the node of the application that has it. *session* is as it was when the token was
-    made; what counts is whether it is alive."""
+    """A token that is good, and the end of its session."""
 
-    application: str
-    session: Session
-    username: str
-    at: UnixSeconds
-    node: str = ""
+    token: Token
+    ends_at: UnixSeconds
 
-
-Key = bytes
-"""A token's hash."""
+    @property
+    def username(self) -> str:
+        """Whose it is."""
+        return self.token.username
 
 
-@dataclass(slots=True)
-class _Listed:
-    """Tokens by what they are asked for by: who has one, and what is looked through is no more than that."""
-
-    known: dict[object, dict[Key, None]] = field(default_factory=dict)
-
-    def add(self, of: object, key: Key) -> None:
-        self.known.setdefault(of, {})[key] = None
-
-    def remove(self, of: object, key: Key) -> None:
-        keys = self.known.get(of, {})
-        keys.pop(key, None)
-        if not keys:
-            self.known.pop(of, None)
-
-    def of(self, of: object) -> tuple[Key, ...]:
-        return tuple(self.known.get(of, ()))
-
-
-class _Given(LRUCache[Key, Given]):
-    """Everything that was given, and two lists of it; what falls out falls out of the lists as well."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.by_session, self.by_user = _Listed(), _Listed()
-
-    def put(self, key: Key, given: Given) -> None:
-        self[key] = given
-        self.by_session.add(given.session.key, key)
-        self.by_user.add(_user(given.application, given.username), key)
-
-    def __delitem__(self, key: Key) -> None:
-        # Whatever takes an entry out comes this way, the cache itself too when it is full.
-        given = self[key]
-        super().__delitem__(key)
-        self.by_session.remove(given.session.key, key)
-        self.by_user.remove(_user(given.application, given.username), key)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Decoy:
-    """A token that stands for nobody, and whether a product asked about it."""
+    """A token that stands for nobody, and its number."""
 
     token: str
-    asked: bool = False
+    number: str
 
 
 class Tokens:
-    """The tokens of all products, each kept under its hash."""
+    """The tokens of all products."""
 
-    def __init__(self, alive: Alive, clock: Clock, chance: Chance) -> None:
-        """*alive* says whether a session still counts, wherever it is kept."""
-        self._alive = alive
+    def __init__(
+        self,
+        sealer: TextSealer,
+        vouches: Vouches,
+        markers: Markers,
+        recheck: Callable[[], int],
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        """*recheck*: seconds after which an access token of a caller is looked at anew, and gets another token here."""
+        self._sealer = sealer
+        self._vouches = vouches
+        self._markers = markers
+        self._recheck = recheck
         self._clock = clock
         self._chance = chance
-        self._given = kept("crowd_tokens", _Given(REMEMBERED), REMEMBERED)
-        self._decoys: dict[Key, Decoy] = {}
+        self._known: MutableMapping[tuple[str, str], Token] = kept("crowd_tokens", LRUCache(REMEMBERED), REMEMBERED)
+        self._latest: MutableMapping[str, Token] = kept("crowd_turns", LRUCache(REMEMBERED), REMEMBERED)
 
-    def issue(self, session: Session, username: str, node: str = "") -> str:
-        """A new token. A session has one for each node, and all for the same username: others are taken back."""
-        for key in self._given.by_session.of(session.key):
-            given = self._given[key]
-            if given.node == node or given.username != username:
-                self._given.pop(key, None)
-        token = self._chance.token()
-        self._given.put(_hash(token), Given(session.application, session, username, self._clock.now(), node))
-        return token
+    def issue(self, session: Session, username: str) -> str:
+        """A new token. All of a session are for the same username: those for another one are dead with this."""
+        now = self._clock.now()
+        until = UnixSeconds(0 if session.stored else min(session.ends_at, session.checked_at + self._recheck()))
+        token = Token(
+            number=self._chance.token(16),
+            turn=max([now, *(one.turn + 1 for one in self._of(session))]),
+            holder=holder_of(session),
+            username=username,
+            at=now,
+            until=until,
+        )
+        self._latest[session.key] = token
+        return self._sealer.seal_text(PURPOSE, session.application.encode(), _to_bytes(token))
 
-    @contextmanager
-    def decoy(self) -> Iterator[Decoy]:
-        """A token that nobody was given; whoever asks about it is noticed, and hears that it is no token."""
-        made = Decoy(self._chance.token())
-        self._decoys[_hash(made.token)] = made
-        try:
-            yield made
-        finally:
-            del self._decoys[_hash(made.token)]
+    def decoy(self) -> Decoy:
+        """A token that stands for nobody; whoever is asked about it, at whichever instance, notices (`was_asked`)."""
+        number = self._chance.token(16)
+        return Decoy(self._sealer.seal_text(DECOY, b"", number.encode()), number)
 
-    def fits(self, token: str, session: Session, username: str) -> bool:
-        """Whether the token was made for just this session and username."""
-        given = self._given.get(_hash(token))
-        return given is not None and given.session.key == session.key and given.username == username
+    async def was_asked(self, decoy: Decoy) -> bool:
+        """Whether a product asked about it.
 
-    async def find(self, application: str, token: str) -> Given | None:
+        Raises:
+            StateError: nobody knows.
+        """
+        return await self._markers.marked_at(_asked(decoy.number), self._clock.now()) is not None
+
+    def fits(self, text: str, session: Session, username: str) -> bool:
+        """Whether the token was made for just this session and username, and no other name came after it."""
+        token = self.opened(session.application, text)
+        if token is None or (token.holder.session, token.username) != (session.key, username) or self._is_late(token):
+            return False
+        return not self._is_replaced(token, session)
+
+    async def find(self, application: str, text: str) -> Given | None:
         """What a token stands for, if the product that asks is the one it was made for and its session is alive.
 
         Raises:
             StateError: nobody knows whether the session is alive.
         """
-        key = _hash(token)
-        if (decoy := self._decoys.get(key)) is not None:
-            decoy.asked = True
-        given = self._given.get(key)
-        if given is None or given.application != application:
+        token = self.opened(application, text)
+        if token is None:
+            await self._notice_decoy(text)
             return None
-        alive = await self._alive(given.session)
-        if not alive:
-            self._given.pop(key, None)
-        # It may have been taken back while we asked.
-        return given if alive and self._given.get(key) is given else None
+        if token.holder.application != application or self._is_late(token):
+            return None
+        if token.holder.lent is not None:
+            counts = await self._vouches.lends(token.holder) and not await self._is_ended(token)
+            return Given(token, token.until) if counts else None
+        session = await self._vouches.session_of(token.holder)
+        if session is None or self._is_replaced(token, session):
+            return None
+        return Given(token, session.ends_at)
 
-    def of_user(self, application: str, username: str, exclude: str = "") -> tuple[Given, ...]:
-        """All that stand for a username at an application, but for one token."""
-        but = _hash(exclude)
-        return tuple(self._given[key] for key in self._given.by_user.of(_user(application, username)) if key != but)
+    async def take_back(self, session: Session, username: str) -> None:
+        """Of a caller: all tokens in its jars that are for another name than *username*.
 
-    def end(self, session: Session) -> None:
-        """The session is over."""
-        for key in self._given.by_session.of(session.key):
-            self._given.pop(key, None)
+        Raises:
+            StateError: it could not be noted.
+        """
+        for token in self._of(session):
+            if token.username != username:
+                await self.end(token)
+
+    async def end(self, token: Token) -> None:
+        """A caller's token is dead, at every instance.
+
+        Raises:
+            StateError: it could not be noted.
+        """
+        await self._markers.mark(_one(token), self._clock.now(), UnixSeconds(token.until + SKEW))
+
+    async def end_lent(self, application: str, username: str) -> None:
+        """So are all that callers have for a username.
+
+        Raises:
+            StateError: it could not be noted.
+        """
+        now = self._clock.now()
+        await self._markers.mark(_user(application, username), now, UnixSeconds(now + self._recheck() + SKEW))
+
+    def opened(self, application: str, text: str) -> Token | None:
+        """What a token says, dead or alive; None if it is none of ours."""
+        known = self._known.get((application, text))
+        if known is None:
+            data = self._sealer.open_text(PURPOSE, application.encode(), text)
+            known = _from_bytes(data) if data is not None else None
+            if known is not None:
+                self._known[application, text] = known
+        return known
+
+    def forget(self) -> None:
+        """Open every seal anew: keys may have gone."""
+        self._known.clear()
+
+    async def _notice_decoy(self, text: str) -> None:
+        number = self._sealer.open_text(DECOY, b"", text)
+        if number is not None:
+            now = self._clock.now()
+            await self._markers.mark(_asked(number.decode()), now, UnixSeconds(now + SKEW))
+
+    def _of(self, session: Session) -> Iterator[Token]:
+        """The tokens that a session has, by its jars; and the last one that was made here, if that is still to come."""
+        latest = self._latest.get(session.key)
+        if latest is not None:
+            yield latest
+        for jar in session.jars.values():
+            for name, value in jar:
+                token = self.opened(session.application, value) if name == COOKIE else None
+                if token is not None and token.holder.session == session.key:
+                    yield token
+
+    def _is_replaced(self, token: Token, session: Session) -> bool:
+        mine = (token.turn, token.number)
+        return any(one.username != token.username and (one.turn, one.number) > mine for one in self._of(session))
+
+    async def _is_ended(self, token: Token) -> bool:
+        now = self._clock.now()
+        if await self._markers.marked_at(_one(token), now) is not None:
+            return True
+        at = await self._markers.marked_at(_user(token.holder.application, token.username), now)
+        return at is not None and token.at <= at
+
+    def _is_late(self, token: Token) -> bool:
+        return token.until != 0 and self._clock.now() >= token.until
 
 
-def _user(application: str, username: str) -> tuple[str, str]:
-    return application, username.casefold()
+def _one(token: Token) -> str:
+    return f"{PURPOSE} {token.number} ended"
 
 
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+def _asked(number: str) -> str:
+    return f"{DECOY} {number} asked"
+
+
+def _user(application: str, username: str) -> str:
+    return json.dumps([f"{PURPOSE}s ended", application, fold(username)])
+
+
+def _to_bytes(token: Token) -> bytes:
+    fields = [token.number, token.turn, holder_to_plain(token.holder), token.username, token.at, token.until]
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _from_bytes(data: bytes) -> Token | None:
+    """The token, or None: another version of the program made it. Never raises."""
+    try:
+        number, turn, holder, username, at, until = json.loads(data.decode("utf-8", "surrogatepass"))
+        if not isinstance(number, str) or not isinstance(username, str):
+            return None
+        if not all(isinstance(one, int) for one in (turn, at, until)):
+            return None
+        return Token(
+            number=number,
+            turn=turn,
+            holder=holder_from_plain(holder),
+            username=username,
+            at=UnixSeconds(at),
+            until=UnixSeconds(until),
+        )
+    except (ValueError, TypeError, RecursionError):
+        return None

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from sidecar.core.answers import SET_COOKIE
 from sidecar.core.cookies import jar_after
 from sidecar.core.grants import CODE_LIFE, Asked, AskingFault, Client, Grant, read_asking, subject_of
+from sidecar.core.holders import holder_of
 from sidecar.core.served import served
 from sidecar.domain.identity import Claim, UnixSeconds
 from sidecar.domain.product import Product
@@ -32,6 +33,7 @@ from sidecar.flows.telling import Clock
 _REDIRECTS = frozenset({302, 303, 307})
 _LATER = frozenset({429, 503})
 """What a product says that has too much to do."""
+_TWICE = "the code of this landing was used twice"
 _ERROR_ID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -160,25 +162,37 @@ class Dance:
             raise LandingError(error.detail) from None
         except ValueError:
             raise LandingError("the product leads to no address") from None
-        return Answered(self._codes.issue(self._grant(session, username, asked, now)), asked.state)
+        try:
+            code = self._codes.issue(self._grant(session, username, asked, now))
+        except ValueError:
+            raise LandingError("the product's question is too long to be answered in an address") from None
+        return Answered(code, asked.state)
 
     async def bring(self, answered: Answered, jar: Jar, username: str) -> Jar:
         """Bring the code to the product's callback; the cookies of the session that comes of it.
 
         Raises:
             LandingError: it does not take the person in. UpstreamError: it could not be asked.
+            StateError: nobody knows whether the code was redeemed, at whichever instance.
         """
+        client = self._floor.client
         try:
-            back = urlsplit(self._floor.client.redirect_uri).path
+            back = urlsplit(client.redirect_uri).path
             done = await self._floor.asking.get(f"{back}?{answered.query}", jar)
-            taken = self._codes.is_redeemed(answered.code)
-        finally:
-            self._codes.withdraw(answered.code)
+        except BaseException:
+            await self._codes.withdraw(client, answered.code)
+            raise
+        fate = await self._codes.close(client, answered.code)
+        if fate == "spoilt":
+            raise LandingError(_TWICE)
         if done.head.status not in _REDIRECTS:
-            raise _refused("did not take the code" if taken else "did not redeem the code", done)
-        if not taken:
+            raise _refused("did not take the code" if fate == "taken" else "did not redeem the code", done)
+        if fate != "taken":
             raise LandingError("the product went on without redeeming the code")
-        return await self._proven(self._ours(_after(jar, done)), username)
+        proven = await self._proven(self._ours(_after(jar, done)), username)
+        if await self._codes.is_spoilt(client, answered.code):
+            raise LandingError(_TWICE)
+        return proven
 
     async def try_out(self, jar: Jar, username: str) -> Reason:
         """Whom the product serves with these cookies. Only a name counts as `ok`: what names nobody proves nothing.
@@ -231,7 +245,7 @@ class Dance:
             auth_time=identity.auth_time,
             name=_text(identity.claims.get("name")),
             email=_text(identity.claims.get("email")),
-            session=session.key,
+            holder=holder_of(session),
             ends_at=UnixSeconds(now + CODE_LIFE),
         )
 

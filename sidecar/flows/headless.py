@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache
 
 from sidecar.core.doctor.landings import judge_sign_on
 from sidecar.core.grants import Client, Grant
+from sidecar.core.holders import Holder
 from sidecar.core.kept import kept
 from sidecar.core.served import served
 from sidecar.domain.events import Code
@@ -29,6 +30,7 @@ from sidecar.flows.landing import Keep, LandingError, WalkNeededError
 from sidecar.flows.landing_codes import Codes
 from sidecar.flows.owned import OwnedTasks
 from sidecar.flows.session_events import about
+from sidecar.flows.session_ports import StateError
 from sidecar.flows.streaming import AnswerHead, Fields, UpstreamError
 from sidecar.flows.telling import Audit, Clock, Trace
 
@@ -77,15 +79,17 @@ class HeadlessLanding:
         self,
         dance_at: Callable[[str], Dance],
         codes: Codes,
+        forget: Callable[[Holder], Awaitable[None]],
         user_header: str,
         audit: Audit,
         clock: Clock,
         *,
         client: Client,
     ) -> None:
-        """*dance_at* walks with one node, by its name; it raises UpstreamError for one that is gone. *client* is the
-        application as our relying party."""
+        """*dance_at* walks with one node, by its name; it raises UpstreamError for one that is gone. *forget* throws
+        away what the product gave to a session; *client* is the product as our relying party."""
         self._dance_at = dance_at
+        self._forget = forget
         self._client = client
         codes.spoilt = self._spoilt
         self._user_header = user_header.lower().encode()
@@ -116,6 +120,8 @@ class HeadlessLanding:
             raise _again(error) from error
         except UpstreamError as error:
             raise UpstreamError(error.stage, error.detail) from error
+        except StateError as error:
+            raise StateError(str(error)) from error
         return NO_FIELDS
 
     def at_hand(self, session: Session, username: str, node: str, now: UnixSeconds) -> Fields | None:
@@ -167,12 +173,12 @@ class HeadlessLanding:
             if node_of(key[1]) == node:
                 seat.doubted = True
 
-    def _spoilt(self, grant: Grant) -> None:
-        """Somebody used a code a second time: what came of the first use counts no more."""
-        LOG.warning("a code for %s was used twice, or otherwise than it was meant", grant.client.client_id)
+    async def _spoilt(self, grant: Grant) -> None:
+        """Somebody used a code a second time: what came of the first use counts no more, at whichever instance."""
         for key, seat in self._seats.items():
-            if key[0] == grant.session:
+            if key[0] == grant.holder.session:
                 seat.spoilt = True
+        await self._forget(grant.holder)
 
     async def close(self) -> None:
         """Let what was begun come to its end."""
@@ -246,5 +252,5 @@ class HeadlessLanding:
 
 def _again(error: LandingError) -> LandingError:
     if isinstance(error, WalkNeededError):
-        return WalkNeededError(error.username)
+        return WalkNeededError(error.username, walked=error.walked)
     return LandingError(error.detail, error.error_id, error.reason)

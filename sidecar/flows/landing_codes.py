@@ -1,30 +1,34 @@
-"""Codes that the product redeems at us while a dance is under way. They never leave this process.
+"""Codes that the product redeems at us while a dance is under way, and the access tokens that it gets for them.
 
-Nothing here waits, so the token endpoint needs no lock that a dance could hold.
+Nothing is kept of them: what one stands for is sealed into it, so that any instance can be asked. What must not happen
+twice is decided by the store in which states are spent. Nobody waits here for anything that a dance could hold.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from sidecar.core.grant_records import Given, bound_to, given_from_bytes, given_to_bytes
 from sidecar.core.grants import TOKEN_LIFE, Client, Grant, Redemption, fits
-from sidecar.core.kept import Kept, kept
 from sidecar.domain.identity import UnixSeconds
+from sidecar.flows.holders import Counts, TextSealer
+from sidecar.flows.login import SpentStates
+from sidecar.flows.logout import Markers
+from sidecar.flows.owned import quietly
 from sidecar.flows.telling import Chance, Clock
 
-MOST = 20_000
-"""Codes and access tokens that are remembered; a dance takes a second and they end after minutes."""
+LOG = logging.getLogger(__name__)
+CODE, TOKEN = "landing code", "landing token"
+"""Purposes of the seals: the one is never taken for the other."""
 
+REMEMBERED = 2 * TOKEN_LIFE
+"""Seconds behind its end for which a spent code is remembered: a second use is known for what it is, also where a clock
+is behind."""
 
-@dataclass(slots=True)
-class _Code:
-    grant: Grant
-    forget_at: UnixSeconds
-    redeemed: bool = False
-    spoilt: bool = False
-    token: bytes = b""
+Fate = Literal["taken", "untouched", "spoilt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,75 +40,105 @@ class Redeemed:
 
 
 class Codes:
-    """The codes and access tokens of all products; each is kept under its hash."""
+    """The codes and access tokens of one product or several."""
 
-    def __init__(self, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, sealer: TextSealer, spent: SpentStates, markers: Markers, counts: Counts, clock: Clock, chance: Chance
+    ) -> None:
+        self._sealer = sealer
+        self._spent = spent
+        self._markers = markers
+        self._counts = counts
         self._clock = clock
         self._chance = chance
-        self._codes: dict[bytes, _Code] = kept("landing_codes", Kept(), MOST)
-        self._tokens: dict[bytes, Grant] = kept("landing_tokens", Kept(), MOST)
-        self.spoilt: Callable[[Grant], None] = lambda _: None
+        self.spoilt: Callable[[Grant], Awaitable[None]] = _unheard
 
     def issue(self, grant: Grant) -> str:
-        """A code for *grant*."""
-        now = self._clock.now()
-        self._forget(now)
-        code = self._chance.token()
-        # Remembered for longer than it is good, so that a second use is known for what it is.
-        self._codes[_hash(code)] = _Code(grant, forget_at=UnixSeconds(grant.ends_at + TOKEN_LIFE))
-        return code
+        """A code for *grant*.
 
-    def redeem(self, client: Client, redemption: Redemption) -> Redeemed | None:
+        Raises:
+            ValueError: it would be too long.
+        """
+        return self._sealed(CODE, Given(self._chance.token(16), grant))
+
+    async def redeem(self, client: Client, redemption: Redemption) -> Redeemed | None:
         """What the code stands for, once; None if it is not good for this request.
 
         A second use, or one with other particulars, spoils what came of the first (RFC 6749, section 4.1.2).
+
+        Raises:
+            StateError: nobody knows; the code counts as spent if that was noted.
         """
-        known = self._codes.get(_hash(redemption.code))
-        if known is None:
+        given, now = self._opened(CODE, client, redemption.code), self._clock.now()
+        if given is None or now >= given.grant.ends_at + TOKEN_LIFE:
             return None
-        if known.redeemed or known.spoilt or not fits(known.grant, client, redemption, self._clock.now()):
-            known.spoilt = True
-            _ = self._tokens.pop(known.token, None)
-            self.spoilt(known.grant)
+        first = await self._spend(given)
+        if not first or not fits(given.grant, client, redemption, now):
+            await self._spoil(given)
             return None
-        known.redeemed = True
-        token = self._chance.token()
-        known.token = _hash(token)
-        ends_at = UnixSeconds(self._clock.now() + TOKEN_LIFE)
-        self._tokens[known.token] = replace(known.grant, ends_at=ends_at)
-        return Redeemed(known.grant, token)
-
-    def is_redeemed(self, code: str) -> bool:
-        """Whether the product has taken the code, and nobody else tried."""
-        known = self._codes.get(_hash(code))
-        return known is not None and known.redeemed and not known.spoilt
-
-    def withdraw(self, code: str) -> None:
-        """The dance is over without it."""
-        known = self._codes.get(_hash(code))
-        if known is not None and not known.redeemed:
-            known.spoilt = True
-
-    def of_token(self, client: Client, token: str) -> Grant | None:
-        """Of whom an access token speaks, at the client to which it was given."""
-        grant = self._tokens.get(_hash(token))
-        if grant is None or grant.client != client or self._clock.now() >= grant.ends_at:
+        if not await self._counts.surely(given.grant.holder):
             return None
-        return grant
+        token = replace(given, grant=replace(given.grant, ends_at=UnixSeconds(now + TOKEN_LIFE)))
+        return Redeemed(given.grant, self._sealed(TOKEN, token))
 
-    def _forget(self, now: UnixSeconds) -> None:
-        if len(self._codes) + len(self._tokens) < MOST // 10:
-            return
-        for key in [key for key, code in self._codes.items() if now >= code.forget_at]:
-            del self._codes[key]
-        for token in [token for token, grant in self._tokens.items() if now >= grant.ends_at]:
-            del self._tokens[token]
-        while len(self._codes) >= MOST:
-            # The oldest: a dance that began so long ago has failed.
-            del self._codes[next(iter(self._codes))]
-        while len(self._tokens) >= MOST:
-            del self._tokens[next(iter(self._tokens))]
+    async def close(self, client: Client, code: str) -> Fate:
+        """The dance is over: what became of its code. From now on nobody can redeem it.
+
+        Raises:
+            StateError: nobody knows.
+        """
+        given = self._opened(CODE, client, code)
+        if given is None or await self._spend(given):
+            return "untouched"
+        return "spoilt" if await self._is_spoilt(given) else "taken"
+
+    async def is_spoilt(self, client: Client, code: str) -> bool:
+        """Whether somebody used it once more, or tried to.
+
+        Raises:
+            StateError: nobody knows.
+        """
+        given = self._opened(CODE, client, code)
+        return given is None or await self._is_spoilt(given)
+
+    async def withdraw(self, client: Client, code: str) -> None:
+        """The dance came to nothing. If the store does not take it, the code ends by its time."""
+        await quietly(self.close(client, code))
+
+    async def of_token(self, client: Client, token: str) -> Grant | None:
+        """Of whom an access token speaks, at the client to which it was given.
+
+        Raises:
+            StateError: nobody knows whether it still counts.
+        """
+        given = self._opened(TOKEN, client, token)
+        if given is None or self._clock.now() >= given.grant.ends_at or await self._is_spoilt(given):
+            return None
+        return given.grant if await self._counts.surely(given.grant.holder) else None
+
+    async def _spend(self, given: Given) -> bool:
+        return await self._spent.spend(f"{CODE} {given.number}", UnixSeconds(given.grant.ends_at + REMEMBERED))
+
+    async def _spoil(self, given: Given) -> None:
+        now = self._clock.now()
+        LOG.warning("a code for %s was used twice, or otherwise than it was meant", given.grant.client.client_id)
+        await self._markers.mark(_spoilt(given), now, UnixSeconds(now + REMEMBERED))
+        await self.spoilt(given.grant)
+
+    async def _is_spoilt(self, given: Given) -> bool:
+        return await self._markers.marked_at(_spoilt(given), self._clock.now()) is not None
+
+    def _sealed(self, purpose: str, given: Given) -> str:
+        return self._sealer.seal_text(purpose, bound_to(given.grant.client), given_to_bytes(given))
+
+    def _opened(self, purpose: str, client: Client, text: str) -> Given | None:
+        data = self._sealer.open_text(purpose, bound_to(client), text)
+        return given_from_bytes(data, client) if data is not None else None
 
 
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+def _spoilt(given: Given) -> str:
+    return f"{CODE} {given.number} spoilt"
+
+
+async def _unheard(_: Grant) -> None:
+    return

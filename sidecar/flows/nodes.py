@@ -39,6 +39,7 @@ class Nodes(Protocol):
         """A node for a request that belongs to nobody: each in turn."""
         ...
 
-    async def is_lost(self, node: Node) -> bool:
-        """Whether *node*, to which no connection could be had, serves no more, and others do: it is asked."""
+    async def is_lost(self, node: str) -> bool:
+        """Whether the node of that name, to which no connection could be had, serves no more, and others do: it is
+        asked."""
         ...

@@ -129,7 +129,7 @@ class TracedNodes:
         """See `Nodes.any`."""
         return self._traced(self._nodes.any())
 
-    async def is_lost(self, node: Node) -> bool:
+    async def is_lost(self, node: str) -> bool:
         """See `Nodes.is_lost`."""
         return await self._nodes.is_lost(node)
 

@@ -138,16 +138,16 @@ class Nodes:
             raise UpstreamError("connect", "the node is gone")
         return found.client
 
-    async def is_lost(self, node: Node) -> bool:
+    async def is_lost(self, node: str) -> bool:
         """See the port. A request was its witness already, so that one silence is enough."""
         if self.only is not None:
             return False
-        watched = self._watched.get(node.name)
+        watched = self._watched.get(node)
         if watched is not None and watched.serves:
             watched.silent = max(watched.silent, SILENT - 1)
             await self._ask(watched)
             self._settle()
-        return node.name not in self._serving
+        return node not in self._serving
 
     # What is told of all nodes together.
 

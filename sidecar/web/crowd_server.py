@@ -24,8 +24,8 @@ from sidecar.core.crowd_entities import (
     user_entity,
 )
 from sidecar.core.grants import is_client, read_plain_basic
-from sidecar.flows.crowd_landing import COOKIE
-from sidecar.flows.crowd_tokens import Given, Tokens
+from sidecar.flows.crowd_ends import CrowdEnds
+from sidecar.flows.crowd_tokens import COOKIE, Tokens
 from sidecar.flows.directory import Directory
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
@@ -39,8 +39,6 @@ FAILURES = 30
 _MIDDLE = "/rest/usermanagement/"
 _HEADERS = {"Server": "lychgate", "Cache-Control": "no-store", "X-Embedded-Crowd-Version": "lychgate"}
 _NO_PASSWORDS = "people sign in at Lychgate; no password is taken here"
-
-EndSession = Callable[[Given], Awaitable[None]]
 
 
 class CrowdRefusal(Exception):  # noqa: N818 - an answer, not a fault of ours
@@ -93,15 +91,15 @@ class CrowdServer:
         tokens: Tokens,
         directory: Directory,
         people: Callable[[Asked], Awaitable[Entity]],
-        end: EndSession,
+        ends: CrowdEnds,
         clock: Clock,
     ) -> None:
-        """*people* answers what is asked of users and groups; *end* ends the session behind a token."""
+        """*people* answers what is asked of users and groups."""
         self._guests = guests
         self._tokens = tokens
         self._directory = directory
         self._people = people
-        self._end = end
+        self._ends = ends
         self._clock = clock
         self._under_way = 0
 
@@ -188,15 +186,14 @@ class CrowdServer:
         if not token:
             if asked.method == "DELETE":
                 query = asked.question.query
-                for one in self._tokens.of_user(name, query.get("username", ""), query.get("exclude", "")):
-                    await self._end(one)
+                await self._ends.of_user(name, query.get("username", ""), query.get("exclude", ""))
                 return 204, None
             # With a password or without one: sessions begin at the gate alone.
             raise CrowdRefusal(400, "INVALID_USER_AUTHENTICATION", _NO_PASSWORDS)
         given = await self._tokens.find(name, token)
         if asked.method == "DELETE":
             if given is not None:
-                await self._end(given)
+                await self._ends.of_token(given)
             return 204, None
         if asked.method not in ("GET", "POST"):
             raise CrowdRefusal(405, "UNSUPPORTED_OPERATION", "a token can be asked for, and ended")
@@ -204,7 +201,7 @@ class CrowdServer:
             raise CrowdRefusal(404, "INVALID_SSO_TOKEN", "the token stands for nobody")
         # What the body says of addresses is not read: the gate ties its sessions to browsers by other means.
         whose = await self._user(asked.guest, given.username)
-        return 200, session_entity(token, whose, given.at, given.session.ends_at)
+        return 200, session_entity(token, whose, given.token.at, given.ends_at)
 
     async def _user(self, guest: Guest, username: str) -> CrowdUser:
         """As the directory has it; where it has none, the name is all that is known here."""

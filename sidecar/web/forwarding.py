@@ -288,7 +288,7 @@ async def _elsewhere(visit: Visit, serving: Serving, node: Node) -> None:
     Raises:
         StaleError: decide again.
     """
-    if serving.only is None and not visit.moved and await serving.nodes.is_lost(node):
+    if serving.only is None and not visit.moved and await serving.nodes.is_lost(node.name):
         visit.moved = True
         raise StaleError
 

@@ -158,7 +158,7 @@ class Gateway:
             except StaleError:
                 self._begin_anew(visit)
             except WalkNeededError as error:
-                begun = self._own.walking.begin(visit, error)
+                begun = await self._own.walking.begin(visit, error)
                 if begun is not None:
                     return begun
                 self._begin_anew(visit)
@@ -174,7 +174,7 @@ class Gateway:
         if isinstance(found, Place):
             visit.place, visit.application = found, found.application
             decision = await self._decide(visit, found)
-            if self._own.walking.is_step(visit, decision):
+            if await self._own.walking.is_step(visit, decision):
                 self._teller.decided(visit, Own(application=found.application, endpoint="", query=""))
                 return await self._own.walking.step(visit, found)
         else:

@@ -1,7 +1,7 @@
 """What the product's own OpenID client asks of us on its listener: discovery, keys, token, userinfo (OIDC Core 1.0).
 
 It stands on a listener of its own and knows nothing of the public one. The authorization endpoint is answered by
-`flows.dance` inside the process; here it says so. Exact paths only.
+`flows.dance` inside a process, whichever; here it says so. Exact paths only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aiohttp import web
 from sidecar.core.grants import TOKEN_LIFE, Client, Grant, is_client, person_claims, read_basic, read_redemption
 from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.landing_codes import Codes
+from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
 
 LOG = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ class LandingProvider:
         handler, party = found
         try:
             return await handler(request, party)
+        except StateError as error:
+            LOG.warning("the landing's provider cannot answer at %s: %s", path, error)
+            return _answer(503, {"error": "temporarily_unavailable"}, {"Retry-After": "5"})
         except Exception:
             LOG.exception("the landing's provider failed at %s", path)
             return _answer(500, {"error": "server_error"})
@@ -133,7 +137,7 @@ class LandingProvider:
         asked = read_redemption(body, party.client.client_id)
         if isinstance(asked, str):
             return _answer(401 if asked == "invalid_client" else 400, {"error": asked})
-        redeemed = party.codes.redeem(party.client, asked)
+        redeemed = await party.codes.redeem(party.client, asked)
         if redeemed is None:
             return _answer(400, {"error": "invalid_grant"})
         token = {
@@ -149,7 +153,7 @@ class LandingProvider:
         """By the access token in the header alone (RFC 6750, section 2.1)."""
         fields = request.headers.getall("Authorization", ())
         scheme, _, token = fields[0].partition(" ") if len(fields) == 1 else ("", "", "")
-        grant = party.codes.of_token(party.client, token.strip()) if scheme.lower() == "bearer" else None
+        grant = await party.codes.of_token(party.client, token.strip()) if scheme.lower() == "bearer" else None
         if grant is None:
             return _answer(401, {"error": "invalid_token"}, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return _answer(200, person_claims(grant))

@@ -40,12 +40,12 @@ class Walking:
         self._replies = replies
         self._session_of = session_of
 
-    def begin(self, visit: Visit, needed: WalkNeededError) -> web.StreamResponse | None:
+    async def begin(self, visit: Visit, needed: WalkNeededError) -> web.StreamResponse | None:
         """Lead the browser to the product's sign-on; None: decide again, the walk that was waited for is over.
 
         Raises:
             WalkNeededError: what was asked for is no page.
-            LandingError: the browser would be led in a circle.
+            LandingError: the browser would be led in a circle. StateError: the walk cannot be noted.
         """
         if needed.walked:
             return None
@@ -53,12 +53,20 @@ class Walking:
         landing = self._applications[place.application.name].walked if place is not None else None
         if landing is None or entry is None or place is None or not _is_page(visit):
             raise needed
-        landing.begin(entry.session, needed.username, back_to(visit.facts.target, place))
+        try:
+            if not await landing.begin(entry.session, needed.username, back_to(visit.facts.target, place)):
+                return None
+        except NoWalkError:
+            return None
         visit.record.outcome = "login"
         return self._redirect(visit, place.application.origin + _start(place.application))
 
-    def is_step(self, visit: Visit, decision: Decision) -> bool:
-        """Whether a request that the rules refuse is a step of the walk that its own session takes."""
+    async def is_step(self, visit: Visit, decision: Decision) -> bool:
+        """Whether a request that the rules refuse is a step of the walk that its own session takes.
+
+        Raises:
+            StateError: nobody knows.
+        """
         if not isinstance(decision, Deny) or decision.reason is not Reason.CLOSED_PATH or decision.place is None:
             return False
         entry, application = visit.entry, decision.place.application
@@ -68,14 +76,14 @@ class Walking:
             and landing is not None
             and _path(visit) in {_start(application), _back(application)}
             and _is_page(visit)
-            and landing.is_under_way(entry.session)
+            and await landing.is_under_way(entry.session)
         )
 
     async def step(self, visit: Visit, place: Place) -> web.StreamResponse:
         """The product's start, or its callback.
 
         Raises:
-            AccountError, LandingError, UpstreamError: see `flows.walking`.
+            AccountError, LandingError, UpstreamError, StateError: see `flows.walking`.
         """
         visit.record.outcome = "own"
         application = place.application
@@ -96,7 +104,7 @@ class Walking:
         """Our authorization endpoint: answered silently, and only for the walk that is under way.
 
         Raises:
-            AccountError, LandingError: see `flows.walking`.
+            AccountError, LandingError, StateError: see `flows.walking`.
         """
         if self._applications[application.name].walked is None:
             return denied(self._replies, visit, Deny(status=404, reason=Reason.UNKNOWN_ENDPOINT))
@@ -105,7 +113,7 @@ class Walking:
         visit.entry = await self._session_of(visit, application)
         try:
             landing, entry, username = await self._walker(visit, application)
-            return self._redirect(visit, landing.answer(entry.session, username, query))
+            return self._redirect(visit, await landing.answer(entry.session, username, query))
         except NoWalkError:
             return denied(self._replies, visit, Deny(status=403, reason=Reason.CLOSED_PATH))
 

@@ -26,6 +26,7 @@ from sidecar.core.grants import (
     read_redemption,
     subject_of,
 )
+from sidecar.core.holders import Holder
 from sidecar.domain.identity import Person, UnixSeconds
 
 NOW = UnixSeconds(1_800_000_000)
@@ -38,7 +39,7 @@ VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 GRANT = Grant(
     client=CLIENT, nonce="n", challenge=None, username="ada", subject="s", auth_time=UnixSeconds(NOW - 9),
-    name="Ada", email="", session="k", ends_at=UnixSeconds(NOW + 60),
+    name="Ada", email="", holder=Holder(application="jira", session="k"), ends_at=UnixSeconds(NOW + 60),
 )  # fmt: skip
 REDEMPTION = Redemption("c", CLIENT.redirect_uri, None)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.records import MAX_TEXT, session_from_bytes, session_to_bytes
 from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
-from sidecar.domain.session import SCHEMA, Session
+from sidecar.domain.session import SCHEMA, Session, Walk
 
 TEAMS = ("payments", "billing", "search", "mobile", "platform", "data", "security", "network", "identity", "fraud")
 ROLES = ("developers", "reviewers", "admins", "users", "leads", "readers", "oncall", "managers", "testers", "guests")
@@ -41,6 +41,21 @@ identities = st.builds(
     auth_time=st.none() | seconds,
     acr=st.none() | texts,
 )
+jars = st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
+walks = st.builds(
+    Walk,
+    tries=st.lists(seconds, min_size=1, max_size=6).map(tuple),
+    username=texts,
+    node=texts,
+    back_to=texts,
+    over=st.booleans(),
+    started=st.booleans(),
+    again=st.booleans(),
+    jar=jars,
+    question=st.none() | texts,
+    code=texts,
+    state=texts,
+)
 sessions = st.builds(
     Session,
     key=texts,
@@ -53,7 +68,8 @@ sessions = st.builds(
     form_token=texts,
     refresh_token=tokens,
     id_token=tokens,
-    jars=st.dictionaries(texts, st.lists(st.tuples(texts, texts), max_size=3).map(tuple), max_size=2),
+    jars=st.dictionaries(texts, jars, max_size=2),
+    walk=st.none() | walks,
     version=st.integers(min_value=1),
 )
 
@@ -161,7 +177,7 @@ def test_a_value_of_the_wrong_kind_is_no_session(field: str, value: object) -> N
 def test_a_missing_field_is_no_session() -> None:
     body = json.loads(zlib.decompress(session_to_bytes(a_large_session())[2:]))
     # Those came later: records from before have none.
-    for field in body.keys() - {"sub", "source"}:
+    for field in body.keys() - {"sub", "source", "walk"}:
         assert session_from_bytes(record_of({name: value for name, value in body.items() if name != field})) is None
 
 

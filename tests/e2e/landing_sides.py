@@ -17,11 +17,13 @@ from yarl import URL
 from sidecar.adapters.clock import SystemChance, SystemClock
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
 from sidecar.core.grants import CODE_LIFE, Client, Grant, read_asking
+from sidecar.core.holders import Holder
 from sidecar.domain.identity import UnixSeconds
-from sidecar.flows.landing_codes import Codes
 from sidecar.web.landing_provider import LandingProvider, Party
 from sidecar.web.server import Listener
 from tests.e2e.rigs import NodeProvider
+from tests.flows.fake_holders import WhoCounts, codes_on
+from tests.flows.fakes import MemoryMarkers, MemorySpent
 from tests.web.rig import free_port
 
 NAME, SECRET = "lychgate", "a secret for landing +%&= 0123456789 abc"
@@ -67,7 +69,7 @@ class Ours:
         asked = read_asking(location, client, clock.now(), None)
         grant = Grant(
             client=client, nonce=asked.nonce, challenge=asked.challenge, username="ada", subject="sub-ada",
-            auth_time=None, name="Ada", email="ada@example.com", session="k",
+            auth_time=None, name="Ada", email="ada@example.com", holder=Holder(application="jira", session="k"),
             ends_at=UnixSeconds(clock.now() + CODE_LIFE),
         )  # fmt: skip
         return f"{BACK}?{urlencode({'code': self.party.codes.issue(grant), 'state': asked.state})}"
@@ -102,7 +104,8 @@ async def ours(secret: str = SECRET) -> AsyncIterator[Ours]:
     issuer = f"http://localhost:{port}/jira"
     client = Client(issuer=issuer, client_id=NAME, redirect_uri=BACK)
     minter = IdTokens(landing_keys(("a key for the tests of the landing's provider",)))
-    party = Party(client=client, secret=secret, codes=Codes(clock, SystemChance()), minter=minter)
+    codes = codes_on(MemorySpent(), MemoryMarkers(), WhoCounts(), clock, SystemChance())
+    party = Party(client=client, secret=secret, codes=codes, minter=minter)
     listener = Listener(LandingProvider({"jira": party}, clock))
     await listener.open("127.0.0.1", port)
     try:

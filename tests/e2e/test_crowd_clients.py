@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from crowd import CrowdServer
 
-from sidecar.flows.crowd_landing import COOKIE
+from sidecar.flows.crowd_tokens import COOKIE
 from tests.e2e.conftest import require
 from tests.e2e.rigs import NODE_FOLDER, NODE_NEEDED, npm_ready
 from tests.web.rig import LANDING, Browser, Site, World, free_port, world

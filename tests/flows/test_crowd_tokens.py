@@ -1,163 +1,169 @@
-"""flows.crowd_tokens: a token stands for one session, username and application; ending looks at no token of others, and
-whatever happens in whatever order nothing is listed that is not there."""
+"""flows.crowd_tokens and flows.crowd_ends: a token stands for one session, username and application at every gate, as
+long as the session is alive; and nothing is kept of one."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from sidecar.domain.identity import Identity, Person, UnixSeconds
+from sidecar.domain.ledger import Pin
+from sidecar.domain.session import Jar, Session, jars_after, seat_of
+from sidecar.flows.crowd_ends import CrowdEnds
+from sidecar.flows.crowd_tokens import COOKIE, Tokens
+from tests.flows.fake_holders import WhoVouches, tokens_on
+from tests.flows.fakes import CountingChance, FakeClock, MemoryMarkers, MemorySessionStore
+from tests.flows.test_headless import _session
 
-from sidecar.domain.session import Session
-from sidecar.flows import crowd_tokens
-from sidecar.flows.crowd_tokens import Tokens
-from tests.flows.fakes import CountingChance, FakeClock
-from tests.flows.test_headless import _fields, _session
-
-SESSIONS, WHO, WHERE = ("k", "l", "m"), ("ada", "Ada", "bob"), ("jira", "wiki")
-
-
-async def _always(_session: Session) -> bool:
-    return True
-
-
-def _tokens() -> Tokens:
-    return Tokens(_always, FakeClock(), CountingChance())
-
-
-def _at(key: str, application: str) -> Session:
-    """A session is one application's."""
-    return Session(**{**_fields(_session(f"{key}-{application}")), "application": application})
+OLD, NEW = b"o" * 32, b"n" * 32
 
 
 @dataclass
-class Watched:
-    """A session that counts who looks at its key."""
+class Gates:
+    """Two of them on one state, in the middle of a change of keys."""
 
-    name: str
-    looks: Counter[str]
-    application: str = "jira"
+    clock: FakeClock = field(default_factory=FakeClock)
+    vouches: WhoVouches = field(default_factory=WhoVouches)
+    markers: MemoryMarkers = field(default_factory=MemoryMarkers)
 
-    @property
-    def key(self) -> str:
-        self.looks[self.name] += 1
-        return self.name
+    def __post_init__(self) -> None:
+        chance = CountingChance()
+        self.tokens: list[Tokens] = [
+            tokens_on(self.vouches, self.markers, self.clock, chance, *keys) for keys in ((OLD, NEW), (NEW, OLD))
+        ]
 
+    def session(self, key: str, application: str = "jira") -> Session:
+        """A session is one application's."""
+        made = replace(_session(f"{key}-{application}"), application=application)
+        return self.vouches.kept.setdefault(made.key, made)
 
-def test_ending_looks_at_nobody_elses_tokens() -> None:
-    tokens, looks = _tokens(), Counter[str]()
-    sessions = [Watched(f"s{number}", looks) for number in range(200)]
-    for number, session in enumerate(sessions):
-        tokens.issue(session, f"person{number}")  # type: ignore[arg-type]
-    looks.clear()
-    tokens.end(sessions[7])  # type: ignore[arg-type]
-    assert {"s7"} == set(looks)
-    looks.clear()
-    assert [sessions[8]] == [given.session for given in tokens.of_user("jira", "PERSON8")]
-    assert set() == set(looks) - {"s8"}
+    def caller(self, key: str) -> Session:
+        now = UnixSeconds(self.clock.time)
+        return replace(_session(key), stored=False, created_at=now, checked_at=now, ends_at=UnixSeconds(now + 3600))
 
+    def land(self, gate: int, key: str, username: str, node: str = "") -> str:
+        """As the landing does: made, and put into the jar."""
+        session = self.session(key)
+        token = self.tokens[gate].issue(session, username)
+        jar: Jar = ((COOKIE, token),)
+        jars = jars_after(session.jars, seat_of(node, username), jar)
+        self.vouches.kept[session.key] = replace(session, jars=jars)
+        return token
 
-NODES = st.sampled_from(["", "a:1", "b:1"])
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("issue"), st.sampled_from(SESSIONS), st.sampled_from(WHO), st.sampled_from(WHERE), NODES),
-        st.tuples(st.just("find"), st.integers(0, 30)),
-        st.tuples(st.just("end"), st.sampled_from(SESSIONS), st.sampled_from(WHERE)),
-    ),
-    max_size=40,
-)
-
-
-@given(steps=STEPS, most=st.sampled_from([1, 2, 5, 1000]))
-async def test_what_is_listed_is_what_is_there(steps: list[tuple[Any, ...]], most: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crowd_tokens, "REMEMBERED", most)
-        tokens = _tokens()
-    issued: list[tuple[str, Session, str, str]] = []
-    there: set[str] = set()
-    for what, *more in steps:
-        if what == "issue":
-            session = _at(more[0], more[2])
-            there -= {
-                token
-                for token, its, who, node in issued
-                if its.key == session.key and (who != more[1] or node == more[3])
-            }
-            issued.append((tokens.issue(session, more[1], more[3]), session, more[1], more[3]))
-            there.add(issued[-1][0])
-        elif what == "end":
-            session = _at(*more)
-            tokens.end(session)
-            there -= {token for token, its, *_ in issued if its.key == session.key}
-        elif issued:
-            token, session, *_ = issued[more[0] % len(issued)]
-            found = await tokens.find(session.application, token)
-            assert found is None or token in there
-        # The cache forgets what was used least; what it forgot is nowhere.
-        there = {token for token, its, who, _ in issued if token in there and tokens.fits(token, its, who)}
-        for application in WHERE:
-            for name in WHO:
-                named = tokens.of_user(application, name)
-                wanted = [
-                    (its.key, who)
-                    for token, its, who, _ in issued
-                    if token in there and its.application == application and who.lower() == name.lower()
-                ]
-                assert sorted(wanted) == sorted((given.session.key, given.username) for given in named)
-    assert len(there) == len(tokens._given) <= most
-    for session in {its.key: its for _, its, *_ in issued}.values():
-        tokens.end(session)
-    assert (0, {}, {}) == (len(tokens._given), tokens._given.by_session.known, tokens._given.by_user.known)
+    async def whose(self, token: str, application: str = "jira") -> list[str | None]:
+        """As whom it counts at each gate."""
+        found = [await tokens.find(application, token) for tokens in self.tokens]
+        return [one.username if one is not None else None for one in found]
 
 
-async def test_all_of_a_user_but_one_and_never_those_of_another_application() -> None:
-    tokens = _tokens()
-    kept, other = (tokens.issue(_at(key, "jira"), "ada") for key in ("k", "l"))
-    elsewhere = tokens.issue(_at("k", "wiki"), "ada")
-    (found,) = tokens.of_user("jira", "ADA", exclude=kept)
-    assert "l-jira" == found.session.key
-    tokens.end(found.session)
-    assert None is await tokens.find("jira", other)
-    assert None is not await tokens.find("wiki", elsewhere)
-    # A token is the application's own: no other one learns whose it is.
-    assert None is await tokens.find("jira", elsewhere)
+async def test_a_token_of_one_gate_is_good_at_both_and_dies_with_its_session_though_nobody_said_so() -> None:
+    gates = Gates()
+    for gate in (0, 1):
+        token = gates.land(gate, f"k{gate}", "ada")
+        assert ["ada", "ada"] == await gates.whose(token)
+        del gates.vouches.kept[f"k{gate}-jira"]
+        assert [None, None] == await gates.whose(token)
 
 
-async def test_a_token_is_of_one_session_and_one_username_and_dies_with_its_session_though_nobody_said_so() -> None:
-    living = {"k-jira", "l-jira"}
-
-    async def alive(session: Session) -> bool:
-        return session.key in living
-
-    tokens = Tokens(alive, FakeClock(), CountingChance())
-    session, other = _at("k", "jira"), _at("l", "jira")
-    token = tokens.issue(session, "ada")
-    fits = [tokens.fits(token, *whose) for whose in ((session, "ada"), (session, "bob"), (other, "ada"))]
+async def test_a_token_is_of_one_session_one_username_and_one_application() -> None:
+    gates = Gates()
+    token, session, other = gates.land(0, "k", "ada"), gates.session("k"), gates.session("l")
+    fits = [gates.tokens[1].fits(token, *whose) for whose in ((session, "ada"), (session, "bob"), (other, "ada"))]
     assert [True, False, False] == fits
-    assert None is not await tokens.find("jira", token)
-    living.clear()
-    assert None is await tokens.find("jira", token)
-    # And nothing is left of it.
-    living.add("k-jira")
-    assert (None, ()) == (await tokens.find("jira", token), tokens.of_user("jira", "ada"))
+    assert [None, None] == await gates.whose(token, "wiki")
+    elsewhere = gates.tokens[0].issue(gates.session("k", "wiki"), "ada")
+    assert [None, None] == await gates.whose(elsewhere) and ["ada", "ada"] == await gates.whose(elsewhere, "wiki")
+    for forged in ("", "x", token[:-1], token + "A", "." + token[1:]):
+        assert [None, None] == await gates.whose(forged)
 
 
-async def test_a_token_that_is_replaced_while_its_session_is_asked_for_stands_for_nobody() -> None:
-    async def alive(session: Session) -> bool:
-        tokens.issue(session, "bob")
-        return True
-
-    tokens = Tokens(alive, FakeClock(), CountingChance())
-    assert None is await tokens.find("jira", tokens.issue(_at("k", "jira"), "ada"))
+async def test_before_its_cookie_is_written_a_token_is_good_at_the_other_gate_already() -> None:
+    gates = Gates()
+    assert ["ada", "ada"] == await gates.whose(gates.tokens[0].issue(gates.session("k"), "ada"))
 
 
 async def test_another_username_takes_the_tokens_of_all_nodes_back_and_the_same_one_none_of_another_node() -> None:
-    tokens, session = _tokens(), _at("k", "jira")
-    first, second = tokens.issue(session, "ada", "a:1"), tokens.issue(session, "ada", "b:1")
-    assert [True, True] == [tokens.fits(one, session, "ada") for one in (first, second)]
-    third = tokens.issue(session, "bob", "b:1")
-    assert [None, None] == [await tokens.find("jira", one) for one in (first, second)]
-    assert tokens.fits(third, session, "bob")
+    gates = Gates()
+    first, second = gates.land(0, "k", "ada", "a:1"), gates.land(1, "k", "ada", "b:1")
+    assert [["ada"] * 2] * 2 == [await gates.whose(one) for one in (first, second)]
+    third = gates.land(0, "k", "bob", "b:1")
+    assert [[None] * 2] * 2 == [await gates.whose(one) for one in (first, second)]
+    assert ["bob", "bob"] == await gates.whose(third)
+    assert not gates.tokens[1].fits(first, gates.session("k"), "ada")
+    # And back, at the other gate, whose clock has not moved.
+    fourth = gates.land(1, "k", "ada", "a:1")
+    assert [None, None] == await gates.whose(third) and ["ada", "ada"] == await gates.whose(fourth)
+
+
+async def test_a_callers_token_lives_as_long_as_its_access_token_is_believed_and_is_ended_by_a_mark() -> None:
+    gates = Gates()
+    caller = gates.caller("c")
+    token = gates.tokens[0].issue(caller, "ada")
+    assert ["ada", "ada"] == await gates.whose(token)
+    gates.vouches.revoked.add("c")
+    assert [None, None] == await gates.whose(token)
+    gates.vouches.revoked.clear()
+    gates.clock.time += 900
+    assert [None, None] == await gates.whose(token) and not gates.tokens[0].fits(token, caller, "ada")
+    caller = gates.caller("c")
+    first, second = (gates.tokens[0].issue(caller, "ada") for _ in range(2))
+    found = await gates.tokens[1].find("jira", first)
+    assert found is not None
+    await gates.tokens[1].end(found.token)
+    assert [None, None] == await gates.whose(first) and ["ada", "ada"] == await gates.whose(second)
+    seated = replace(caller, jars={seat_of("", "ada"): ((COOKIE, second),)})
+    await gates.tokens[0].take_back(seated, "ada")
+    assert ["ada", "ada"] == await gates.whose(second)
+    await gates.tokens[0].take_back(seated, "bob")
+    assert [None, None] == await gates.whose(second)
+
+
+def _pin(person: Person) -> Pin:
+    return Pin(application="jira", username="ada", spelling="ada", person=person, created=True, at=UnixSeconds(0))
+
+
+async def test_a_decoy_stands_for_nobody_and_whichever_gate_is_asked_about_it_notices() -> None:
+    gates = Gates()
+    for asked in (0, 1):
+        decoy = gates.tokens[0].decoy()
+        assert not await gates.tokens[0].was_asked(decoy)
+        assert None is await gates.tokens[asked].find("jira", decoy.token)
+        assert await gates.tokens[0].was_asked(decoy)
+
+
+class Ending:
+    """`flows.sessions.Sessions`, as far as an end needs it."""
+
+    def __init__(self, store: MemorySessionStore) -> None:
+        self.store = store
+        self.causes: list[str] = []
+
+    async def end(self, key: str, cause: str) -> Session | None:
+        self.causes.append(cause)
+        return await self.store.end(key)
+
+
+async def test_all_of_a_user_end_but_one_wherever_they_were_made_and_never_those_of_another_application() -> None:
+    gates, store = Gates(), MemorySessionStore()
+    ada = Identity(person=Person("https://id", "ada"), provider="okta", claims={}, groups=())
+    for key, application in (("k", "jira"), ("l", "jira"), ("k", "wiki")):
+        session = replace(gates.session(key, application), identity=ada)
+        await store.add(session)
+    bob = replace(gates.session("m"), identity=replace(ada, person=Person("https://id", "bob")))
+    await store.add(bob)
+    kept, caller = gates.land(0, "k", "ada"), gates.tokens[0].issue(gates.caller("c"), "ada")
+
+    async def pin_on(application: str, username: str) -> Pin | None:
+        known = application == "jira" and username == "ada"
+        return _pin(ada.person) if known else None
+
+    sessions = Ending(store)
+    ends = CrowdEnds(gates.tokens[1], sessions, store, pin_on)  # type: ignore[arg-type]
+    await ends.of_user("jira", "nobody", "")
+    assert 4 == len(store.kept)
+    await ends.of_user("jira", "ADA", kept)
+    assert {"k-jira", "k-wiki", "m-jira"} == set(store.kept) and ["product"] == sessions.causes
+    assert [None, None] == await gates.whose(caller)
+    found = await gates.tokens[1].find("jira", kept)
+    assert found is not None
+    await ends.of_token(found)
+    assert {"k-wiki", "m-jira"} == set(store.kept)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.answers import lines_of, specials
 from sidecar.core.grants import Client, Redemption
+from sidecar.core.holders import Holder
 from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.domain.session import Jar, Session, seat_of
@@ -27,7 +28,8 @@ from sidecar.flows.landing import LandingError
 from sidecar.flows.landing_codes import Codes, Redeemed
 from sidecar.flows.streaming import Answer, AnswerHead, Outcome, Outgoing, UpstreamError
 from sidecar.products import PRODUCTS
-from tests.flows.fakes import CountingChance, FakeClock, ListAudit
+from tests.flows.fake_holders import WhoCounts, codes_on
+from tests.flows.fakes import CountingChance, FakeClock, ListAudit, MemoryMarkers, MemorySpent
 
 CLIENT = Client(
     issuer="http://gate/jira", client_id="lychgate", redirect_uri="https://jira/plugins/servlet/oidc/callback"
@@ -50,6 +52,7 @@ class FakeProduct:
     repeats: bool = False
     last: Redemption | None = None
     numbers: Any = field(default_factory=lambda: count(1))
+    turns: Any = field(default_factory=count)
     pause: Callable[[], Awaitable[None]] | None = None
 
     async def exchange(self, request: Outgoing, answer: Answer) -> Outcome:
@@ -73,7 +76,7 @@ class FakeProduct:
             fields = [(b"Location", place.encode()), (b"Set-Cookie", b"session-data=; Max-Age=300")]
         elif path.endswith("callback"):
             self.last = Redemption(query["code"], CLIENT.redirect_uri, None)
-            redeemed = self._redeem(self.last) if not self.skips else None
+            redeemed = await self._redeem(self.last) if not self.skips else None
             if self.skips:
                 self.sessions["j"] = "ada"
                 fields = [(b"Location", b"/"), (b"Set-Cookie", b"JSESSIONID=j")]
@@ -85,7 +88,7 @@ class FakeProduct:
                 fields = [(b"Location", b"/"), (b"Set-Cookie", f"JSESSIONID={key}; Path=/".encode())]
         else:
             if self.repeats and self.last is not None:
-                self._redeem(self.last)
+                _ = await self._redeem(self.last)
             who = self.sessions.get(cookies.get("JSESSIONID", ""), "anonymous")
             status, fields = 200, [(b"X-AUSERNAME", who.encode())]
         lines = lines_of(fields)
@@ -93,10 +96,9 @@ class FakeProduct:
         answer.end()
         return Outcome("complete", None, 0, 0.0)
 
-    def _redeem(self, redemption: Redemption) -> Redeemed | None:
-        """At the instance that made the code: each has an address of its own."""
-        found = (codes.redeem(CLIENT, redemption) for codes in self.codes)
-        return next((one for one in found if one is not None), None)
+    async def _redeem(self, redemption: Redemption) -> Redeemed | None:
+        """At whichever gate the balancer leads to: each in turn."""
+        return await self.codes[next(self.turns) % len(self.codes)].redeem(CLIENT, redemption)
 
     def begin(self, *_: object) -> None:
         raise AssertionError("nothing quick is asked here")
@@ -118,11 +120,13 @@ class Scene:
 
     clock: FakeClock = field(default_factory=FakeClock)
     audit: ListAudit = field(default_factory=ListAudit)
+    counts: WhoCounts = field(default_factory=WhoCounts)
     kept: dict[tuple[str, str], Session] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        chance = CountingChance()
-        self.codes = Codes(self.clock, chance), Codes(self.clock, chance)
+        chance, spent, markers = CountingChance(), MemorySpent(), MemoryMarkers()
+        first, second = (codes_on(spent, markers, self.counts, self.clock, chance) for _ in range(2))
+        self.codes = first, second
         self.product = FakeProduct(self.codes)
         asking = Asking(self.product, b"jira", ())
         floor = Floor(asking, CLIENT, PRODUCTS["jira"], "", PRODUCTS["jira"].session_cookies)
@@ -130,6 +134,7 @@ class Scene:
             HeadlessLanding(
                 partial(_dance_of, floor, codes, self.clock),
                 codes,
+                self._forget,
                 "X-AUSERNAME",
                 self.audit,
                 self.clock,
@@ -138,6 +143,10 @@ class Scene:
             for codes in self.codes
         ]
         self.landing = self.landings[0]
+
+    async def _forget(self, holder: Holder) -> None:
+        """The jars of a session stand in its record, which both gates have."""
+        self.kept[holder.session, ""] = Session(**{**_fields(self.session(holder.session)), "jars": {}})
 
     def session(self, key: str) -> Session:
         """By its key, which is all that the browser has; whatever name its person has at the moment."""
@@ -262,6 +271,7 @@ async def test_a_code_that_is_used_again_while_the_dance_is_under_way_lands_nobo
     assert None is await scene.request("k", "ada")
     assert {} == dict(scene.session("k").jars)
     scene.product.repeats = False
+    scene.clock.time += 5
     assert "ada" == await scene.request("k", "ada")
 
 
@@ -321,9 +331,9 @@ class Play:
         self.scene.product.states.clear()
 
     async def spoil(self) -> None:
-        for codes in self.scene.codes:
-            for code in list(codes._codes.values()):
-                codes.spoilt(code.grant)
+        """Somebody uses the last code once more, at the gate whose turn it is."""
+        if self.scene.product.last is not None:
+            _ = await self.scene.product._redeem(self.scene.product.last)
 
     async def down(self, whether: bool) -> None:
         self.scene.product.down = whether

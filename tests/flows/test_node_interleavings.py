@@ -1,5 +1,5 @@
-"""Several nodes and two gates that share nothing: in whatever order nodes are lost, drained, restarted and come back,
-people switch and sign out, a request goes up as its own person or as nobody.
+"""Several nodes and two gates that share only what is spent: in whatever order nodes are lost, drained, restarted and
+come back, people switch and sign out, a request goes up as its own person or as nobody.
 
 The nodes number their sessions alike on purpose: a cookie that went to the wrong node would be somebody else's there.
 """
@@ -15,6 +15,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.core.holders import Holder
 from sidecar.domain.session import Jar, Session, node_of, seat_of
 from sidecar.flows.asking import Asking
 from sidecar.flows.dance import Dance, Floor
@@ -24,7 +25,8 @@ from sidecar.flows.landing_codes import Codes
 from sidecar.flows.streaming import UpstreamError
 from sidecar.products import PRODUCTS
 from sidecar.upstream.nodes import Nodes, Watch
-from tests.flows.fakes import CountingChance, FakeClock, ListAudit
+from tests.flows.fake_holders import WhoCounts, codes_on
+from tests.flows.fakes import CountingChance, FakeClock, ListAudit, MemoryMarkers, MemorySpent
 from tests.flows.test_headless import CLIENT, NAMES, FakeProduct, _fields, _session
 
 NODES = ("a:1", "b:1", "c:1")
@@ -56,7 +58,7 @@ class Gate:
         places: Any = {name: partial(self.products.get, name) for name in NODES}
         self.nodes = Nodes(watch=Watch(find=find, otherwise=places, every=300, mark=str))
         self.landing = HeadlessLanding(
-            self._dance_at, self.codes, "X-AUSERNAME", ListAudit(), self.clock, client=CLIENT
+            self._dance_at, self.codes, self._forget, "X-AUSERNAME", ListAudit(), self.clock, client=CLIENT
         )
         assert self.nodes.watch is not None
         self.nodes.watch.lost.append(self.landing.doubt)
@@ -65,6 +67,9 @@ class Gate:
         asking = Asking(self.nodes.at(node), b"jira", ())
         floor = Floor(asking, CLIENT, PRODUCTS["jira"], "", PRODUCTS["jira"].session_cookies)
         return Dance(floor, self.codes, self.clock)
+
+    async def _forget(self, holder: Holder) -> None:
+        self.kept[holder.session] = Session(**{**_fields(self.session(holder.session)), "jars": {}})
 
     def session(self, key: str) -> Session:
         return self.kept.setdefault(key, _session(key))
@@ -88,7 +93,7 @@ class Gate:
             except LandingError:
                 return node.name, None
             except UpstreamError:
-                if await self.nodes.is_lost(node):
+                if await self.nodes.is_lost(node.name):
                     continue
                 return node.name, None
             jar = dict(self.session(key).jars.get(seat_of(node.name, username), ()))
@@ -118,7 +123,9 @@ class Play:
 
     def __init__(self) -> None:
         self.clock, chance = FakeClock(), CountingChance()
-        codes = Codes(self.clock, chance), Codes(self.clock, chance)
+        spent, markers = MemorySpent(), MemoryMarkers()
+        first, second = (codes_on(spent, markers, WhoCounts(), self.clock, chance) for _ in range(2))
+        codes = first, second
         self.products = {name: FakeNode(codes) for name in NODES}
         for product in self.products.values():
             product.pause = self._pause

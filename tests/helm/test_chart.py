@@ -45,6 +45,8 @@ MATRIX: list[tuple[str, dict[str, Any], set[tuple[str, str]], set[tuple[str, str
     ("a monitor", {"serviceMonitor": {"enabled": True}}, {("ServiceMonitor", "gate-lychgate")}, set()),
     ("a monitor of pods", {"podMonitor": {"enabled": True}}, {("PodMonitor", "gate-lychgate")}, set()),
     ("codes", {"config": {"applications": {"jira": {"landing": OIDC}}}}, {("Service", "gate-lychgate-landing")}, set()),
+    ("a directory", {"config": {"applications": {"jira": {"accounts": {"directory": True}}}}},
+     {("Service", "gate-lychgate-landing")}, set()),
     ("alerts", {"prometheusRule": {"enabled": True}}, {("PrometheusRule", "gate-lychgate")}, set()),
     ("boards", {"dashboards": {"enabled": True}},
      {("ConfigMap", f"gate-lychgate-board-{board}") for board in ("service", "security")}, set()),
@@ -200,8 +202,12 @@ def test_several_replicas_only_on_a_database_and_only_they_have_a_budget() -> No
         assert {"maxSurge": 1, "maxUnavailable": 0} == spec["strategy"]["rollingUpdate"]
         assert CLAIM not in found and "state" not in {volume["name"] for volume in pod(found)["volumes"]}
         assert (count != 1) == ("topologySpreadConstraints" in pod(found))
-    with pytest.raises(HelmError, match="asks the very instance that made its code"):
-        objects({**SHARED, "replicaCount": 2, **SHARED_OIDC})
+    landed = objects({**SHARED, "replicaCount": 2, **SHARED_OIDC})
+    # A code is redeemed at whichever replica: the service leads to all of them.
+    template = landed["Deployment", "gate-lychgate"]["spec"]["template"]["metadata"]["labels"]
+    leads_to = landed["Service", "gate-lychgate-landing"]["spec"]["selector"]
+    assert leads_to.items() <= template.items()
+    assert leads_to == landed["Service", "gate-lychgate"]["spec"]["selector"]
 
 
 def test_the_grace_is_longer_than_the_gate_takes_to_end() -> None:

@@ -16,7 +16,7 @@ from cachetools import Cache
 from sidecar.adapters.accounts.confluence import ConfluenceConnector
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.core import kept as kept_module
-from sidecar.core.grants import Client, Grant, Redemption
+from sidecar.core.grants import Client
 from sidecar.core.kept import held
 from sidecar.core.lines import Remembered
 from sidecar.core.logins import Attempt
@@ -27,7 +27,6 @@ from sidecar.domain.revocation import By, Revocation
 from sidecar.flows.account_plan import NotShownError
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.barrier import Barrier
-from sidecar.flows.landing_codes import Codes
 from sidecar.flows.late import Late
 from sidecar.flows.leases import ALONE
 from sidecar.flows.product_sessions import ProductSessions
@@ -35,10 +34,9 @@ from sidecar.flows.provisioning import Accounts, Memory
 from sidecar.flows.read_only import ReadOnly
 from sidecar.flows.returns import Returns
 from sidecar.flows.session_ports import StateError
-from sidecar.flows.walking import BrowserLanding
 from sidecar.upstream.nodes import Nodes, Watch
 from tests.adapters.state.samples import a_session
-from tests.flows.fakes import TRACE, CountingChance, FakeClock, ListAudit, MemoryMarkers
+from tests.flows.fakes import TRACE, FakeClock, ListAudit, MemoryMarkers
 from tests.web.rig import Site, world
 
 ROOT = Path(__file__).parents[2]
@@ -54,8 +52,6 @@ CONSTANTS = {
     "sidecar.flows.group_ages": ("_MOST",),
     "sidecar.flows.openings": ("MOST",),
     "sidecar.flows.returns": ("MOST",),
-    "sidecar.flows.landing_codes": ("MOST",),
-    "sidecar.flows.walking": ("MOST",),
     "sidecar.flows.product_sessions": ("MOST",),
     "sidecar.core.routing": ("REMEMBERED_PATHS",),
     "sidecar.upstream.nodes": ("REMEMBERED",),
@@ -120,45 +116,6 @@ def return_pages() -> object:
     return returns
 
 
-def landing_codes() -> object:
-    clock = FakeClock()
-    codes, client = Codes(clock, CountingChance()), CLIENT
-    for number in range(MANY):
-        code = codes.issue(
-            Grant(
-                client=client,
-                nonce="n",
-                challenge=None,
-                username=f"u{number}",
-                subject="s",
-                auth_time=None,
-                name="",
-                email="",
-                session=f"k{number}",
-                ends_at=UnixSeconds(clock.time + 60),
-            )
-        )
-        assert codes.redeem(client, Redemption(code=code, redirect_uri=CLIENT.redirect_uri, verifier=None)) is not None
-    return codes
-
-
-def landing_walks() -> object:
-    nodes = Nodes(only=object())  # type: ignore[arg-type] - nobody is asked
-    landing = BrowserLanding(
-        lambda _: object(),  # type: ignore[arg-type,return-value] - nobody dances
-        Codes(FakeClock(), CountingChance()),
-        "X-AUSERNAME",
-        ListAudit(),
-        FakeClock(),
-        client=CLIENT,
-        nodes=nodes,
-        at_once=True,
-    )
-    for number in range(MANY):
-        landing.begin(a_session(f"k{number}"), "u", "/")
-    return landing
-
-
 def node_choices() -> object:
     async def find() -> Any:
         return {}
@@ -218,10 +175,6 @@ UNITS: dict[str, Callable[[], object]] = {
     "accounts_late": late,
     "accounts_read_only": read_only,
     "return_pages": return_pages,
-    "landing_codes": landing_codes,
-    "landing_tokens": landing_codes,
-    "landing_walks": landing_walks,
-    "landing_walks_begun": landing_walks,
     "node_choices": node_choices,
     "confluence_addresses": confluence_addresses,
     "cookie_signers": cookie_signers,
@@ -347,7 +300,6 @@ FINE = {
     "flows/account_steps.py": {"results": "the steps of one person", "failures": "the same"},
     "flows/bans.py": {"_bans": "10,000, and by commands only", "hearing": "who acts on them, from the start on"},
     "flows/callers.py": {"_tasks": "one for each request under way at most"},
-    "flows/crowd_tokens.py": {"_decoys": "one for each examination under way"},
     "flows/directory.py": {"_books": "one for each application"},
     "flows/headless.py": {"_landing": "one for each request under way at most"},
     "flows/last_administrators.py": {"_turns": "one for each application"},
@@ -370,6 +322,7 @@ FINE = {
     "flows/sessions.py": {"_loading": "one for each request under way at most"},
     "flows/signin.py": {"_redeeming": "one for each provider"},
     "flows/token_watch.py": {"*": "one for each application"},
+    "flows/walking.py": {"_waits": "sessions whose requests wait; one for each at most", "_over": "the same"},
     "upstream/client.py": {"_busy": "upstream.limits.in_flight and tunnels"},
     "upstream/nodes.py": {"_watched": "64 nodes", "_closing": "nodes that have just gone"},
     "upstream/parser.py": {"pieces": "what one read of 64 KiB had"},

@@ -145,16 +145,16 @@ async def test_starting_is_said_where_none_serves(scene: Scene) -> None:
 
 async def test_a_request_that_could_not_connect_is_a_witness_of_its_own(scene: Scene) -> None:
     node = scene.nodes.of(KEYS[0])
-    assert not await scene.nodes.is_lost(node)
+    assert not await scene.nodes.is_lost(node.name)
     scene.says[node.name] = None
     before = sum(client.asked for client in scene.made)
     # All who find out together share one question.
-    assert {True} == set(await asyncio.gather(*(scene.nodes.is_lost(node) for _ in range(50))))
+    assert {True} == set(await asyncio.gather(*(scene.nodes.is_lost(node.name) for _ in range(50))))
     assert before + 1 == sum(client.asked for client in scene.made)
     asked = sum(client.asked for client in scene.made)
     # A thousand others who ask are told what is known.
     for _ in range(1000):
-        assert await scene.nodes.is_lost(node)
+        assert await scene.nodes.is_lost(node.name)
     assert asked == sum(client.asked for client in scene.made)
 
 

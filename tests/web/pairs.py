@@ -75,15 +75,25 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(worlds: Worlds, address: str, *, key: str = "cookie-key", **settings: Any) -> AsyncIterator[Pair]:
-    """*address*: the database's, which is empty. *key*: the file of the second gate's cookie keys."""
+async def pair(
+    worlds: Worlds,
+    address: str,
+    otherwise: Callable[[Any], None] = lambda _: None,
+    *,
+    key: str = "cookie-key",
+    **settings: Any,
+) -> AsyncIterator[Pair]:
+    """*address*: the database's, which is empty. *key*: the file of the second gate's cookie keys. *otherwise* changes
+    the rest of its configuration."""
     clock = Ahead()
-    world = await worlds(state=address, clock=clock, proof="secret", agents={"rules": [FRESH]}, **settings)
+    usual: dict[str, Any] = {"proof": "secret", "agents": {"rules": [FRESH]}}
+    world = await worlds(state=address, clock=clock, **(usual | settings))
     text = json.loads((world.folder / "lychgate.yaml").read_text(encoding="utf-8"))
     text["listen"]["public"] = f"127.0.0.1:{free_port()}"
     text["listen"].pop("control", None)
     (world.folder / key).write_bytes((world.folder / "cookie-key").read_bytes())
     text["cookie_keys"] = [f"file://{world.folder}/{key}"]
+    otherwise(text)
     path = world.folder / "second.yaml"
     path.write_text(json.dumps(text), encoding="utf-8")
     said = io.StringIO()

@@ -24,7 +24,8 @@ class Site:
             or `crowd`: it asks the gate whose a token is. The
             second application always has a secret.
         walks: `landing.mode` of the proof `sso`.
-        landing_port: Where the stand-in redeems codes; found by the rig.
+        landing_port: Where the stand-in redeems codes, or asks whose a token is; found by the rig.
+        balanced: Something stands in front of that, so the gate listens at another port and is told its address.
         sso: What to change in the stand-in's OpenID client.
         crowd: What to change in how the stand-in asks its Crowd server.
         listen: Keys to change in how the gate listens.
@@ -47,6 +48,7 @@ class Site:
     proof: str = "assertion"
     walks: str = "headless"
     landing_port: int = 0
+    balanced: bool = False
     sso: Mapping[str, Any] = field(default_factory=dict)
     crowd: Mapping[str, Any] = field(default_factory=dict)
     listen: Mapping[str, Any] = field(default_factory=dict)
@@ -88,6 +90,8 @@ def configuration(site: Site, folder: Path, port: int, jira: str, tools: str, is
     if site.proof == "secret":
         landing["secret"] = f"file://{folder}/shared"
     at_landing = {"landing": f"127.0.0.1:{site.landing_port}"} if site.landing_port else {}
+    if site.balanced:
+        landing["address"] = f"http://127.0.0.1:{site.landing_port}"
     file: dict[str, Any] = {
         "version": 1,
         "listen": {"public": f"127.0.0.1:{port}", "operations": "127.0.0.1:0", "drain": 0, **at_landing, **site.listen},

@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
-from sidecar.domain.session import seat_of
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.session import Session, Walk, seat_of
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
-from tests.web.several import Several, several
 from tests.web.test_headless import BACK, DANCE, PATH, START, WHO, age, cookie_of, dances, entry_of, paths
 from tests.web.wire import Answer
 
@@ -24,6 +21,25 @@ Cookie = tuple[str, str]
 
 def landing_of(world: World) -> Any:
     return world.gate.gateway._forwarding._applications["jira"].landing
+
+
+async def age_walk(world: World, seconds: int = 11) -> None:
+    """Let the only walk that is under way have begun so much earlier."""
+    sessions = world.gate.sessions
+    (entry,) = [one for one in sessions._entries.values() if one.session.walk and not one.session.walk.over]
+
+    def earlier(session: Session) -> Session:
+        assert session.walk is not None
+        tries = tuple(UnixSeconds(at - seconds) for at in session.walk.tries)
+        return replace(session, walk=replace(session.walk, tries=tries))
+
+    assert await sessions.change(entry, earlier)
+
+
+def walks_of(world: World) -> list[Walk]:
+    """Those that are under way."""
+    walks = [entry.session.walk for entry in world.gate.sessions._entries.values()]
+    return [walk for walk in walks if walk is not None and not walk.over]
 
 
 async def step(world: World, cookie: Cookie, target: str, *fields: tuple[str, str]) -> Answer:
@@ -154,15 +170,13 @@ async def test_another_tab_takes_over_from_one_that_was_closed_and_none_goes_in_
     world = await worlds(proof="sso", walks="browser")
     cookie = await cookie_of(world)
     _ = led_to(world, await step(world, cookie, PATH))
-    (walk,) = landing_of(world)._walks.values()
-    walk.begun -= 11
+    await age_walk(world)
     assert START == led_to(world, await step(world, cookie, "/secure/Dashboard.jspa"))
     assert "/secure/Dashboard.jspa" == await walk_to(world, cookie, START)
     nina = await cookie_of(world, "nina")
     for _ in range(5):
         assert START == led_to(world, await step(world, nina, PATH))
-        (walk,) = landing_of(world)._walks.values()
-        walk.begun -= 11
+        await age_walk(world)
     answer = await world.page(PATH, nina)
     assert 502 == answer.status and "landing_failed" in answer.text
     (told,) = world.told("landing.failed")
@@ -280,7 +294,7 @@ async def test_behind_a_page_a_question_must_still_be_one_of_this_product(worlds
     query = "response_type=code&scope=openid&client_id=lychgate&redirect_uri=https://evil.example/&state=s&nonce=n"
     answer = await step(world, cookie, f"{AUTHORIZE}?{query}")
     assert 502 == answer.status and answer.header("Location") is None
-    assert {} == landing_of(world)._walks
+    assert [] == walks_of(world)
 
 
 async def test_planted_cookies_take_no_part_in_the_walk(worlds: Worlds) -> None:
@@ -307,7 +321,7 @@ async def test_the_end_of_the_session_is_the_end_of_its_walk(worlds: Worlds) -> 
         await browser.sign_out()
     assert (303, 200) == (303, provider) and 302 == status
     assert 403 == (await world.page(back, cookie)).status
-    assert {} == landing_of(world)._walks
+    assert [] == walks_of(world)
     assert BACK not in paths(world)
 
 
@@ -316,85 +330,3 @@ async def test_the_page_that_was_asked_for_is_on_this_origin(worlds: Worlds) -> 
     cookie = await cookie_of(world)
     start = await step(world, cookie, "/jira/secure/Dashboard.jspa?to=https://evil.example/")
     assert "/jira/secure/Dashboard.jspa?to=https://evil.example/" == await walk_to(world, cookie, led_to(world, start))
-
-
-def _steps(site: Several) -> list[tuple[str, str]]:
-    """Node and path of every step that was taken at the product, node by node."""
-    calls = [(name, call.target.partition("?")[0]) for name, calls in site.seen for call in calls]
-    return [(name, path) for name, path in calls if path in {START, BACK}]
-
-
-async def test_a_walk_stays_at_the_node_where_it_started(tmp_path: Path) -> None:
-    async with several(tmp_path, "a", "b", "c", walks="browser") as site:
-        world = site.world
-        cookie = await cookie_of(world)
-        question = await walk_to(world, cookie, PATH, stop=AUTHORIZE)
-        ((home, _),) = _steps(site)
-        # Another node is the session's from now on; the one of the walk answers still.
-        site.nodes[home].fail_next("/status", 200, '{"state": "MAINTENANCE"}', times=2)
-        await site.look()
-        assert home != site.parts.of(entry_of(world).session.key).name
-        back = await walk_to(world, cookie, question, stop=BACK)
-        assert PATH == led_to(world, await step(world, cookie, back))
-        assert [(home, START), (home, BACK)] == _steps(site)
-        assert [seat_of(_name(site, home), "ada")] == [*entry_of(world).session.jars]
-        # The node of now does not know the person: it is walked there too, and nothing goes up before.
-        assert PATH == await walk_to(world, cookie, PATH)
-        ((node, name),) = site.served(PATH)
-        assert (True, "ada", []) == (node != home, name, world.told("landing.failed"))
-
-
-def _name(site: Several, name: str) -> str:
-    """As the gate calls that node."""
-    return f"127.0.0.1:{site.ports[name]}"
-
-
-def _walked_at(site: Several) -> str:
-    """The node of the only walk that is under way."""
-    (walk,) = landing_of(site.world)._walks.values()
-    (found,) = [name for name in site.ports if _name(site, name) == walk.node.name]
-    return found
-
-
-@pytest.mark.parametrize("vanished", [False, True])
-async def test_a_walk_whose_node_is_lost_before_it_has_the_code_starts_anew(tmp_path: Path, vanished: bool) -> None:
-    async with several(tmp_path, "a", "b", "c", walks="browser") as site:
-        world = site.world
-        cookie = await cookie_of(world)
-        back = await walk_to(world, cookie, PATH, stop=BACK)
-        home = _walked_at(site)
-        await site.end(home)
-        if vanished:
-            # Nobody knows the way to it any more, as where the nodes of a name became fewer.
-            site.parts._use({name: None for name in site.parts._watched if name != _name(site, home)})
-        assert START == led_to(world, await step(world, cookie, back))
-        assert [(home, START)] == _steps(site)
-        assert [True] == [code.spoilt for code in landing_of(world)._codes._codes.values()]
-        # Its code is of no use at any other node.
-        answer = await step(world, cookie, back)
-        assert (403, True) == (answer.status, "closed_path" in answer.text)
-        assert PATH == await walk_to(world, cookie, START)
-        ((node, name),) = site.served(PATH)
-        assert (True, "ada") == (node != home, name)
-        assert sorted([(home, START), (node, START), (node, BACK)]) == sorted(_steps(site))
-        assert [] == world.told("landing.failed")
-
-
-async def test_a_walk_whose_nodes_are_lost_again_and_again_is_no_circle(tmp_path: Path) -> None:
-    async with several(tmp_path, "a", "b", "c", walks="browser") as site:
-        world = site.world
-        cookie = await cookie_of(world)
-        start = await walk_to(world, cookie, PATH, stop=START)
-        # Before the product begins nobody notices the loss; that was the one time.
-        first = _walked_at(site)
-        await site.end(first)
-        back = await walk_to(world, cookie, start, stop=BACK)
-        second = _walked_at(site)
-        await site.end(second)
-        answer = await step(world, cookie, back)
-        assert (503, True) == (answer.status, "upstream_unreachable" in answer.text), answer.text
-        assert {} == landing_of(world)._walks
-        # The next page begins another walk, where somebody is left.
-        assert PATH == await walk_to(world, cookie, PATH)
-        ((third, name),) = site.served(PATH)
-        assert ({"a", "b", "c"}, "ada") == ({first, second, third}, name)

@@ -11,7 +11,7 @@ import pytest
 from yarl import URL
 
 from sidecar.domain.session import seat_of
-from sidecar.flows.crowd_landing import COOKIE
+from sidecar.flows.crowd_tokens import COOKIE
 from sidecar.web.crowd_server import FAILURES, LARGEST_BODY
 from tests.web.conftest import Worlds
 from tests.web.firsts import PATH, WHO
@@ -210,16 +210,19 @@ async def test_the_cookie_in_both_languages(worlds: Worlds) -> None:
     assert 200 == status and whole in text
 
 
-async def test_a_gate_that_begins_anew_gives_a_new_token_and_nobody_notices(worlds: Worlds) -> None:
+async def test_a_gate_that_begins_anew_knows_the_tokens_of_before(worlds: Worlds) -> None:
     world = await worlds(proof="crowd")
     cookie = await cookie_of(world)
     assert 200 == (await world.page(PATH, cookie)).status
     old = token_of(world)
     await world.restart()
-    assert 404 == (await ask(world, "GET", f"/session/{old}"))[0]
+    assert 200 == (await ask(world, "GET", f"/session/{old}"))[0]
     assert 200 == (await world.ask("POST", "/plugins/servlet/demo/echo", cookie, body=b"x")).status
     assert {"ada"} == {call.username for call in world.arrived}
-    assert token_of(world) != old
+    assert token_of(world) == old
+    await world.gate.sessions.end(entry_of(world).session.key, "revoked")
+    await world.restart()
+    assert 404 == (await ask(world, "GET", f"/session/{old}"))[0]
 
 
 async def test_somebody_whom_the_product_does_not_let_in_is_told_so(worlds: Worlds) -> None:

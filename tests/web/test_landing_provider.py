@@ -16,11 +16,12 @@ import pytest
 from yarl import URL
 
 from sidecar.core.grants import Client, Grant
+from sidecar.core.holders import Holder
 from sidecar.domain.identity import UnixSeconds
-from sidecar.flows.landing_codes import Codes
 from sidecar.web.landing_provider import LandingProvider, Party
 from sidecar.web.server import Listener
-from tests.flows.fakes import CountingChance, FakeClock
+from tests.flows.fake_holders import WhoCounts, codes_on
+from tests.flows.fakes import CountingChance, FakeClock, MemoryMarkers, MemorySpent
 from tests.upstream.certificates import Authority
 
 SECRET = "a secret+with%everything&="
@@ -46,12 +47,15 @@ class Gate:
     parties: dict[str, Party]
     clock: FakeClock
     session: aiohttp.ClientSession
+    counts: WhoCounts
+    spent: MemorySpent
 
     def code(self, name: str = "jira", **changes: Any) -> str:
         party = self.parties[name]
         grant = Grant(
             client=party.client, nonce="n-1", challenge=None, username="ada", subject="s-1", auth_time=None, name="",
-            email="ada@example.com", session="k", ends_at=UnixSeconds(self.clock.now() + 60),
+            email="ada@example.com", holder=Holder(application=name, session="k"),
+            ends_at=UnixSeconds(self.clock.now() + 60),
         )  # fmt: skip
         return party.codes.issue(replace(grant, **changes))
 
@@ -77,14 +81,17 @@ async def gate() -> AsyncIterator[Gate]:
     clock, chance = FakeClock(), CountingChance()
     jira = Client(issuer=ISSUER, client_id="lychgate", redirect_uri=BACK)
     wiki = Client(issuer="https://gate.example/wiki", client_id="lychgate", redirect_uri="https://wiki.example/cb")
+    counts = WhoCounts()
+    spent = MemorySpent()
+    codes = codes_on(spent, MemoryMarkers(), counts, clock, chance)
     parties = {
-        "jira": Party(client=jira, secret=SECRET, codes=Codes(clock, chance), minter=FakeMinter()),
-        "wiki": Party(client=wiki, secret="of the wiki", codes=Codes(clock, chance), minter=FakeMinter()),
+        "jira": Party(client=jira, secret=SECRET, codes=codes, minter=FakeMinter()),
+        "wiki": Party(client=wiki, secret="of the wiki", codes=codes, minter=FakeMinter()),
     }
     listener = Listener(LandingProvider(parties, clock))
     await listener.open("127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:
-        yield Gate(f"http://127.0.0.1:{listener.port}", parties, clock, session)
+        yield Gate(f"http://127.0.0.1:{listener.port}", parties, clock, session, counts, spent)
     await listener.close()
 
 
@@ -115,7 +122,7 @@ async def test_a_code_is_redeemed_once_and_the_token_is_known_at_userinfo(gate: 
     for method in ("GET", "POST"):
         status, person, _ = await gate.ask(method, "/jira/userinfo", headers=bearer)
         assert (200, {"sub": "s-1", "preferred_username": "ada", "email": "ada@example.com"}) == (status, person)
-    assert None is gate.parties["jira"].codes.of_token(gate.parties["wiki"].client, found["access_token"])
+    assert None is await gate.parties["jira"].codes.of_token(gate.parties["wiki"].client, found["access_token"])
     # Another product's endpoint does not know it, and after its time nobody does (rule 44).
     assert 401 == (await gate.ask("GET", "/wiki/userinfo", headers=bearer))[0]
     gate.clock.time += 120
@@ -124,13 +131,47 @@ async def test_a_code_is_redeemed_once_and_the_token_is_known_at_userinfo(gate: 
 
 async def test_a_second_use_is_refused_and_told(gate: Gate) -> None:
     spoilt: list[str] = []
-    gate.parties["jira"].codes.spoilt = lambda grant: spoilt.append(grant.session)
+    jira = gate.parties["jira"]
+
+    async def hear(grant: Grant) -> None:
+        spoilt.append(grant.holder.session)
+
+    jira.codes.spoilt = hear
     code = gate.code()
-    assert 200 == (await gate.redeem(code))[0]
-    assert gate.parties["jira"].codes.is_redeemed(code) and not spoilt
+    status, found = await gate.redeem(code)
+    assert 200 == status
+    assert "taken" == await jira.codes.close(jira.client, code) and not spoilt
+    bearer = {"Authorization": f"Bearer {found['access_token']}"}
+    assert 200 == (await gate.ask("GET", "/jira/userinfo", headers=bearer))[0]
     assert (400, {"error": "invalid_grant"}) == await gate.redeem(code)
-    assert not gate.parties["jira"].codes.is_redeemed(code)
+    assert "spoilt" == await jira.codes.close(jira.client, code)
     assert ["k"] == spoilt
+    # What came of the first use is dead with it.
+    assert 401 == (await gate.ask("GET", "/jira/userinfo", headers=bearer))[0]
+
+
+async def test_a_code_and_a_token_of_an_ended_session_are_refused(gate: Gate) -> None:
+    first, second = gate.code(), gate.code()
+    _, found = await gate.redeem(first)
+    gate.counts.over.add("k")
+    assert (400, {"error": "invalid_grant"}) == await gate.redeem(second)
+    bearer = {"Authorization": f"Bearer {found['access_token']}"}
+    assert 401 == (await gate.ask("GET", "/jira/userinfo", headers=bearer))[0]
+
+
+async def test_a_state_that_does_not_answer_is_said_and_gives_nothing(gate: Gate) -> None:
+    code = gate.code()
+    gate.spent.down = True
+    assert (503, {"error": "temporarily_unavailable"}) == await gate.redeem(code)
+    gate.spent.down = False
+    assert 200 == (await gate.redeem(code))[0]
+
+
+async def test_a_code_is_no_access_token_and_an_access_token_no_code(gate: Gate) -> None:
+    code = gate.code()
+    assert 401 == (await gate.ask("GET", "/jira/userinfo", headers={"Authorization": f"Bearer {code}"}))[0]
+    _, found = await gate.redeem(code)
+    assert (400, {"error": "invalid_grant"}) == await gate.redeem(found["access_token"])
 
 
 @pytest.mark.parametrize(
@@ -144,7 +185,8 @@ async def test_a_code_with_other_particulars_is_burnt(gate: Gate, form: dict[str
 
 async def test_a_code_ends_after_a_minute_and_one_that_was_withdrawn_at_once(gate: Gate) -> None:
     late, withdrawn = gate.code(), gate.code()
-    gate.parties["jira"].codes.withdraw(withdrawn)
+    jira = gate.parties["jira"]
+    await jira.codes.withdraw(jira.client, withdrawn)
     assert 400 == (await gate.redeem(withdrawn))[0]
     gate.clock.time += 60
     assert 400 == (await gate.redeem(late))[0]

@@ -143,9 +143,6 @@ provider. */}}
 {{- if and $several (not (include "lychgate.shared" .)) -}}
 {{- fail (printf "%s: several replicas need a state that they share; write config.state: postgresql://…, or leave one replica" (ternary "autoscaling.enabled" "replicaCount" .Values.autoscaling.enabled)) -}}
 {{- end -}}
-{{- if and $several (include "lychgate.landed" .) -}}
-{{- fail "config.applications: the product asks the very instance that made its code or token (landing.type: oidc, crowd), which a Service cannot find among several; leave one replica, or land by header" -}}
-{{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas: is less than minReplicas; write as many or more" -}}
 {{- end -}}

@@ -124,7 +124,7 @@ def _by_oidc(at: Path, name: str, config: Config) -> Iterator[Finding]:
 
 
 def _walked(at: Path, name: str, config: Config) -> Iterator[Finding]:
-    """A walk takes a browser, and one instance that knows of it."""
+    """A walk takes a browser."""
     application = config.applications[name]
     mode = application.landing.mode
     if mode == "browser" and application.api.jwt is not None:
@@ -132,14 +132,6 @@ def _walked(at: Path, name: str, config: Config) -> Iterator[Finding]:
             (*at, "mode"),
             "is browser beside api.jwt: who comes with an access token has no browser, and would never be let in",
             "write mode: auto or headless, or remove api.jwt",
-        )
-    if mode in {"browser", "auto"} and config.state.hosts:
-        yield Finding(
-            (*at, "mode"),
-            f"is {mode} beside a state that several instances share: a walk is known to the instance that began it",
-            "let the balancer keep each browser at one instance, by a cookie or by its address; "
-            "where it cannot: mode: headless",
-            Severity.WARNING,
         )
 
 

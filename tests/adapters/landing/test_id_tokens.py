@@ -12,14 +12,15 @@ from joserfc.jwk import KeySet
 from sidecar.adapters.landing.id_tokens import IdTokens, landing_keys
 from sidecar.adapters.landing.rsa_keys import derive
 from sidecar.core.grants import Client, Grant, id_token_claims
+from sidecar.core.holders import Holder
 from sidecar.domain.identity import UnixSeconds
 
 NOW = UnixSeconds(1_800_000_000)
 OLD, NEW = "a" * 40, "b" * 40
 GRANT = Grant(
     client=Client(issuer="https://gate.example/jira", client_id="lychgate", redirect_uri="https://jira.example/cb"),
-    nonce="n", challenge=None, username="ada", subject="s", auth_time=None, name="", email="", session="k",
-    ends_at=UnixSeconds(NOW + 60),
+    nonce="n", challenge=None, username="ada", subject="s", auth_time=None, name="", email="",
+    holder=Holder(application="jira", session="k"), ends_at=UnixSeconds(NOW + 60),
 )  # fmt: skip
 
 
