@@ -30,12 +30,36 @@ async def body_of(url: str, **way: object) -> bytes:
         return answer.body
 
 
+async def test_proxies_and_passwords_of_the_environment_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else may come to see what goes with our calls, and no file in a home gives them a credential."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login eve password of-eve\n", "utf-8")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with answering(then=OK) as server:
+        assert b"ok" == await body_of(f"http://127.0.0.1:{server.port}/x")
+    assert [False] == [b"authorization" in head.lower() for head in server.heads]
+
+
 async def test_over_a_socket_the_address_says_which_host_is_meant(tmp_path: Path) -> None:
     path = str(tmp_path / "jira.sock")
     async with answering(then=OK, path=path) as server:
         assert b"ok" == await body_of("http://jira.example.com/jira/rest/api/2/myself", socket=path)
         (head,) = server.heads
         assert head.startswith(b"GET /jira/rest/api/2/myself HTTP/1.1\r\nHost: jira.example.com\r\n")
+
+
+async def test_an_answer_that_is_too_large_is_not_taken_to_its_end() -> None:
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + bytes(200_000)
+    async with answering(then=endless) as server, open_session() as session:
+        url = f"http://127.0.0.1:{server.port}/x"
+        with pytest.raises(AccountError, match="larger than 65536 bytes") as caught:
+            await call(session, "GET", url, {}, None, failed=Reason.HOOK_FAILED, largest=65_536)
+    assert (Reason.HOOK_FAILED, False) == (caught.value.reason, caught.value.retry)
 
 
 async def test_only_the_authority_that_is_named_may_vouch(tmp_path: Path) -> None:
