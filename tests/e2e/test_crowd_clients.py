@@ -1,5 +1,5 @@
-"""Crowd's clients of others, unmodified, take the gate for their Crowd server: PyPI `Crowd`, npm
-`atlassian-crowd-client`, and a whole site under `django-crowd-auth` that stands behind the gate where a product would.
+"""Crowd's clients of others, unmodified, take the gate for their Crowd server: PyPI `Crowd` and `atlassian-python-api`,
+npm `atlassian-crowd-client`, and a site under `django-crowd-auth` that stands behind the gate where a product would.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from atlassian import Crowd
 from crowd import CrowdServer
+from requests import HTTPError
 
 from sidecar.flows.crowd_tokens import COOKIE
 from tests.e2e.conftest import require
@@ -65,6 +67,10 @@ async def test_pypi_crowd_is_told_who_is_there_and_may_change_nothing(scene: Wor
         stranger = CrowdServer(_base(scene), "lychgate", LANDING + "x", timeout=10)
         assert [False, None, None] == await asyncio.to_thread(_as_a_stranger, stranger, token)
         assert [("nina", True, [GROUP])] == await _users(scene)
+        await asyncio.to_thread(_ask_by_atlassian, Crowd(_base(scene), "lychgate", LANDING))
+        with pytest.raises(HTTPError) as refused:
+            await asyncio.to_thread(Crowd(_base(scene), "lychgate", "another").user, "nina")
+        assert 401 == refused.value.response.status_code
         # Nothing of all that has touched the session; the log-out does.
         assert 200 == (await browser.go(scene.url + PATH))[0]
         client = CrowdServer(_base(scene), "lychgate", LANDING, timeout=10)
@@ -110,6 +116,23 @@ def _ask_by_pypi(client: CrowdServer, token: str) -> None:
     said = [client.create_group("mine"), client.remove_group(GROUP), client.update_group(GROUP, {"active": False})]
     said += [client.add_child_group("mine", GROUP), client.remove_child_group("mine", GROUP)]
     assert {"the directory is read-only"} == set(said)
+
+
+def _ask_by_atlassian(client: Crowd) -> None:
+    assert ("nina", True) == (client.user("NINA")["name"], client.user("nina")["active"])
+    assert [GROUP] == client.user_groups("nina") == client.nested_user_groups("nina")
+    assert ["nina"] == client.group_members(GROUP) == client.nested_group_members(GROUP)
+    assert [True, False] == [client.is_user_in_group(name, GROUP) for name in ("nina", "eve")]
+    assert GROUP == client.group(GROUP)["name"]
+    for change in (
+        lambda: client.user_create("eve", True, "E", "E", "E E", "eve@example.com", "x"),
+        lambda: client.user_deactivate("nina"), lambda: client.user_delete("nina"),
+        lambda: client.group_add_user("nina", "mine"), lambda: client.group_remove_user("nina", GROUP),
+        lambda: client.user_update_password("nina", "x"), lambda: client.group_delete(GROUP),
+    ):  # fmt: skip
+        with pytest.raises(HTTPError) as refused:
+            change()
+        assert 403 == refused.value.response.status_code
 
 
 def _as_a_stranger(client: CrowdServer, token: str) -> list[object]:
