@@ -132,13 +132,20 @@ def _places(config: Config) -> Iterator[Finding]:
             )
         elif _mounted(secret.place, SECRETS) is None:
             yield Finding(path, f"{secret} is not in a Secret", f"name it as file://{SECRETS}/<secret>/<key>")
-    for file in _files(config):
-        if _mounted(file, FILES) is None:
+    for path, file in _files(config):
+        if _mounted(file, FILES) is None and _mounted(file, SECRETS) is None:
             yield Finding(
-                ("applications",),
+                path,
                 f"{file} will not be in the pod by these values",
                 f"put it into a ConfigMap and name it {FILES}/<config map>/<key>",
                 Severity.WARNING,
+            )
+    for path, file in _written(config):
+        if config.state.directory is None or not PurePosixPath(file).is_relative_to(config.state.directory):
+            yield Finding(
+                path,
+                f"{file} is on the image's own file system, which cannot be written",
+                "name a file below the folder of state, or leave it to audit.stdout and the cluster's own logs",
             )
 
 
@@ -213,9 +220,10 @@ def _probe(path: str, port: int, *, every: int, failures: int) -> Values:
 
 def _mounts(config: Config) -> list[Values]:
     """Folders, never single files: a changed Secret reaches a folder."""
+    state = config.state.directory
     return [
         {"name": f"{_PREFIX}-config", "mountPath": CONFIG, "readOnly": True},
-        {"name": f"{_PREFIX}-state", "mountPath": str(config.state.directory)},
+        *([{"name": f"{_PREFIX}-state", "mountPath": str(state)}] if state is not None else ()),
         {"name": f"{_PREFIX}-tmp", "mountPath": "/tmp"},  # noqa: S108 - a folder of the pod's own
         *(
             {"name": _named("secret", name), "mountPath": str(SECRETS / name), "readOnly": True}
@@ -229,9 +237,10 @@ def _mounts(config: Config) -> list[Values]:
 
 
 def _volumes(config: Config, pod: Pod) -> list[Values]:
+    state = {"name": f"{_PREFIX}-state", "persistentVolumeClaim": {"claimName": pod.claim}}
     return [
         {"name": f"{_PREFIX}-config", "configMap": {"name": pod.config_map}},
-        {"name": f"{_PREFIX}-state", "persistentVolumeClaim": {"claimName": pod.claim}},
+        *([state] if config.state.directory is not None else ()),
         {"name": f"{_PREFIX}-tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         # 288 is 0440: for the group of the pod alone (fsGroup).
         *(
@@ -243,10 +252,17 @@ def _volumes(config: Config, pod: Pod) -> list[Values]:
 
 
 def beside(config: Config, pod: Pod, release: str, text: str) -> tuple[Values, ...]:
-    """What Atlassian's charts cannot make: the configuration as a ConfigMap, the claim, and the closed ways around."""
+    """What Atlassian's charts cannot make: the configuration as a ConfigMap, the claim where the state is a file, and
+    the closed ways around."""
     chart = CHARTS[pod.product]
     public, operations = _port(config.listen.public), _port(config.listen.operations)
     labels = {"app.kubernetes.io/name": chart.key, "app.kubernetes.io/instance": release}
+    claim: Values = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": pod.claim},
+        "spec": {"accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": "2Gi"}}},
+    }
     return (
         {
             "apiVersion": "v1",
@@ -254,12 +270,7 @@ def beside(config: Config, pod: Pod, release: str, text: str) -> tuple[Values, .
             "metadata": {"name": pod.config_map},
             "data": {"lychgate.yaml": text},
         },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": pod.claim},
-            "spec": {"accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": "2Gi"}}},
-        },
+        *([claim] if config.state.directory is not None else ()),
         {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
@@ -282,19 +293,37 @@ def beside(config: Config, pod: Pod, release: str, text: str) -> tuple[Values, .
 
 def secret_names(config: Config) -> tuple[str, ...]:
     """The Secrets that the configuration reads from, each once."""
-    found = {_mounted(secret.place, SECRETS) for _, secret, _ in secrets_in(config) if secret.kind == "file"}
+    places = [secret.place for _, secret, _ in secrets_in(config) if secret.kind == "file"]
+    places.extend(file for _, file in _files(config))
+    found = {_mounted(place, SECRETS) for place in places}
     return tuple(sorted(name for name in found if name is not None))
 
 
 def _config_maps(config: Config) -> tuple[str, ...]:
-    return tuple(sorted({name for file in _files(config) if (name := _mounted(file, FILES)) is not None}))
+    return tuple(sorted({name for _, file in _files(config) if (name := _mounted(file, FILES)) is not None}))
 
 
-def _files(config: Config) -> tuple[str, ...]:
-    """The files that the configuration names beside its secrets."""
-    ways = [application.upstream for application in config.applications.values()]
-    files = [file for way in ways for file in (way.ca, way.client_certificate)]
-    return tuple(file for file in (*files, config.listen.landing_certificate) if file is not None)
+def _files(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The files that are read beside the secrets, each with the key that names it."""
+    named: list[tuple[tuple[str, ...], str | None]] = [
+        (("listen", "landing_certificate"), config.listen.landing_certificate),
+        (("postgresql", "ca"), config.postgresql.ca),
+    ]
+    for name, application in config.applications.items():
+        at, way, crowd = ("applications", name), application.upstream, application.accounts.crowd
+        named.append(((*at, "upstream", "ca"), way.ca))
+        named.append(((*at, "upstream", "client_certificate"), way.client_certificate))
+        named.append(((*at, "accounts", "crowd", "ca"), crowd.ca if crowd is not None else None))
+    yield from ((path, file) for path, file in named if file is not None)
+
+
+def _written(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The files that are written."""
+    file = config.audit.file
+    if file is not None:
+        yield ("audit", "file"), file.path
+        if file.checkpoints is not None:
+            yield ("audit", "file", "checkpoints"), file.checkpoints
 
 
 def _mounted(file: str, below: PurePosixPath) -> str | None:

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from helm_python import Chart
@@ -100,10 +101,20 @@ def test_nothing_is_there_twice(charts: Path, tmp_path: Path, product: str) -> N
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
+def test_every_object_is_one_that_kubernetes_takes(charts: Path, tmp_path: Path, product: str) -> None:
+    """From the version on that knows native sidecars as a matter of course."""
+    found = rendered(charts, tmp_path, product, initialise=True)
+    assert ("StatefulSet", f"prod-{product}") in found
+    for item in found.values():
+        kubernetes_validate.validate(item, "1.29", strict=True)
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
 def test_secrets_are_there_by_reference_only(charts: Path, tmp_path: Path, product: str) -> None:
     """The charts write all values into a ConfigMap."""
     found = rendered(charts, tmp_path, product)
-    assert f"prod-{product}-helm-values" in {name for kind, name in found if kind == "ConfigMap"}
+    shown = found["ConfigMap", f"prod-{product}-helm-values"]["data"]["values.yaml"]
+    assert "lychgate-secret-okta-client" in shown and "client_secret" not in shown and "cookie_keys" not in shown
     spec = found["StatefulSet", f"prod-{product}"]["spec"]["template"]["spec"]
     secrets = {
         one["secret"]["secretName"] for one in spec["volumes"] if one.get("name", "").startswith("lychgate-secret")

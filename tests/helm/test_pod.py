@@ -38,6 +38,7 @@ FAULTS: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
     ("a secret in the environment", {"cookie_keys": ["env://KEY"]}, ("cookie_keys", 0), "/run/secrets/"),
     ("a secret elsewhere", {"cookie_keys": ["file:///etc/keys/cookie"]}, ("cookie_keys", 0), "/run/secrets/"),
     ("a secret deeper", {"cookie_keys": ["file:///run/secrets/a/b/c"]}, ("cookie_keys", 0), "/run/secrets/"),
+    ("a trail on the image", {"audit": {"file": "/var/log/audit.jsonl"}}, ("audit", "file"), "below the folder"),
     ("no name for a Secret", {"cookie_keys": ["file:///run/secrets/My_Key/c"]}, ("cookie_keys", 0), "/run/secrets/"),
 ]  # fmt: skip
 
@@ -90,6 +91,34 @@ def test_a_file_that_is_not_mounted_is_warned_of_and_one_that_is_gets_its_volume
         assert told == len(faults)
     volumes = values(site, Pod(product="jira", image=IMAGE))["volumes"]["additional"]
     assert {"name": "lychgate-files-authority", "configMap": {"name": "authority"}} in volumes
+
+
+def test_with_a_database_there_is_no_volume_and_its_files_are_mounted(tmp_path: Path) -> None:
+    database = {
+        "state": "postgresql://gate@db.example.com/lychgate",
+        "postgresql": {"password": "file:///run/secrets/database/password", "ca": "/run/secrets/authority/ca.crt"},
+        "applications": {"jira": {"accounts": {"crowd": {
+            "url": "https://crowd.example.com", "application": "gate", "password": "file:///run/secrets/crowd/password",
+            "ca": "/etc/lychgate-files/own/ca.pem",
+        }}}},
+    }  # fmt: skip
+    site, pod = read(tmp_path, "jira", database).config, Pod(product="jira", image=IMAGE)
+    assert [] == list(findings(site, pod))
+    (gate,) = values(site, pod)["additionalInitContainers"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in gate["volumeMounts"]}
+    assert set(mounted) == {volume["name"] for volume in values(site, pod)["volumes"]["additional"]}
+    assert {
+        "lychgate-config", "lychgate-tmp", "lychgate-files-own",
+        *(f"lychgate-secret-{name}" for name in ("authority", "crowd", "database", "gate", "okta-client")),
+    } == set(mounted)  # fmt: skip
+    assert ["ConfigMap", "NetworkPolicy"] == [one["kind"] for one in beside(site, pod, "prod", "")]
+
+
+def test_a_changed_rule_changes_no_value_so_that_jira_is_not_restarted(tmp_path: Path) -> None:
+    """The charts restart the product for every change of the pod, and know no checksum of ours."""
+    pod = Pod(product="jira", image=IMAGE)
+    changed = {"portals": {"staff": {"mode": "observe"}}, "sessions": {"idle": "8h"}}
+    assert values(read(tmp_path, "jira").config, pod) == values(read(tmp_path, "jira", changed).config, pod)
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
