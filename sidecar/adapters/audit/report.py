@@ -15,13 +15,15 @@ from sidecar.domain.events import Code
 
 Row = tuple[str, ...]
 WHO = ("issuer", "subject", "username", "application", "portal", "provider")
-FROM_OUTSIDE = frozenset({"revoked", "recheck"})
-"""Causes of `session.ended` by which a provider ends somebody's access."""
+FROM_OUTSIDE = frozenset({"revoked", "recheck", "blocked", "command"})
+"""Causes of `session.ended` by which a provider, a ban or an administrator ends somebody's access."""
 _ALIVE = frozenset({Code.LOGIN_SUCCEEDED, Code.SESSION_CREATED, Code.SESSION_REFRESHED, Code.API_CALLER})
 _REFUSED = frozenset({Code.ACCESS_DENIED, Code.ACCOUNT_REFUSED, Code.LOGIN_FAILED})
 _OVER = frozenset({Code.USER_DEACTIVATED, Code.USER_UNLINKED, Code.PRODUCT_SESSIONS_ENDED})
 """What ends access, or is a part of such an end."""
-_ADMINISTRATION = frozenset({Code.CONFIG_LOADED, Code.LEDGER_INITIALISED})
+_ADMINISTRATION = frozenset(
+    {Code.CONFIG_LOADED, Code.SECRETS_RENEWED, Code.LEDGER_INITIALISED, Code.SESSIONS_CLEARED, Code.COMMAND_GIVEN}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class Gathering:
             self._note_change(record, time)
         if str(code).startswith("breakglass."):
             self._list("break-glass", record)
-        if code in _ADMINISTRATION or (facts.get("cause") == "command" and code != Code.CHANGE_INTENDED):
+        if record.get("outcome") != "intended" and (code in _ADMINISTRATION or facts.get("cause") == "command"):
             self._list("administration", record)
 
     def _note_change(self, record: Record, time: datetime) -> None:
@@ -243,9 +245,10 @@ _JOINERS = (
 )
 _MOVERS = "Groups and attributes that changed for accounts that were there already."
 _LEAVERS = (
-    "People whose access was ended by their provider (`revoked`, `recheck`) or by an account that was made inactive or "
-    "untied. `known`: when the provider says it decided so, or else when Lychgate heard of it; `seconds`: from there "
-    "to the last session or account that was ended. `returned`: when the person signed in again, or empty."
+    "People whose access was ended by their provider (`revoked`, `recheck`), by a ban (`blocked`), by an "
+    "administrator's command (`command`), or by an account that was made inactive or untied. `known`: when the provider "
+    "says it decided so, or else when Lychgate heard of it; `seconds`: from there to the last session or account that "
+    "was ended. `returned`: when the person signed in again, or empty."
 )
 _REFUSALS = (
     "Who was refused, how often and why. Refusals without a person are strangers, and people before their sign-in; "
@@ -255,7 +258,11 @@ _DORMANT = "Accounts that nobody used for so long at the end of the period, and 
 _LISTS = (
     ("reactivations", "Reactivations", "Accounts that were made active again."),
     ("break-glass", "Break-glass", "Emergency access. Empty: there was none, or this version has none."),
-    ("administration", "Administration", "Starts of the gate with their configuration, and administrators' commands."),
+    (
+        "administration",
+        "Administration",
+        "Configurations and secrets that came into force, and administrators' commands.",
+    ),
 )
 
 

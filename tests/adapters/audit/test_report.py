@@ -124,6 +124,11 @@ def test_what_failed_brought_nobody_in_and_ended_nothing() -> None:
     assert ([], [], []) == (rows("joiners", *failed), rows("leavers", *failed), rows("reactivations", *failed))
 
 
+@pytest.mark.parametrize("cause", ["revoked", "recheck", "blocked", "command"])
+def test_whoever_ends_somebody_s_access_is_named(cause: str) -> None:
+    assert [(cause, "1")] == [(row["how"], row["sessions"]) for row in rows("leavers", revoked(1, cause=cause))]
+
+
 @pytest.mark.parametrize("cause", ["user", "idle", "absolute", "replaced"])
 def test_an_end_of_one_s_own_is_no_leaving(cause: str) -> None:
     assert [] == rows("leavers", revoked(1, cause=cause), told("product.sessions_ended"))
@@ -159,10 +164,13 @@ def test_what_administrators_did_is_there_and_what_they_only_meant_is_not() -> N
         told("config.loaded"),
         told("ledger.initialised"),
         told("user.unlinked", facts=by_command),
-        told("change.intended", facts=by_command),
+        told("change.intended", outcome="intended", facts=by_command),
+        told("command.given", outcome="intended", facts={"command": "block"}),
+        told("command.given", outcome="failure", facts={"command": "block"}),
+        told("secrets.renewed"),
+        told("sessions.cleared"),
         told("user.created"),
     )
-    assert ["config.loaded", "ledger.initialised", "user.unlinked"] == [
-        row["code"] for row in rows("administration", *records)
-    ]
+    whole = ["config.loaded", "ledger.initialised", "user.unlinked", "command.given", "secrets.renewed"]
+    assert [*whole, "sessions.cleared"] == [row["code"] for row in rows("administration", *records)]
     assert ["breakglass.opened"] == [row["code"] for row in rows("break-glass", told("breakglass.opened"))]
