@@ -246,9 +246,9 @@ _JOINERS = (
 _MOVERS = "Groups and attributes that changed for accounts that were there already."
 _LEAVERS = (
     "People whose access was ended by their provider (`revoked`, `recheck`), by a ban (`blocked`), by an "
-    "administrator's command (`command`), or by an account that was made inactive or untied. `known`: when the provider "
-    "says it decided so, or else when Lychgate heard of it; `seconds`: from there to the last session or account that "
-    "was ended. `returned`: when the person signed in again, or empty."
+    "administrator's command (`command`), or by an account that was made inactive or untied. `known`: when the "
+    "provider says it decided so, or else when Lychgate heard of it; `seconds`: from there to the last session or "
+    "account that was ended. `returned`: when the person signed in again, or empty."
 )
 _REFUSALS = (
     "Who was refused, how often and why. Refusals without a person are strangers, and people before their sign-in; "
