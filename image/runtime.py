@@ -83,11 +83,16 @@ def libraries(files: Iterable[Path]) -> Iterator[Path]:
     Raises:
         SystemExit: One is missing.
     """
-    for file in files:
-        told = subprocess.run([LDD, str(file)], capture_output=True, text=True, check=False).stdout
-        if "not found" in told:
-            sys.exit(f"{file} needs what the base does not have:\n{told}")
-        yield from (Path(found) for found in re.findall(r"(?:=> )?(/\S+) \(0x", told))
+    # It says what is no program at all on its standard error, and goes on.
+    told = subprocess.run([LDD, *map(str, files)], capture_output=True, text=True, check=False).stdout
+    at = ""
+    for line in told.splitlines():
+        if not line.startswith("\t"):
+            at = line.rstrip(":")
+        elif "not found" in line:
+            sys.exit(f"{at} needs what the base does not have: {line.strip()}")
+        elif found := re.match(r"\t(?:.*=> )?(/\S+) \(0x", line):
+            yield Path(found[1])
 
 
 def standard_library(folder: Path) -> Iterator[Path]:

@@ -237,10 +237,22 @@ def test_what_is_mounted_is_mounted_as_folders_and_exists_as_a_volume() -> None:
     assert "Secret" not in {kind for kind, _ in objects(changes)}
 
 
-@pytest.mark.parametrize("where", ["containers", "initContainers"])
-def test_the_pod_may_do_no_more_than_it_must(where: str) -> None:
+TESTED = {"ledger": {"initialise": True}, "tests": {"signIn": {"enabled": True, "image": "r.example.com/trial:1"}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "where"),
+    [
+        ("Deployment", "gate-lychgate", "containers"),
+        ("Deployment", "gate-lychgate", "initContainers"),
+        ("Pod", "gate-lychgate-test", "containers"),
+        ("Pod", "gate-lychgate-test-sign-in", "containers"),
+    ],
+)
+def test_the_pod_may_do_no_more_than_it_must(kind: str, name: str, where: str) -> None:
     """The restricted profile of the Pod Security Standards."""
-    spec = pod(objects({"ledger": {"initialise": True}}))
+    found = objects(TESTED)
+    spec = pod(found) if kind == "Deployment" else found[kind, name]["spec"]
     (container,) = spec[where]
     assert {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}} == (
         container["securityContext"]

@@ -58,6 +58,7 @@ def test_the_configuration_of_each_is_one_that_the_program_takes(tmp_path: Path,
 
 def test_every_object_is_one_that_kubernetes_takes(every: list[dict[str, Any]]) -> None:
     ours = [item for item in every if not item["apiVersion"].startswith(OPERATORS)]
+    assert "Secret" not in {item["kind"] for item in ours}
     assert len({item["kind"] for item in ours}) >= 10
     for item in ours:
         kubernetes_validate.validate(item, NEWEST, strict=True)

@@ -99,9 +99,8 @@ async def gate(pod: Pod, config: Path) -> AsyncIterator[asyncio.subprocess.Proce
         yield started
 
 
-@asynccontextmanager
-async def tomcat(pod: Pod, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A Tomcat on the pod's loopback that says that it is starting, until there is a file `up`."""
+async def compiled(folder: Path) -> None:
+    """A Tomcat's folder with an application that says that it is starting, until there is a file `up`."""
     classes = folder / "webapps/jira/WEB-INF/classes"
     for path in (folder / "conf", folder / "logs", folder / "temp", folder / "work", classes):
         path.mkdir(parents=True)
@@ -113,6 +112,12 @@ async def tomcat(pod: Pod, folder: Path) -> AsyncIterator[asyncio.subprocess.Pro
     javac = ("javac", "-cp", str(TOMCAT / "lib/servlet-api.jar"), "-d", str(classes), str(folder / "Starting.java"))
     async with process(*javac, log=log) as compiling:
         assert 0 == await asyncio.wait_for(compiling.wait(), PATIENCE), log.read_text("utf-8")
+
+
+@asynccontextmanager
+async def tomcat(pod: Pod, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It, on the pod's loopback."""
+    log = folder / "tomcat.log"
     jars = f"{TOMCAT}/bin/bootstrap.jar:{TOMCAT}/bin/tomcat-juli.jar"
     options = (f"-Dcatalina.home={TOMCAT}", f"-Dcatalina.base={folder}", f"-Djava.io.tmpdir={folder}/temp",
                f"-Dup={folder}/up", "-Xmx128m")  # fmt: skip
@@ -169,6 +174,7 @@ async def test_a_long_start_is_no_restart_and_nothing_but_the_gate_reaches_tomca
     async with AsyncExitStack() as stack:
         (pod,) = stack.enter_context(pods(1))
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)))
+        compiling = asyncio.create_task(compiled(tmp_path / "tomcat"))
         ingress = Ingress(tmp_path)
         ingress.lead_to(pod.address)
         _ = await stack.enter_async_context(process(*ingress.command(), log=tmp_path / "nginx.log"))
@@ -180,6 +186,7 @@ async def test_a_long_start_is_no_restart_and_nothing_but_the_gate_reaches_tomca
         assert (503, 200) == ((await asked(http, f"{probes}/upstream-status"))[0],
                               (await asked(http, f"{probes}/healthz"))[0])  # fmt: skip
 
+        await compiling
         server = await stack.enter_async_context(tomcat(pod, tmp_path / "tomcat"))
         async with asyncio.timeout(PATIENCE):
             while "STARTING" not in (await asked(http, f"{probes}/upstream-status"))[1]:
