@@ -20,6 +20,7 @@ from sidecar.building.banning import load_bans
 from sidecar.building.chores import Chores, Work
 from sidecar.building.controlling import Reins, keep_history, open_control
 from sidecar.building.crowd import build_crowd
+from sidecar.building.emergency import Emergency, open_emergencies
 from sidecar.building.examining import build_rounds
 from sidecar.building.landings import Giving, build_headless
 from sidecar.building.leaving import build_leaving
@@ -112,6 +113,7 @@ class Running:
     gateway: Gateway
     reloading: Reloading
     rounds: Rounds
+    emergencies: Mapping[str, Emergency]
 
     @property
     def policy(self) -> Policy:
@@ -154,13 +156,11 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         giving = Giving(sealer, state, sessions, Holders(sessions, barrier, time))
         headless = await build_headless(config, policy, keys, nodes, giving, tell, renewals, metrics, stack)
         desk = build_crowd(config, current, tending.directory, giving, headless, tell, renewals)
-        serving = build_applications(config, policy, keys, tending, nodes, headless, desk, renewals)
+        serving = build_applications(in_force, keys, tending, nodes, headless, desk, renewals)
         applications = wrapping.applications(serving)
         landings = {name: one.landing for name, one in applications.items()}
         sign_outs = SignOuts(sessions, asked, landings, products, current, chance)
-        owners, leavers = await build_leaving(
-            config, tending, state, current, log, time, metrics, bans, nodes, renewals, stack
-        )
+        owners, leavers = await build_leaving(in_force, tending, state, tell, metrics, bans, nodes, renewals, stack)
         revocations = Revocations(state.sessions, state.spent, barrier, sessions, products, current, log, time, leavers)
         _ = [stack.push_async_callback(one.close) for one in (sign_outs, revocations)]
         tunnels, readings, replies = Tunnels(), Readings(current), Replies(Pages(nonce=lambda: chance.token(16)))
@@ -168,18 +168,18 @@ async def running(loaded: Loaded, *, audit: TextIO | None = None, clock: Clock |
         doors = Doors(revocations, {name: provider.notices for name, provider in providers.items()}, replies)
         own = OwnEndpoints(sessions, sign_in, sign_outs, signer, applications, replies, doors, bounce, foresight)
         forwarding = Forwarding(applications, sessions, tunnels, tending.known, log, time)
-        gateway = wrapping.gateway(readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
+        way = (readings, sessions, forwarding, own, replies, teller, recheck, callers, owners)
+        gateway, exits = wrapping.gateway(*way), await open_emergencies(loaded, applications, way, tell, metrics, stack)
         lane = wrapping.quick(Lane(readings, sessions, applications, teller, recheck, log, time), gateway)
         reloading = Reloading(in_force, renewals, log, metrics, gateway.review, time)
         reins = Reins(
             in_force, reloading, state, sealer, bans, vouching, sessions, revocations, providers, nodes, tending,
             tunnels, log, time
         )  # fmt: skip
-        await _watch(reins, metrics, stack)
-        public, operations = await _listen(reins, recheck, gateway, lane, metrics, desk.door, renewals, stack)
+        public, operations = await _listen(reins, exits, recheck, gateway, lane, metrics, desk.door, renewals, stack)
         stack.callback(tunnels.close_all)
         rounds = build_rounds(in_force, nodes, landings, metrics, log, time)
-        yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading, rounds)
+        yield Running(public, operations, in_force, state, metrics, sessions, gateway, reloading, rounds, exits)
 
 
 def _sealing(loaded: Loaded, clock: Clock) -> tuple[tuple[str, ...], CookieSigner, Sealer]:
@@ -191,6 +191,7 @@ def _sealing(loaded: Loaded, clock: Clock) -> tuple[tuple[str, ...], CookieSigne
 
 async def _listen(
     reins: Reins,
+    emergencies: Mapping[str, Emergency],
     recheck: Recheck,
     gateway: Gateway,
     lane: Lane | None,
@@ -201,6 +202,7 @@ async def _listen(
 ) -> tuple[int, int]:
     """Open the ports and the control socket; chores are done and readiness is told as long as they are open."""
     config, nodes, tending = reins.in_force.config, reins.nodes, reins.tending
+    await _watch(reins, metrics, stack)
     history = keep_history(reins.state, reins.log, reins.clock, stack)
     minutely: Mapping[str, Work] = {
         "revocations": reins.revocations.retry,
@@ -215,7 +217,7 @@ async def _listen(
     health, chores = Health(), Chores(minutely, reins.clock)
     sweeper = asyncio.create_task(chores.go_on())
     stack.push_async_callback(stopped, sweeper)
-    await open_control(reins, chores, lambda: health.stopping, stack)
+    await open_control(reins, emergencies, chores, lambda: health.stopping, stack)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     states = UpstreamStatus({name: one.state for name, one in nodes.items()})
     stack.push_async_callback(states.close)

@@ -16,6 +16,7 @@ from sidecar.app import running
 from sidecar.building.reloading import follow
 from sidecar.commands.cli_accounts import accounts
 from sidecar.commands.cli_audit import audit
+from sidecar.commands.cli_break_glass import break_glass
 from sidecar.commands.cli_control import status
 from sidecar.commands.cli_doctor import doctor
 from sidecar.commands.cli_evidence import pseudonym, report
@@ -130,7 +131,7 @@ for command in (accounts_show, accounts_plan, accounts_sync, accounts_undo, acco
     accounts.add_command(command)
 for command in (report, pseudonym):
     audit.add_command(command)
-for group in (accounts, audit, doctor, helm_values, keys, landing, migrate, status):
+for group in (accounts, audit, break_glass, doctor, helm_values, keys, landing, migrate, status):
     main.add_command(group)
 for command in (sessions, block, unblock, bans, revoke):
     main.add_command(command)

@@ -17,6 +17,7 @@ from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.stores import State
 from sidecar.building import status
 from sidecar.building.chores import Chores
+from sidecar.building.emergency import Emergency, emergency_commands
 from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.status import Section, Status
 from sidecar.building.tending import Tending
@@ -60,7 +61,13 @@ class Reins:
     clock: Clock
 
 
-async def open_control(reins: Reins, chores: Chores, draining: Callable[[], bool], stack: AsyncExitStack) -> None:
+async def open_control(
+    reins: Reins,
+    emergencies: Mapping[str, Emergency],
+    chores: Chores,
+    draining: Callable[[], bool],
+    stack: AsyncExitStack,
+) -> None:
     """Take commands until *stack* closes; those under way come to their end.
 
     Raises:
@@ -73,7 +80,9 @@ async def open_control(reins: Reins, chores: Chores, draining: Callable[[], bool
     if not hasattr(socket, "SO_PEERCRED"):
         LOG.warning("no commands are taken: this system does not say who is at the other end of a socket")
         return
-    commands = Commands(_commands(reins, Status(_sections(reins, chores, draining))), reins.log)
+    commands = Commands(
+        _commands(reins, emergencies, Status(_sections(reins, emergencies, chores, draining))), reins.log
+    )
     stack.push_async_callback(commands.close)
     listener = Listener(Control(commands.run, frozenset({0, os.geteuid()})), ALLOWANCE)
     await listener.open_on(stack.enter_context(listening(path)))
@@ -89,13 +98,14 @@ def keep_history(state: State, log: AuditLog, clock: Clock, stack: AsyncExitStac
     return history
 
 
-def _commands(reins: Reins, told: Status) -> Mapping[str, Command]:
+def _commands(reins: Reins, emergencies: Mapping[str, Emergency], told: Status) -> Mapping[str, Command]:
     """By name; each with what it takes."""
     admin = Administration(_hands(reins))
     keys = Keys(partial(_key_ids, reins), reins.bans, reins.clock)
     someone, where = frozenset({"person"}), frozenset({"application"})
     return {
         "status": Command(told.told),
+        **emergency_commands(emergencies),
         "bans": Command(admin.bans),
         "sessions list": Command(admin.listed, someone | where, about="person"),
         "sessions end": Command(admin.end, someone | where | {"id", "all"}, changes=True, about="person"),
@@ -137,7 +147,9 @@ def _hands(reins: Reins) -> Hands:
     )
 
 
-def _sections(reins: Reins, chores: Chores, draining: Callable[[], bool]) -> Mapping[str, Section]:
+def _sections(
+    reins: Reins, emergencies: Mapping[str, Emergency], chores: Chores, draining: Callable[[], bool]
+) -> Mapping[str, Section]:
     """What `lychgate status` tells, in order."""
     return {
         "process": status.process(reins.clock, draining),
@@ -148,6 +160,7 @@ def _sections(reins: Reins, chores: Chores, draining: Callable[[], bool]) -> Map
         "tunnels": status.at_once(reins.tunnels.counts),
         "keys": status.keys(partial(_key_ids, reins), reins.bans),
         "bans": status.at_once(lambda: {"count": len(reins.bans)}),
+        "break_glass": status.break_glass(emergencies),
         "chores": status.chores(chores),
         "audit": status.audit(reins.log),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -10,6 +10,7 @@ from sidecar.adapters.accounts.token_owners import TokenOwners
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.state.stores import State
 from sidecar.building.reaching import rest_of
+from sidecar.building.reloading import InForce
 from sidecar.building.renewing import Renewals
 from sidecar.building.tending import Tending
 from sidecar.config.model import Config
@@ -17,17 +18,15 @@ from sidecar.domain.policy import Policy
 from sidecar.flows.bans import Bans
 from sidecar.flows.leavers import Leavers
 from sidecar.flows.owners import Owners
-from sidecar.flows.telling import Clock, SureAudit
+from sidecar.flows.telling import Chance, Clock, SureAudit
 from sidecar.upstream.nodes import Nodes
 
 
 async def build_leaving(
-    config: Config,
+    in_force: InForce,
     tending: Tending,
     state: State,
-    policy: Callable[[], Policy],
-    audit: SureAudit,
-    clock: Clock,
+    tell: tuple[SureAudit, Clock, Chance],
     metrics: Metrics,
     bans: Bans,
     nodes: Mapping[str, Nodes],
@@ -35,6 +34,7 @@ async def build_leaving(
     stack: AsyncExitStack,
 ) -> tuple[Owners, Leavers]:
     """What tells whether a token's owner is gone, and what sees people off; both stop with *stack*."""
+    config, policy, (audit, clock, _) = in_force.config, in_force.current, tell
     ways = await _ways(config, policy(), nodes, renewals, stack)
     owners = Owners(ways, state.ledger, state.sessions, state.markers, clock, metrics.step, bans)
     stack.push_async_callback(owners.close)

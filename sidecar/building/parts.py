@@ -186,8 +186,7 @@ def build_callers(
 
 
 def build_applications(
-    config: Config,
-    policy: Policy,
+    in_force: InForce,
     keys: tuple[str, ...],
     tending: Tending,
     nodes: Mapping[str, Nodes],
@@ -195,7 +194,7 @@ def build_applications(
     crowd: CrowdSide,
     renewals: Renewals,
 ) -> Mapping[str, Serving]:
-    found: dict[str, Serving] = {}
+    config, policy, found = in_force.config, in_force.policy, dict[str, Serving]()
     for name, application in policy.applications.items():
         product, unseen = application.product, headless.get(name)
         ours = {COOKIE} if name in crowd.landings else set[str]()

@@ -15,6 +15,7 @@ from sidecar.adapters.audit.log import AuditLog
 from sidecar.adapters.oidc.provider import OidcProvider
 from sidecar.adapters.state.stores import State
 from sidecar.building.chores import Chores
+from sidecar.building.emergency import Emergency
 from sidecar.building.reloading import InForce, Reloading
 from sidecar.building.tending import Tending
 from sidecar.flows.bans import Bans
@@ -165,6 +166,19 @@ def keys(ids: Callable[[], Sequence[str]], bans: Bans) -> Section:
     def read() -> object:
         revoked = bans.revoked_keys()
         return {name: "revoked" if name in revoked else "in use" for name in ids()}
+
+    return at_once(read)
+
+
+def break_glass(emergencies: Mapping[str, Emergency]) -> Section:
+    """Which emergency doors are open."""
+
+    def read() -> object:
+        windows = {name: one.glass.window for name, one in emergencies.items()}
+        return {
+            name: {"until": int(one.until) if one is not None else 0, "browsers": len(one) if one is not None else 0}
+            for name, one in windows.items()
+        }
 
     return at_once(read)
 

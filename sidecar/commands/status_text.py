@@ -93,6 +93,14 @@ def _bans(_: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield f"bans: {found['count']}"
 
 
+def _break_glass(_: str, found: Mapping[str, Any]) -> Iterator[str]:
+    for name, one in found.items():
+        if one["until"]:
+            yield f"{WRONG}break-glass {name}: open until {time_of(one['until'])}, {one['browsers']} browsers"
+        else:
+            yield f"break-glass {name}: closed"
+
+
 def _chores(_: str, found: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         yield "chores: not done yet; a minute after the start"
@@ -125,6 +133,7 @@ _SECTIONS: Mapping[str, Callable[[str, Mapping[str, Any]], Iterator[str]]] = {
     "tunnels": _tunnels,
     "keys": _keys,
     "bans": _bans,
+    "break_glass": _break_glass,
     "chores": _chores,
     "audit": _audit,
 }

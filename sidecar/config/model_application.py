@@ -17,6 +17,7 @@ from sidecar.domain.policy import UsernameMapping
 
 _CONTEXT = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]{0,63}){0,4}")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+_LOOPBACK = re.compile(r"(?:127(?:\.(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})){3}|\[::1\]):(\d{1,5})")
 _PREFIX = re.compile(r"[a-z0-9._@-]{0,16}")
 
 
@@ -42,6 +43,16 @@ def _domains(value: tuple[str, ...]) -> tuple[str, ...]:
     for domain in value:
         if not _DOMAIN.fullmatch(domain):
             raise fault("names something that is no domain", "write it in lower case without @, such as example.com")
+    return value
+
+
+def _here(value: str) -> str:
+    match = _LOOPBACK.fullmatch(value)
+    if match is None or int(match[1]) > 65_535:
+        raise fault(
+            "is no address on loopback, and others must not reach it",
+            "write 127.0.0.1:9095; it is reached on the machine itself, or by kubectl port-forward",
+        )
     return value
 
 
@@ -146,6 +157,11 @@ class ApplicationSettings(Settings):
     )
     encoded_slashes: Annotated[Words, AfterValidator(check_patterns)] = Field(
         default=(), description="Path patterns in which `%2F` is allowed; everywhere else it is refused."
+    )
+    break_glass: Annotated[str, AfterValidator(_here)] | None = Field(
+        default=None,
+        description="Address on loopback of its emergency door, such as `127.0.0.1:9095`: to the application's own "
+        "log-in, for the day on which no provider answers. Closed until `lychgate break-glass open`.",
     )
     allow_http: bool = Field(
         default=False, description="Permit a `url` or an `upstream` without encryption outside loopback."

@@ -57,6 +57,10 @@ class Code(StrEnum):
     LANDING_MISMATCH = "landing.mismatch"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
+    BREAKGLASS_OPENED = "breakglass.opened"
+    BREAKGLASS_USED = "breakglass.used"
+    BREAKGLASS_CLOSED = "breakglass.closed"
+    BREAKGLASS_DRILLED = "breakglass.drilled"
     SECRETS_RENEWED = "secrets.renewed"
     SECRETS_REFUSED = "secrets.refused"
     LEDGER_INITIALISED = "ledger.initialised"
@@ -98,6 +102,10 @@ HELD = frozenset(
         Code.CREDENTIAL_REFUSED,
         Code.CONFIG_LOADED,
         Code.CONFIG_REFUSED,
+        Code.BREAKGLASS_OPENED,
+        Code.BREAKGLASS_USED,
+        Code.BREAKGLASS_CLOSED,
+        Code.BREAKGLASS_DRILLED,
         Code.SECRETS_RENEWED,
         Code.SECRETS_REFUSED,
         Code.LEDGER_INITIALISED,

@@ -25,6 +25,7 @@ class Product:
         remember_cookies: Never pass in either direction.
         login_paths: Where the product shows its own log-in page.
         logout_paths: Where the product ends its own session.
+        login_page: The page that asks for a password.
         login_target: Query names that carry the page the person wanted.
         password_fields: Query and form names by which credentials enter.
         action_suffixes: Suffixes dispatched by the last segment wherever it stands (`.jspa`).
@@ -55,6 +56,7 @@ class Product:
     remember_cookies: frozenset[str]
     login_paths: PathSet
     logout_paths: PathSet
+    login_page: str
     login_target: tuple[str, ...]
     password_fields: frozenset[str]
     action_suffixes: tuple[str, ...]

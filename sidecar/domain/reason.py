@@ -31,6 +31,8 @@ class Reason(StrEnum):
     # The request is understood and refused by a rule.
     NO_SESSION = "no_session"
     CLOSED_PATH = "closed_path"
+    BREAK_GLASS_CLOSED = "break_glass_closed"
+    BREAK_GLASS_FOREIGN = "break_glass_foreign"
     PASSWORD_LOGIN = "password_login"
     RULE_DENIED = "rule_denied"
     NOT_IN_GROUP = "not_in_group"

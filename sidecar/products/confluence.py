@@ -68,6 +68,7 @@ CONFLUENCE = Product(
     remember_cookies=atlassian.REMEMBER_COOKIES,
     login_paths=path_set(*_actions("login")),
     logout_paths=path_set(*_actions("logout"), "/plugins/servlet/sso-logout"),
+    login_page="/login.action",
     login_target=("os_destination",),
     password_fields=atlassian.PASSWORD_FIELDS,
     action_suffixes=(".action",),

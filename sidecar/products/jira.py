@@ -121,6 +121,7 @@ JIRA = Product(
         "/servicedesk/customer/user/logout",
         "/plugins/servlet/sso-logout",
     ),
+    login_page="/login.jsp",
     login_target=("os_destination", "destination"),
     password_fields=atlassian.PASSWORD_FIELDS,
     action_suffixes=(".jspa",),

@@ -63,7 +63,7 @@ class Passing:
     def interim(self, head: AnswerHead) -> None:
         """100 and 103 go on to clients that know them (RFC 9110, section 15.2)."""
         if self._modern:
-            back = Return(guarded=self._guarded)
+            back = Return(guarded=self._guarded, cookies=self._cookies)
             self.sink.write(answer_head(head.status, head.reason, head.lines, head.special, back))
 
     def begin(self, head: AnswerHead) -> bool:
@@ -107,5 +107,8 @@ class Passing:
             # An early answer: what the client still sends cannot be told from a next request.
             self.keep_alive = False
         back = Return(self._guarded, self._cookies, head.length, self._chunked, head.bodiless, not self.keep_alive)
-        ours = (b"X-Request-Id: " + self._record.request.encode(),)
-        return answer_head(head.status, head.reason, head.lines, head.special, back, ours)
+        return answer_head(head.status, head.reason, head.lines, head.special, back, self._ours())
+
+    def _ours(self) -> tuple[bytes, ...]:
+        """Lines of ours, whole."""
+        return (b"X-Request-Id: " + self._record.request.encode(),)

@@ -98,7 +98,7 @@ class Forwarding:
             cookies = caller is None
             answer = _passing(visit, serving.guarded, cookies=cookies)
             node = serving.only or serving.nodes.any()
-            return await self._exchange(visit, serving, node, answer, _passage(visit, serving, cookies=cookies))
+            return await self.exchange(visit, serving, node, answer, _passage(visit, serving, cookies=cookies))
         if not self._sessions.holds(entry, visit.standing):
             # We may have waited for the form: no account is made as a policy of before wanted it.
             raise StaleError
@@ -131,7 +131,7 @@ class Forwarding:
         passage = _passage(visit, serving, identity=fields, jar=jar)
         entry.closers.add(answer.sink.abort)
         try:
-            return await self._exchange(visit, serving, node, answer, passage)
+            return await self.exchange(visit, serving, node, answer, passage)
         finally:
             entry.closers.discard(answer.sink.abort)
 
@@ -156,7 +156,7 @@ class Forwarding:
         jar = caller.session.jars.get(seat_of(node.name, username), ())
         answer = CallerAnswer(visit, caller, serving, node.name, username, jar, self._audit)
         passage = _passage(visit, serving, identity=fields, jar=jar, cookies=False)
-        return await self._exchange(visit, serving, node, answer, passage)
+        return await self.exchange(visit, serving, node, answer, passage)
 
     async def _establish(self, visit: Visit, serving: Serving, node: Node, entry: Entry, username: str) -> Fields:
         def keep(seat: str, jar: Jar) -> None:
@@ -185,15 +185,20 @@ class Forwarding:
             await self._check_form(visit, decision.place)
         answer = _passing(visit, frozenset() if decision.transparent else serving.guarded, cookies=decision.transparent)
         passage = _passage(visit, serving, guarded=frozenset(), cookies=decision.transparent, credential=True)
-        return await self._exchange(visit, serving, _node_of(visit, serving), answer, passage)
+        return await self.exchange(visit, serving, _node_of(visit, serving), answer, passage)
 
     async def review(self, may_go_on: Callable[[Visit], Awaitable[bool]]) -> None:
         """Close the WebSockets that may not go on."""
         await self._tunnels.review(may_go_on)
 
-    async def _exchange(
+    async def exchange(
         self, visit: Visit, serving: Serving, node: Node, answer: Passing, passage: Passage
     ) -> web.StreamResponse:
+        """Send the request as *passage* says, and hand the answer on by *answer*.
+
+        Raises:
+            UpstreamError, RefusedError, StaleError: see there.
+        """
         place = visit.place
         most = place.portal.max_body if place is not None and place.portal.mode is Mode.ENFORCE else None
         request, record = visit.request, visit.record

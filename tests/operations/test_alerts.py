@@ -121,6 +121,28 @@ CASES = [
     Case("LychgateUpstreamFails", PLENTY | refused("not_in_group", "0+3000x120"), None),
     Case("LychgateUpstreamFull", refused("upstream_busy", "0+9x120"), {}),
     Case("LychgateUpstreamFull", refused("upstream_timeout", "0+9x120"), None),
+    Case(
+        "LychgateBreakGlassOpen",
+        {'lychgate_break_glass_open{application="jira"}': "0x59 1x9"},
+        {"application": "jira"},
+    ),
+    Case("LychgateBreakGlassOpen", {'lychgate_break_glass_open{application="jira"}': "1x50 0x20"}, None),
+    Case(
+        "LychgateBreakGlassWasOpened",
+        {'lychgate_break_glass_opened_timestamp_seconds{application="jira"}': "60x120"},
+        {"application": "jira"},
+    ),
+    Case(
+        "LychgateBreakGlassWasOpened",
+        {'lychgate_break_glass_opened_timestamp_seconds{application="jira"}': "0x120"},
+        None,
+    ),
+    Case(
+        "LychgateBreakGlassWasOpened",
+        {'lychgate_break_glass_opened_timestamp_seconds{application="jira"}': "60x1500"},
+        None,
+        at="24h10m",
+    ),
     Case("LychgateConfigRefused", {'lychgate_config_refused{instance="a"}': "1x120"}, {"instance": "a"}),
     Case("LychgateConfigRefused", {'lychgate_config_refused{instance="a"}': "0x120"}, None),
     Case("LychgateSecretsRefused", {'lychgate_secrets_refused{instance="a"}': "1x120"}, {"instance": "a"}),

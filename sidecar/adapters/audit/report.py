@@ -257,7 +257,7 @@ _REFUSALS = (
 _DORMANT = "Accounts that nobody used for so long at the end of the period, and that are neither inactive nor untied."
 _LISTS = (
     ("reactivations", "Reactivations", "Accounts that were made active again."),
-    ("break-glass", "Break-glass", "Emergency access. Empty: there was none, or this version has none."),
+    ("break-glass", "Break-glass", "Emergency access, and drills of it. Empty: there was none."),
     (
         "administration",
         "Administration",

@@ -13,6 +13,7 @@ from sidecar.config.checks import (
     api,
     applications,
     choices,
+    emergency,
     general,
     groups,
     landings,
@@ -33,7 +34,7 @@ def within_entries(config: Config, products: Mapping[str, Product]) -> Iterator[
     """What is wrong with single entries."""
     yield from general.within(config)
     yield from providers.within(config)
-    for module in (applications, landings, upstreams, portals, groups, rules):
+    for module in (applications, emergency, landings, upstreams, portals, groups, rules):
         yield from module.within(config, products)
 
 

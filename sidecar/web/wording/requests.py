@@ -127,6 +127,22 @@ RULES: Mapping[Reason, Text] = {
         "Set-up, RPC and authentication-configuration endpoints are closed for everybody. Reach them inside your "
         "network, at the node itself.",
     ),
+    Reason.BREAK_GLASS_CLOSED: Text(
+        403,
+        "The emergency door is closed",
+        "This address leads to {product} only while an administrator has opened it.",
+        "Go to the usual address of {product}.",
+        "The window is not open, or it has ended, and with it what was begun through it. "
+        "`lychgate break-glass open` opens one for at most an hour.",
+    ),
+    Reason.BREAK_GLASS_FOREIGN: Text(
+        403,
+        "This address is not for you",
+        "This address leads to {product} from its own machine only.",
+        "Go to the usual address of {product}.",
+        "The request did not come from this machine, named another host than `localhost` or a loopback address, or was "
+        "a change that a page from elsewhere wanted. Open the address that `lychgate break-glass open` shows.",
+    ),
     Reason.PASSWORD_LOGIN: Text(
         403,
         "Passwords are not used here",
