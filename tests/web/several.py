@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sidecar.demo.jira import Call, JiraConfig, RunningJira, SsoConfig, serve_jira
+from sidecar.demo.jira import Call, CrowdConfig, JiraConfig, RunningJira, SsoConfig, serve_jira
 from tests.web.rig import LANDING, Site, World, free_port, world
 
 
@@ -33,10 +33,7 @@ class Several:
         made = copy.copy(self.world.jira.state)
         made.sessions = {}
         site = self.world.site
-        issuer = f"http://127.0.0.1:{site.landing_port}/jira"
-        told = "" if site.walks == "headless" else f"{self.world.url}/.lychgate/authorize"
-        sso = SsoConfig(issuer, "lychgate", LANDING, authorize_at=told)
-        config = JiraConfig(base_url=self.world.url, sso=sso, header_limit=200_000)
+        config = replace(_signs_on(site, self.world.url), base_url=self.world.url, header_limit=200_000)
         stack = self.ends[name] = AsyncExitStack()
         self.nodes[name] = await stack.enter_async_context(serve_jira(made, config, self.ports[name]))
         self.seen.append((name, self.nodes[name].calls))
@@ -57,13 +54,21 @@ class Several:
         return [(name, call.username) for name, call in calls if call.target == target and call.status == 200]
 
 
+def _signs_on(site: Site, url: str) -> JiraConfig:
+    base = f"http://127.0.0.1:{site.landing_port}/jira"
+    if site.proof == "crowd":
+        return JiraConfig(crowd=CrowdConfig(f"{base}/rest/usermanagement/1", "lychgate", LANDING, interval=5))
+    told = "" if site.walks == "headless" else f"{url}/.lychgate/authorize"
+    return JiraConfig(sso=SsoConfig(base, "lychgate", LANDING, authorize_at=told))
+
+
 @asynccontextmanager
 async def several(folder: Path, *names: str, **settings: Any) -> AsyncIterator[Several]:
     """Start one with nodes of these names."""
     ports = {name: free_port() for name in names}
     addresses = [f"http://127.0.0.1:{port}" for port in ports.values()]
     jira = {"upstream": {"url": addresses[0], "also": addresses[1:], "status_every": 300}}
-    site = replace(Site(proof="sso"), jira={**jira, **settings.pop("jira", {})}, **settings)
+    site = replace(Site(proof="sso"), **{**settings, "jira": {**jira, **settings.get("jira", {})}})
     async with world(folder, site) as made:
         found = Several(made, ports)
         try:

@@ -197,3 +197,37 @@ async def test_accounts_are_made_at_the_first_node_and_there_alone(site: Several
     token = f"Bearer {site.world.token}"
     asked = {name for name, calls in site.seen for call in calls if call.header("Authorization") == token}
     assert {"a"} == asked
+
+
+async def test_with_the_gate_as_crowd_server_people_are_themselves_at_every_node(tmp_path: Path) -> None:
+    async with several(tmp_path, "a", "b", proof="crowd") as site:
+        world, cookies = site.world, {}
+        for number in range(3):
+            for person in ("ada", "nina"):
+                cookies[person, number] = await cookie_of(world, person)
+        gone = ""
+        for turn in ("first", "again", "lost", "back"):
+            if turn == "lost":
+                gone = await _seat(site, cookies["ada", 0])
+                await site.end(gone)
+            elif turn == "back":
+                # It has forgotten everybody, and numbers its sessions as it likes.
+                await site.begin(gone)
+                await site.look()
+            for (person, number), cookie in cookies.items():
+                mark = f"{ECHO}?{turn}{person}{number}"
+                assert 200 == (await world.ask("POST", mark, cookie, body=b"x")).status
+                ((node, name),) = site.served(mark)
+                assert (person, turn != "lost" or node != gone) == (name, True)
+        # With its session a token ends at every node, whatever they heard of it before.
+        sent = {call.header("Cookie") or "" for _, calls in site.seen for call in calls if call.username == "ada"}
+        tokens = {part for cookie in sent for part in cookie.split("; ") if part.startswith("crowd.token_key=")}
+        for entry in list(world.gate.sessions._entries.values()):
+            await world.gate.sessions.end(entry.session.key, "revoked")
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+            for node in site.nodes.values():
+                for token in tokens:
+                    async with client.get(node.origin + WHO, headers={"Cookie": token}) as answer:
+                        assert 401 == answer.status
+        assert tokens
+        assert [] == world.told("landing.failed") + world.told("landing.mismatch")
