@@ -16,13 +16,15 @@ from sidecar.flows.accounts import PinConflictError
 @click.option("-c", "--config", type=FILE, required=True, help="The configuration file.")
 @click.option("--application", required=True, help="Name of the application in the configuration.")
 @click.option("--from", "before", required=True, help="The old name of the account.")
-@click.option("--to", "after", required=True, help="The new name, as the application writes it now.")
+@click.option("--to", "after", required=True, help="The new name, as the application writes it.")
+@click.option("--there", is_flag=True, help="Rename the account in the application too, where nobody has.")
 @click.option("--apply", is_flag=True, help="Do it; without this it is only shown.")
-def accounts_rename(config: Path, application: str, before: str, after: str, *, apply: bool) -> None:
-    """Let somebody who was renamed keep the account, once it is renamed in the application. The gate must not run."""
+def accounts_rename(config: Path, application: str, before: str, after: str, *, there: bool, apply: bool) -> None:
+    """Let somebody who was renamed keep the account, once it is renamed in the application or with --there. The gate
+    must not run."""
     loaded = loaded_from(config)
     application_of(loaded, application)
-    run(_rename(loaded, application, before, after, apply=apply))
+    run(_rename(loaded, application, before, after, apply=apply, there=there))
 
 
 @click.command("resume")
@@ -36,9 +38,9 @@ def accounts_resume(config: Path, application: str, *, apply: bool) -> None:
     run(_resume(loaded, application, apply=apply))
 
 
-async def _rename(loaded: Loaded, application: str, before: str, after: str, *, apply: bool) -> None:
+async def _rename(loaded: Loaded, application: str, before: str, after: str, *, apply: bool, there: bool) -> None:
     try:
-        pin = await rename_account(loaded, application, before, after, apply=apply)
+        pin = await rename_account(loaded, application, before, after, apply=apply, there=there)
     except MendingError as error:
         raise click.ClickException(str(error)) from None
     except PinConflictError as error:

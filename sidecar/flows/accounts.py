@@ -82,6 +82,19 @@ class SwitchesActive(Protocol):
         ...
 
 
+@runtime_checkable
+class Renames(Protocol):
+    """What some applications can do beyond steps: give an account another name. No plan asks for it."""
+
+    async def rename(self, username: str, to: str) -> None:
+        """Do it; the account keeps its key, its groups and its history.
+
+        Raises:
+            AccountError: it was not done.
+        """
+        ...
+
+
 class Hook(Protocol):
     """Anything else that must run before a person is let in."""
 

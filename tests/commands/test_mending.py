@@ -18,6 +18,7 @@ from sidecar.adapters.state.stores import State
 from sidecar.commands.mending import MendingError, rename_account
 from sidecar.config.load import load
 from sidecar.core.breaker import Breaker
+from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
 from sidecar.domain.identity import Person, UnixSeconds
 from sidecar.domain.ledger import OwnedGroup
 from tests.adapters.accounts.small_jira import SmallJira
@@ -120,28 +121,44 @@ def test_intentions_stand_in_the_trail_before(site: Site) -> None:
     ] == [pair for pair in told if not pair[0].startswith("audit.")]
 
 
+async def reached(site: Site, upstream: str, token: str, key: str) -> None:
+    """The site has the token of a Jira at an address, and ada's pin knows her account there."""
+    (site.folder / "pat").touch(mode=0o600)
+    (site.folder / "pat").write_text(token, "ascii")
+    text = site.path.read_text("utf-8").replace("http://127.0.0.1:8081", upstream)
+    text = text.replace("https://jira.example.com", "https://jira.example.com/jira")
+    accounts = f"    accounts: {{token: 'file://{site.folder}/pat'}}\nportals:"
+    site.path.write_text(text.replace("portals:", accounts), "utf-8")
+    async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+        await state.ledger.learn_key("jira", "ada", key)
+
+
 @pytest.fixture
 async def jira(site: Site) -> AsyncIterator[SmallJira]:
     """Jira answers, and the site has its token. Ada's pin knows the account."""
     small = SmallJira()
     small.add("ada", "jira-users")
-    (site.folder / "pat").touch(mode=0o600)
-    (site.folder / "pat").write_text(small.token, "ascii")
     async with RawTestServer(small.handle) as server:
         upstream = str(server.make_url("/jira")).removesuffix("/jira")
-        text = site.path.read_text("utf-8").replace("http://127.0.0.1:8081", upstream)
-        text = text.replace("https://jira.example.com", "https://jira.example.com/jira")
-        token = f"    accounts: {{token: 'file://{site.folder}/pat'}}\nportals:"
-        site.path.write_text(text.replace("portals:", token), "utf-8")
-        async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
-            await state.ledger.learn_key("jira", "ada", small.users["ada"]["key"])
+        await reached(site, upstream, small.token, small.users["ada"]["key"])
         yield small
 
 
-async def renamed(site: Site, after: str) -> str:
+@pytest.fixture
+async def standin(site: Site) -> AsyncIterator[RunningJira]:
+    """A Jira that can rename its accounts."""
+    state = JiraState()
+    state.add_user("lychgate", groups=("jira-administrators",))
+    ada = state.add_user("ada", "Ada", groups=("jira-users",))
+    async with serve_jira(state, JiraConfig(context_path="/jira")) as running:
+        await reached(site, running.origin, state.add_token("lychgate"), ada.key)
+        yield running
+
+
+async def renamed(site: Site, after: str, *, there: bool = False, apply: bool = True) -> str:
     """The name under which ada is pinned after the command, or what it said."""
     try:
-        await rename_account(load(site.path), "jira", "ada", after, apply=True)
+        await rename_account(load(site.path), "jira", "ada", after, apply=apply, there=there)
     except MendingError as error:
         return str(error)
     async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
@@ -170,3 +187,43 @@ async def test_a_name_that_changed_its_case_only_is_the_same_account(site: Site,
 async def test_an_application_that_does_not_answer_is_not_believed(site: Site, jira: SmallJira) -> None:
     jira.token = "another"
     assert "jira could not be asked for the account" in await renamed(site, "ada.king")
+
+
+async def test_an_account_is_renamed_in_the_application_too_where_that_is_asked_for(
+    site: Site, standin: RunningJira
+) -> None:
+    trail = site.folder / "audit.jsonl"
+    site.path.write_text(site.path.read_text("utf-8") + f"audit: {{file: {{path: '{trail}'}}}}\n", "utf-8")
+    assert "Ada" == await renamed(site, "ada.king", there=True, apply=False)
+    assert {"GET"} == {call.method for call in standin.calls}
+    assert "ada.king" == await renamed(site, "ada.king", there=True)
+    user = standin.state.find("ada.king")
+    assert user is not None
+    assert (None, {"jira-users"}) == (standin.state.find("ada"), user.groups)
+    codes = [json.loads(line)["code"] for line in trail.read_text("utf-8").splitlines()]
+    assert ["user.renamed"] == [code for code in codes if code.startswith("user.")]
+
+
+@pytest.mark.parametrize(
+    ("after", "spoil", "said"),
+    [
+        ("bob", lambda state: state.add_user("bob"), "has not renamed Ada to bob"),
+        ("root", lambda state: None, "one of them is reserved"),
+        ("a<b", lambda state: None, "did not rename Ada to a<b: renaming the account was answered by 400"),
+        ("ada.king", lambda state: setattr(state.find("ada"), "read_only", True), "did not rename Ada to ada.king"),
+        (
+            "ada.king",
+            lambda state: setattr(state.find("ada"), "key", "JIRAUSER77"),
+            "is another account than the linked one",
+        ),
+    ],
+    ids=["taken", "reserved", "refused", "read-only", "another"],
+)
+async def test_what_cannot_be_renamed_stays_as_it_is(
+    site: Site, standin: RunningJira, after: str, spoil: Callable[[JiraState], object], said: str
+) -> None:
+    spoil(standin.state)
+    assert said in await renamed(site, after, there=True)
+    assert standin.state.find("ada") is not None
+    async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
+        assert None is not await state.ledger.pin_on("jira", "ada")

@@ -130,6 +130,12 @@ class CrowdConnector:
             case _:
                 assert_never(step)
 
+    async def rename(self, username: str, to: str) -> None:
+        """Give an account another name. See `flows.accounts.Renames`."""
+        answer = await self._rest.ask("POST", path_of("/user/rename", username=username), {"new-name": to})
+        if answer.status != 200:
+            raise refusal(answer, "renaming the account")
+
     async def _create(self, step: Create) -> StepResult:
         first, _, last = step.display_name.rpartition(" ")
         body = {

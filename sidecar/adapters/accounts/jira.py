@@ -147,6 +147,10 @@ class JiraConnector:
             case _:
                 assert_never(step)
 
+    async def rename(self, username: str, to: str) -> None:
+        """Give an account another name. See `flows.accounts.Renames`."""
+        await self._put(username, {"name": to}, "renaming")
+
     async def end_sessions(self, username: str) -> None:
         """End all of Jira's own sessions of an account, in every browser. See `flows.product_sessions.EndsSessions`."""
         answer = await self._rest.ask("DELETE", f"{API}/user/session/{segment(username, 'username')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +21,7 @@ from sidecar.domain.account import (
     Update,
 )
 from sidecar.domain.reason import Reason
-from sidecar.flows.accounts import AccountError, Connector
+from sidecar.flows.accounts import AccountError, Connector, Renames
 from tests.adapters.accounts.standins import ADMIN, WAYS, StandIn
 
 CREATE = Create("alice", "Alice Archer", "alice@example.com")
@@ -177,6 +178,24 @@ async def test_switching_on_and_off_changes_nothing_else(standin: StandIn) -> No
             account = await connector.read("bob")
             assert (active, frozenset({"users"})) == (account and account.active, account and account.groups)
     assert ("bob Person", "bob@example.com", {"users"}) == (user.display_name, user.email, user.groups)
+
+
+async def test_a_renamed_account_is_the_same_one(standin: StandIn) -> None:
+    standin.add("bob", "users")
+    standin.add("carl")
+    async with standin.connected() as connector:
+        if not isinstance(connector, Renames):
+            assert "confluence" == standin.name
+            return
+        before = await connector.read("bob")
+        await connector.rename("bob", "bob.builder")
+        after = await connector.read("bob.builder")
+        assert None is await connector.read("bob")
+        assert before is not None and replace(before, username="bob.builder") == after
+        for name, to in (("bob.builder", "carl"), ("nobody", "somebody")):
+            with pytest.raises(AccountError) as caught:
+                await connector.rename(name, to)
+            assert Reason.ACCOUNT_STEP_FAILED is caught.value.reason
 
 
 async def test_an_update_changes_only_what_it_says(standin: StandIn) -> None:
