@@ -15,14 +15,16 @@ from click.testing import Result
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.sqlite import open_state
 from sidecar.adapters.state.stores import State
-from sidecar.commands.mending import MendingError, rename_account
+from sidecar.commands.mending import MendingError, _renamed, rename_account
 from sidecar.config.load import load
 from sidecar.core.breaker import Breaker
 from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
+from sidecar.domain.account import Account
 from sidecar.domain.identity import Person, UnixSeconds
-from sidecar.domain.ledger import OwnedGroup
+from sidecar.domain.ledger import OwnedGroup, Pin
 from tests.adapters.accounts.small_jira import SmallJira
 from tests.commands.test_ledger import Site, events
+from tests.flows.fake_accounts import Directory, Listener, account
 
 T = TypeVar("T")
 ADA = Person("https://id.example.com", "1")
@@ -227,3 +229,25 @@ async def test_what_cannot_be_renamed_stays_as_it_is(
     assert standin.state.find("ada") is not None
     async with open_state(site.folder / "state", Sealer([site.key.encode()])) as state:
         assert None is not await state.ledger.pin_on("jira", "ada")
+
+
+class Yes(Directory):
+    """Says yes to a renaming, and does what it likes."""
+
+    after: Account | None = None
+
+    async def rename(self, username: str, to: str) -> None:
+        if self.after is not None:
+            self.accounts[to] = self.after
+
+
+@pytest.mark.parametrize("after", [None, account("ada.king", key="k-2")], ids=["nothing", "another"])
+async def test_a_yes_is_no_proof(after: Account | None) -> None:
+    directory, told = Yes(account("ada", key="k-1")), Listener()
+    directory.after = after
+    pin = Pin(
+        application="jira", username="ada", spelling="Ada", person=ADA, created=False, at=UnixSeconds(1), key="k-1"
+    )
+    with pytest.raises(MendingError, match="does not show the account renamed"):
+        await _renamed(told, directory, pin, "ada.king")
+    assert ["account.failed"] == told.codes()
