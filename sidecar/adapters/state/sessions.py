@@ -134,7 +134,7 @@ class SqliteSessions:
         """Keys of the *many* that were longest unused."""
 
         def work(connection: Connection) -> tuple[str, ...]:
-            rows = connection.execute("SELECT key FROM sessions ORDER BY seen, rowid LIMIT ?", (many,))
+            rows = connection.execute("SELECT key FROM sessions ORDER BY seen LIMIT ?", (many,))
             return tuple(key for (key,) in rows)
 
         return await self._database.do(work)

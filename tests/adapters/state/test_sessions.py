@@ -132,6 +132,7 @@ async def test_those_that_were_longest_unused_come_first_and_all_are_counted(sta
         await state.sessions.add(a_session(key))
     await state.sessions.touch("a", at(50))
     await state.sessions.touch("c", at(20))
+    await state.sessions.touch("d", at(5))
     assert ("b", "d", "c") == await state.sessions.unused(3)
     assert ("b", "d", "c", "a") == await state.sessions.unused(9)
     await state.sessions.end("b")

@@ -141,7 +141,7 @@ class PostgresSessions:
 
     async def unused(self, many: int) -> tuple[str, ...]:
         """Keys of the *many* that were longest unused."""
-        rows = await self._database.rows("SELECT key FROM sessions ORDER BY seen, number LIMIT $1", many)
+        rows = await self._database.rows("SELECT key FROM sessions ORDER BY seen LIMIT $1", many)
         return tuple(row[0] for row in rows)
 
     async def clear(self) -> int:
