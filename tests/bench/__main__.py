@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import gate, peers
+from tests.bench import gate, peers, sessions
 from tests.bench.cases import CASES, MAIN
 from tests.bench.peers import Peer, Start
 from tests.bench.processes import program
@@ -103,6 +103,8 @@ def main(arguments: Sequence[str]) -> int:
     if not options.quick and not options.profile:
         cases = [case for case in CASES if options.cases is None or case.key in options.cases]
         _run(whole(options.rounds, options.seconds, cases, PAGE if options.cases is None else None))
+        if options.cases is None:
+            sessions.write(PAGE)
     return 0
 
 
