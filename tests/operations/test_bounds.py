@@ -306,6 +306,10 @@ FINE = {
     "core/lines.py": {"_old": "the older of two generations, no larger than the younger"},
     "flows/account_steps.py": {"results": "the steps of one person", "failures": "the same"},
     "flows/bans.py": {"_bans": "10,000, and by commands only", "hearing": "who acts on them, from the start on"},
+    "flows/break_glass.py": {
+        "_aborts": "WebSockets of its listener, whose connections are bounded",
+        "_guests": "the same",
+    },
     "flows/callers.py": {"_tasks": "one for each request under way at most"},
     "flows/directory.py": {"_books": "one for each application"},
     "flows/headless.py": {"_landing": "one for each request under way at most"},
