@@ -308,7 +308,7 @@ FINE = {
     "flows/bans.py": {"_bans": "10,000, and by commands only", "hearing": "who acts on them, from the start on"},
     "flows/break_glass.py": {
         "_aborts": "WebSockets of its listener, whose connections are bounded",
-        "_guests": "the same",
+        "_guests": "MOST_GUESTS",
     },
     "flows/callers.py": {"_tasks": "one for each request under way at most"},
     "flows/directory.py": {"_books": "one for each application"},
