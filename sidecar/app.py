@@ -217,7 +217,7 @@ async def _listen(
     health, chores = Health(), Chores(minutely, reins.clock)
     sweeper = asyncio.create_task(chores.go_on())
     stack.push_async_callback(stopped, sweeper)
-    await open_control(reins, emergencies, chores, lambda: health.stopping, stack)
+    await open_control(reins, emergencies, chores, history, lambda: health.stopping, stack)
     # Opened first, so that it closes last: probes and Prometheus see the end coming.
     states = UpstreamStatus({name: one.state for name, one in nodes.items()})
     stack.push_async_callback(states.close)

@@ -15,6 +15,8 @@ from sidecar import __version__
 from sidecar.app import running
 from sidecar.building.reloading import follow
 from sidecar.commands.cli_accounts import accounts
+from sidecar.commands.cli_asking import report as report_of_gate
+from sidecar.commands.cli_asking import why
 from sidecar.commands.cli_audit import audit
 from sidecar.commands.cli_break_glass import break_glass
 from sidecar.commands.cli_control import status
@@ -133,7 +135,7 @@ for command in (report, pseudonym):
     audit.add_command(command)
 for group in (accounts, audit, break_glass, doctor, helm_values, keys, landing, migrate, status):
     main.add_command(group)
-for command in (sessions, block, unblock, bans, revoke):
+for command in (sessions, block, unblock, bans, revoke, why, report_of_gate):
     main.add_command(command)
 
 

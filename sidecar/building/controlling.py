@@ -28,10 +28,12 @@ from sidecar.flows.administering import Administration, Hands
 from sidecar.flows.bans import Bans
 from sidecar.flows.commanding import Command, Commands
 from sidecar.flows.history import History
+from sidecar.flows.inquiries import Inquiries, Sources
 from sidecar.flows.key_revoking import Keys
 from sidecar.flows.revocations import Revocations
 from sidecar.flows.session_ports import Vouching
 from sidecar.flows.sessions import Sessions
+from sidecar.flows.syncing import Syncing
 from sidecar.flows.telling import Clock
 from sidecar.upstream.nodes import Nodes
 from sidecar.web.control import ALLOWANCE, Control
@@ -65,6 +67,7 @@ async def open_control(
     reins: Reins,
     emergencies: Mapping[str, Emergency],
     chores: Chores,
+    history: History,
     draining: Callable[[], bool],
     stack: AsyncExitStack,
 ) -> None:
@@ -80,9 +83,8 @@ async def open_control(
     if not hasattr(socket, "SO_PEERCRED"):
         LOG.warning("no commands are taken: this system does not say who is at the other end of a socket")
         return
-    commands = Commands(
-        _commands(reins, emergencies, Status(_sections(reins, emergencies, chores, draining))), reins.log
-    )
+    told = Status(_sections(reins, emergencies, chores, draining))
+    commands = Commands(_commands(reins, emergencies, told, history), reins.log)
     stack.push_async_callback(commands.close)
     listener = Listener(Control(commands.run, frozenset({0, os.geteuid()})), ALLOWANCE)
     await listener.open_on(stack.enter_context(listening(path)))
@@ -98,15 +100,28 @@ def keep_history(state: State, log: AuditLog, clock: Clock, stack: AsyncExitStac
     return history
 
 
-def _commands(reins: Reins, emergencies: Mapping[str, Emergency], told: Status) -> Mapping[str, Command]:
+def _commands(
+    reins: Reins, emergencies: Mapping[str, Emergency], told: Status, history: History
+) -> Mapping[str, Command]:
     """By name; each with what it takes."""
     admin = Administration(_hands(reins))
+    state, policy, clock = reins.state, reins.in_force.current, reins.clock
+    inquiries = Inquiries(_sources(reins, history))
+    syncing = Syncing(reins.tending.accounts, state.sessions, state.ledger, policy, clock)
     keys = Keys(partial(_key_ids, reins), reins.bans, reins.clock)
     someone, where = frozenset({"person"}), frozenset({"application"})
     return {
         "status": Command(told.told),
         **emergency_commands(emergencies),
         "bans": Command(admin.bans),
+        "why": Command(inquiries.why, someone | where, about="person"),
+        "report groups": Command(inquiries.lost_groups, where | {"seconds"}),
+        "accounts sync": Command(
+            syncing.sync,
+            someone | where | {"claims", "userinfo", "portal", "provider"},
+            changes=True,
+            about="person",
+        ),
         "sessions list": Command(admin.listed, someone | where, about="person"),
         "sessions end": Command(admin.end, someone | where | {"id", "all"}, changes=True, about="person"),
         "block": Command(admin.block, someone | where, changes=True, about="person"),
@@ -124,6 +139,21 @@ def _key_ids(reins: Reins) -> tuple[str, ...]:
     """Of the configuration that is in force."""
     loaded = reins.in_force.loaded
     return key_ids(loaded.config, loaded.kept, reins.clock.now())
+
+
+def _sources(reins: Reins, history: History) -> Sources:
+    """Where it is read what became of people."""
+    config = reins.in_force.config
+    return Sources(
+        history=history,
+        store=reins.state.history,
+        journal=reins.state.ledger,
+        pins=reins.state.ledger,
+        bans=reins.bans,
+        policy=reins.in_force.current,
+        kept_for={name: one.accounts.journal for name, one in config.applications.items()},
+        clock=reins.clock,
+    )
 
 
 def _hands(reins: Reins) -> Hands:

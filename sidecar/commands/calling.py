@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sidecar.adapters.control.asking import ControlError, ask
+from sidecar.adapters.control.asking import ControlError, NotRunningError, ask
 from sidecar.commands.terminal import FILE, show
 from sidecar.config.control import control_path_in
 from sidecar.config.faults import ConfigError
@@ -37,9 +37,24 @@ class Gate:
         Raises:
             click.ClickException: it could not be done.
         """
-        given = {name: value for name, value in (arguments or {}).items() if value not in (None, "", False)}
         try:
-            return ask(self.place(), command, given)
+            return ask(self.place(), command, _given(arguments or {}))
+        except ControlError as error:
+            raise click.ClickException(str(error)) from None
+
+    def ask_if_running(self, command: str, arguments: Mapping[str, object]) -> Mapping[str, Any] | None:
+        """The same; None where no gate has a socket, so that the command may do it itself.
+
+        Raises:
+            click.ClickException: a gate runs, and it could not be done.
+        """
+        place = self.socket or control_path_in(self.config)
+        if place is None:
+            return None
+        try:
+            return ask(place, command, _given(arguments))
+        except NotRunningError:
+            return None
         except ControlError as error:
             raise click.ClickException(str(error)) from None
 
@@ -59,6 +74,11 @@ class Gate:
         if found is None:
             raise click.ClickException(f"{self.config} gives the gate no control socket: write listen.control")
         return found
+
+
+def _given(arguments: Mapping[str, object]) -> Mapping[str, object]:
+    """What was written on the command line."""
+    return {name: value for name, value in arguments.items() if value not in (None, "", False)}
 
 
 def at_gate(command: F) -> F:

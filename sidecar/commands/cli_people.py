@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from sidecar.commands.doors import Door, door_of
+from sidecar.commands.calling import Gate
+from sidecar.commands.doors import Door, QuestionError, door_of
 from sidecar.commands.explaining import claims_in
 from sidecar.commands.looking import Sight, sight
 from sidecar.commands.persons import Ahead, ahead_of, ahead_with, known, known_lines, plan_lines, synced, time_text
@@ -74,7 +75,9 @@ def accounts_plan(
 @click.command("sync")
 @_of_somebody
 @_with_claims
-@click.option("--apply", is_flag=True, help="Do it; without this it is only shown. The gate must not run then.")
+@click.option("--apply", is_flag=True, help="Do it; without this it is only shown.")
+@click.option("--reason", help="Why; the running gate demands it, and its audit trail tells it.")
+@click.option("--socket", type=FILE, help="The running gate's control socket, instead of what the configuration says.")
 def accounts_sync(
     config: Path,
     application: str,
@@ -82,12 +85,21 @@ def accounts_sync(
     claims: Path | None,
     portal: str | None,
     provider: str | None,
+    reason: str | None,
+    socket: Path | None,
     *,
     apply: bool,
 ) -> None:
-    """Make PERSON's account ready as their next sign-in would."""
+    """Make PERSON's account ready as their next sign-in would. The running gate does it, or this command where none
+    runs."""
     loaded = loaded_from(config)
     door = door_named(loaded, application, portal, provider)
+    if apply:
+        given = {"application": application, "person": person, "portal": portal, "provider": provider}
+        done = Gate(config, socket).ask_if_running("accounts sync", {**given, **_brought(claims), "reason": reason})
+        if done is not None:
+            click.echo(f"{done['application']}: {done['username']} is ready")
+            return
     run(_plan(loaded, door, person, claims, apply=apply))
 
 
@@ -105,6 +117,17 @@ def accounts_undo(
     loaded = loaded_from(config)
     start = UnixSeconds(int(since.replace(tzinfo=UTC).timestamp()))
     run(_undo(loaded, application_of(loaded, application), start, username, leavers=leavers, apply=apply))
+
+
+def _brought(claims: Path | None) -> dict[str, object]:
+    """The claims of a file, for the running gate."""
+    if claims is None:
+        return {}
+    try:
+        id_token, userinfo = claims_in(claims)
+    except QuestionError as error:
+        raise click.ClickException(str(error)) from None
+    return {"claims": dict(id_token), "userinfo": dict(userinfo)}
 
 
 async def _show(loaded: Loaded, application: Application, person: str) -> None:

@@ -34,6 +34,10 @@ class ControlError(Exception):
     """The gate was not reached, or did not do it. The text says what to do."""
 
 
+class NotRunningError(ControlError):
+    """No gate listens there."""
+
+
 def ask(path: Path, command: str, arguments: Mapping[str, object], patience: float = PATIENCE) -> Mapping[str, Any]:
     """Let the gate that listens at *path* do *command*, such as `sessions end`.
 
@@ -102,7 +106,7 @@ def _reached(path: Path, patience: float | None) -> socket.socket:
         raise ControlError(f"{path} is not for you: run this as root, or as the user of the gate") from None
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         opened.close()
-        raise ControlError(f"no gate listens at {path}: start it, or name the socket of one with --socket") from None
+        raise NotRunningError(f"no gate listens at {path}: start it, or name the socket of one with --socket") from None
     except BaseException:
         opened.close()
         raise
