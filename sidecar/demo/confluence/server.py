@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from sidecar.demo.confluence import administration, content_rest, editing, people_rest, sso
+from sidecar.demo.confluence import administration, content_rest, crowd, editing, people_rest, sso
 from sidecar.demo.confluence.answers import RefusedError, Visit
 from sidecar.demo.confluence.state import ConfluenceConfig, ConfluenceState
 from sidecar.demo.jira.listening import Listening, cookies_of
@@ -84,7 +84,7 @@ class _Confluence:
 
     async def answer(self, ask: Ask) -> web.StreamResponse:
         visit = Visit(ask, self._state, self._config, self.base_url, self._memory, cookies_of(ask.request))
-        self._recognise(visit)
+        await self._recognise(visit)
         administration.try_password(visit)
         if ask.path == administration.ADMIN_PAGE:
             return await administration.general_configuration(visit)
@@ -116,12 +116,13 @@ class _Confluence:
         known = bool(fitting) or re.fullmatch("/rest/api/admin/user/[^/]+", visit.ask.path)
         return _wrong_method if known else _nothing
 
-    def _recognise(self, visit: Visit) -> None:
-        """The session, else the trusted header with its proof, else the personal access token; a dead one leaves the
-        call anonymous."""
+    async def _recognise(self, visit: Visit) -> None:
+        """The session or a Crowd server's token, else the trusted header with its proof, else the personal access token;
+        a dead one leaves the call anonymous."""
         headers, config = visit.ask.request.headers, self._config
         proof = headers.get(config.secret_header, "")
-        if not sso.recognise(visit) and config.secret and hmac.compare_digest(config.secret.encode(), proof.encode()):
+        known = await crowd.recognise(visit, config.crowd) if config.crowd is not None else sso.recognise(visit)
+        if not known and config.secret and hmac.compare_digest(config.secret.encode(), proof.encode()):
             visit.user = visit.active(headers.get(config.user_header, ""))
             visit.ask.call.how = "header"
         scheme, _, token = headers.get("Authorization", "").partition(" ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from sidecar.demo.jira.settings import SsoConfig
+from sidecar.demo.jira.settings import CrowdConfig, SsoConfig
 from sidecar.demo.people import Directory, hex_key
 
 ADMINISTRATORS = "confluence-administrators"
@@ -23,6 +23,7 @@ class ConfluenceConfig:
         words: How the state of an active and of a disabled account is called; the documents leave it open.
         base_url: The public address with the context path; empty means the one on which it listens.
         sso: Its OpenID provider, if it has one.
+        crowd: The Crowd server that says whose a token is, if sessions come of those alone.
         websudo: Whether administrators' pages ask for the password again.
         login_submit_url: Whether only the log-in action takes a password.
         user_header, secret_header, secret: The trusted header, and the proof that makes it good.
@@ -39,6 +40,7 @@ class ConfluenceConfig:
     secret: str = ""
     base_url: str = ""
     sso: SsoConfig | None = None
+    crowd: CrowdConfig | None = None
 
     def at_least(self, *version: int) -> bool:
         """Whether it is of that version or a later one."""
@@ -81,6 +83,8 @@ class ConfluenceState:
     pages: dict[str, Page] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     remembered: dict[str, str] = field(default_factory=dict)
+    checked: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """For which token a session was confirmed by its Crowd server, and when."""
 
     @classmethod
     def sample(cls) -> ConfluenceState:

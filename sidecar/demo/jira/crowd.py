@@ -59,12 +59,8 @@ async def by_token(visit: Visit) -> bool:
 
 async def _asked(visit: Visit, config: CrowdConfig, token: str) -> User | None:
     async with crowd_client(config) as client:
-        session = await ask_crowd(client, "POST", f"{config.base_url}/session/{quote(token, safe='')}", _FACTORS)
-        if session is None or await ask_crowd(client, "GET", f"{config.base_url}/config/cookie") is None:
-            return None
-        found = session.find("user")
-        name = found.get("name", "") if found is not None else ""
-        if config.directory:
+        name = await whose(client, config, token)
+        if name and config.directory:
             path = f"{config.base_url}/authentication/notify?username={quote(name)}"
             notified = await ask_crowd(client, "POST", path)
             if notified is not None:
@@ -72,6 +68,15 @@ async def _asked(visit: Visit, config: CrowdConfig, token: str) -> User | None:
                 _take_over(visit, notified, groups)
     user = visit.site.state.find(name)
     return user if user is not None and user.active else None
+
+
+async def whose(client: aiohttp.ClientSession, config: CrowdConfig, token: str) -> str:
+    """The username that a token stands for; "" is nobody."""
+    session = await ask_crowd(client, "POST", f"{config.base_url}/session/{quote(token, safe='')}", _FACTORS)
+    if session is None or await ask_crowd(client, "GET", f"{config.base_url}/config/cookie") is None:
+        return ""
+    found = session.find("user")
+    return found.get("name", "") if found is not None else ""
 
 
 def crowd_client(config: CrowdConfig) -> aiohttp.ClientSession:
