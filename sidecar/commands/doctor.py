@@ -80,13 +80,13 @@ class _Nobody:
     async def marked_at(self, subject: str, now: UnixSeconds) -> UnixSeconds | None:
         return None
 
-    async def surely(self, holder: Holder) -> bool:
+    async def surely(self, holder: Holder, username: str) -> bool:
         return False
 
     async def session_of(self, holder: Holder) -> Session | None:
         return None
 
-    async def lends(self, holder: Holder) -> bool:
+    async def lends(self, holder: Holder, username: str) -> bool:
         return False
 
     async def forget(self, holder: Holder) -> None:

@@ -140,7 +140,7 @@ class _ToldAsking(Asking):
 class _OwnSession:
     """The session of the test account lives as long as the command, and in no store. Implements `Counts`."""
 
-    async def surely(self, holder: Holder) -> bool:
+    async def surely(self, holder: Holder, username: str) -> bool:
         return holder.session == _KEY
 
 

@@ -50,6 +50,10 @@ class Barrier:
         username = standing.username if standing is not None else None
         return self._bans.verdict(session.application, session.identity, username)
 
+    def is_banned(self, application: str, identity: Identity, username: str) -> bool:
+        """The same of somebody who has no session, under the name that they were given."""
+        return self._bans.verdict(application, identity, username) is not Reason.OK
+
     async def verdict(self, session: Session, standing: Standing | None, began: UnixSeconds) -> Reason:
         """Why a session may not begin; `ok` if it may.
 

@@ -142,7 +142,7 @@ class Tokens:
         if token.holder.application != application or self._is_late(token):
             return None
         if token.holder.lent is not None:
-            counts = await self._vouches.lends(token.holder) and not await self._is_ended(token)
+            counts = await self._vouches.lends(token.holder, token.username) and not await self._is_ended(token)
             return Given(token, token.until) if counts else None
         session = await self._vouches.session_of(token.holder)
         if session is None or self._is_replaced(token, session):

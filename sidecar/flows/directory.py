@@ -1,7 +1,8 @@
 """The users and groups that a product takes from us, where we are its Crowd server: read-only for the product.
 
 Written by the account connector `adapters.accounts.directory`, which carries out plans like any other; read by the
-listener at which products ask. What is kept stands in the ledger's file; memory holds a copy of each directory.
+listener at which products ask. What is kept stands beside the ledger; memory holds a copy of each directory, and where
+several instances write, every question looks first whether somebody else did.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from sidecar.core.crowd_entities import Changes, CrowdUser
 from sidecar.core.usernames import fold
 from sidecar.flows.sessions import StateError
 from sidecar.flows.telling import Clock
+
+TRIES = 20
+"""Tries of one change against those of other instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +41,18 @@ class KeptGroup:
 class DirectoryStore(Protocol):
     """Where directories are kept. Every method may raise `StateError`."""
 
-    async def load(self, application: str) -> tuple[Sequence[Kept], Sequence[KeptGroup]]:
-        """All of a directory."""
+    async def latest(self, application: str) -> int | None:
+        """Number of the last change, 0 if there was none; None where nobody but this process changes anything."""
         ...
 
-    async def put(self, application: str, kept: Kept, groups: Sequence[KeptGroup]) -> None:
-        """Keep a user, in place of what was kept under the folded name, and new groups."""
+    async def load(self, application: str, since: int) -> tuple[Sequence[Kept], Sequence[KeptGroup]]:
+        """What changed after the change of that number; after 0 that is everything."""
         ...
 
-
-class NoDirectories:
-    """Where none can be kept. Implements `DirectoryStore`."""
-
-    async def load(self, application: str) -> tuple[Sequence[Kept], Sequence[KeptGroup]]:
-        """All are empty."""
-        return (), ()
-
-    async def put(self, application: str, kept: Kept, groups: Sequence[KeptGroup]) -> None:
-        """The configuration is refused before it comes to that."""
-        raise StateError("directories are kept in the embedded state only")
+    async def put(self, application: str, kept: Kept, groups: Sequence[KeptGroup]) -> bool:
+        """Keep a user, in place of what was kept under the folded name, and new groups. False, and nothing is kept, if
+        the change does not have the number behind the last one: somebody else was first."""
+        ...
 
 
 @dataclass(slots=True)
@@ -64,6 +61,14 @@ class _Book:
     groups: dict[str, KeptGroup] = field(default_factory=dict)
     number: int = 0
     unseen: dict[str, float] = field(default_factory=dict)
+
+    def take(self, users: Sequence[Kept], groups: Sequence[KeptGroup], at: float | None) -> None:
+        """What changed, *at* that moment; None: before this process looked, which counts as told."""
+        self.users.update({fold(one.user.name): one for one in users})
+        self.groups.update({fold(one.name): one for one in groups})
+        self.number = max([self.number, *(one.changed for one in users)])
+        if at is not None:
+            self.unseen.update(dict.fromkeys((fold(one.user.name) for one in users), at))
 
 
 class Directory:
@@ -104,18 +109,19 @@ class Directory:
             StateError: it was not kept, and is as it was.
         """
         async with self._turn:
-            book = await self._load(application)
-            known = book.users.get(fold(name))
-            user = become(known.user if known is not None else None)
-            if known is not None and known.user == user:
-                return
-            number = book.number + 1
-            kept = Kept(user, known.made if known is not None else number, number)
-            new = [KeptGroup(group, number) for group in sorted(user.groups) if fold(group) not in book.groups]
-            await self._store.put(application, kept, new)
-            book.users[fold(user.name)], book.number = kept, number
-            book.unseen[fold(user.name)] = self._clock.monotonic()
-            book.groups.update({fold(group.name): group for group in new})
+            for _ in range(TRIES):
+                book = await self._load(application)
+                known = book.users.get(fold(name))
+                user = become(known.user if known is not None else None)
+                if known is not None and known.user == user:
+                    return
+                number = book.number + 1
+                kept = Kept(user, known.made if known is not None else number, number)
+                new = [KeptGroup(group, number) for group in sorted(user.groups) if fold(group) not in book.groups]
+                if await self._store.put(application, kept, new):
+                    book.take((kept,), new, self._clock.monotonic())
+                    return
+        raise StateError("a directory could not be changed: others write all the time")
 
     async def number(self, application: str) -> int:
         """Of the last change."""
@@ -148,16 +154,23 @@ class Directory:
 
     async def _book(self, application: str) -> _Book:
         book = self._books.get(application)
-        if book is not None:
+        if book is not None and await self._store.latest(application) in {None, book.number}:
             return book
         async with self._turn:
             return await self._load(application)
 
     async def _load(self, application: str) -> _Book:
+        """The directory, with what others changed since it was looked at."""
         book = self._books.get(application)
-        if book is None:
-            users, groups = await self._store.load(application)
-            book = _Book({fold(one.user.name): one for one in users}, {fold(one.name): one for one in groups})
-            book.number = max((one.changed for one in users), default=0)
-            self._books[application] = book
-        return book
+        if book is not None:
+            latest = await self._store.latest(application)
+            if latest is None or latest == book.number:
+                return book
+            if latest < book.number:
+                # The store was put back from a backup: what is remembered of it is not there.
+                book = None
+        found = book if book is not None else _Book()
+        users, groups = await self._store.load(application, found.number)
+        found.take(users, groups, self._clock.monotonic() if book is not None else None)
+        self._books[application] = found
+        return found

@@ -35,8 +35,8 @@ class TextSealer(Protocol):
 class Counts(Protocol):
     """Says whether somebody still counts."""
 
-    async def surely(self, holder: Holder) -> bool:
-        """Whether *holder* counts at this moment, by the store.
+    async def surely(self, holder: Holder, username: str) -> bool:
+        """Whether *holder* counts at this moment under that name, by the store.
 
         Raises:
             StateError: nobody knows.
@@ -55,8 +55,8 @@ class Vouches(Protocol):
         """
         ...
 
-    async def lends(self, holder: Holder) -> bool:
-        """Whether a caller's access token still counts.
+    async def lends(self, holder: Holder, username: str) -> bool:
+        """Whether a caller's access token still counts, for an account of that name.
 
         Raises:
             StateError: nobody knows whether it was revoked.
@@ -72,10 +72,10 @@ class Holders:
         self._barrier = barrier
         self._clock = clock
 
-    async def surely(self, holder: Holder) -> bool:
+    async def surely(self, holder: Holder, username: str) -> bool:
         """See the port. Memory is not enough: another instance may have ended the session a moment ago."""
         if holder.lent is not None:
-            return await self.lends(holder)
+            return await self.lends(holder, username)
         entry = await self.entry_of(holder)
         return entry is not None and await self._sessions.whole(entry) is not None
 
@@ -88,10 +88,12 @@ class Holders:
         entry = await self.entry_of(holder)
         return entry.session if entry is not None else None
 
-    async def lends(self, holder: Holder) -> bool:
+    async def lends(self, holder: Holder, username: str) -> bool:
         """See `Vouches`."""
         lent = holder.lent
         if lent is None or self._clock.now() >= lent.ends_at:
+            return False
+        if self._barrier.is_banned(holder.application, lent.identity, username):
             return False
         return not await self._barrier.bars(lent.identity, UnixSeconds(lent.issued_at - SKEW))
 

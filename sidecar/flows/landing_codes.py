@@ -76,7 +76,7 @@ class Codes:
         if not first or not fits(given.grant, client, redemption, now):
             await self._spoil(given)
             return None
-        if not await self._counts.surely(given.grant.holder):
+        if not await self._counts.surely(given.grant.holder, given.grant.username):
             return None
         token = replace(given, grant=replace(given.grant, ends_at=UnixSeconds(now + TOKEN_LIFE)))
         return Redeemed(given.grant, self._sealed(TOKEN, token))
@@ -114,7 +114,7 @@ class Codes:
         given = self._opened(TOKEN, client, token)
         if given is None or self._clock.now() >= given.grant.ends_at or await self._is_spoilt(given):
             return None
-        return given.grant if await self._counts.surely(given.grant.holder) else None
+        return given.grant if await self._counts.surely(given.grant.holder, given.grant.username) else None
 
     async def _spend(self, given: Given) -> bool:
         return await self._spent.spend(f"{CODE} {given.number}", UnixSeconds(given.grant.ends_at + REMEMBERED))

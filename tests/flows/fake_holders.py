@@ -20,7 +20,7 @@ class WhoCounts:
     def __init__(self) -> None:
         self.over: set[str] = set()
 
-    async def surely(self, holder: Holder) -> bool:
+    async def surely(self, holder: Holder, username: str) -> bool:
         await asyncio.sleep(0)
         return holder.session not in self.over
 
@@ -37,7 +37,7 @@ class WhoVouches:
         found = self.kept.get(holder.session)
         return found if found is not None and found.application == holder.application else None
 
-    async def lends(self, holder: Holder) -> bool:
+    async def lends(self, holder: Holder, username: str) -> bool:
         await asyncio.sleep(0)
         return holder.lent is not None and holder.session not in self.revoked
 

@@ -90,7 +90,7 @@ class Play:
         await asyncio.sleep(0)
         return next((one for one in self.kept.values() if one.key == holder.session), None)
 
-    async def lends(self, holder: Holder) -> bool:
+    async def lends(self, holder: Holder, username: str) -> bool:
         """No caller comes here."""
         raise AssertionError(holder)
 

@@ -62,6 +62,11 @@ class Site:
         """Whether a token of Crowd's stands for somebody there."""
         return (await self._ask(which, "GET", f"/jira/rest/usermanagement/1/session/{token}"))[0]
 
+    async def users(self, which: int) -> list[str]:
+        """All names in the directory, as a gate tells them."""
+        path = "/jira/rest/usermanagement/1/search?entity-type=user&max-results=-1"
+        return sorted(user["name"] for user in (await self._ask(which, "POST", path, data=b""))[1]["users"])
+
     async def userinfo(self, which: int, token: str) -> int:
         """Whether an access token speaks of somebody there."""
         fields = {"Authorization": f"Bearer {token}"}
@@ -249,3 +254,18 @@ async def test_a_token_of_crowd_is_good_at_both_gates_and_dead_at_both_with_its_
             return await found.whose(1, token) == 404
 
         await until(is_dead, 5.0)
+
+
+async def test_a_directory_is_one_whichever_gate_writes_it_and_whichever_the_product_asks(
+    worlds: Worlds, database: Server
+) -> None:
+    more = {"crowd": {"directory": True}, "accounts": {"directory": True}, "support": {"usernames": {}}}
+    async with site(worlds, database, proof="crowd", **more) as found:
+        # Made ready by one gate, asked for at the other, at once.
+        for which, person in ((0, "nina"), (1, "dora")):
+            found.lead_to(1 - which)
+            cookie = await cookie_of(found.both.world, person)
+            assert 200 == (await found.page(which, PATH, cookie)).status
+            assert (person, "crowd") == (found.both.world.arrived[-1].username, found.both.world.arrived[-1].how)
+            assert {"jira-software-users"} == found.both.world.jira.state.users[person].groups
+        assert [["dora", "nina"]] * 2 == [await found.users(which) for which in (0, 1)]

@@ -18,32 +18,44 @@ class SqliteDirectory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self, application: str) -> tuple[Sequence[Kept], Sequence[KeptGroup]]:
+    async def latest(self, application: str) -> int | None:
+        """See `DirectoryStore.latest`: nobody else writes here."""
+        return None
+
+    async def load(self, application: str, since: int) -> tuple[Sequence[Kept], Sequence[KeptGroup]]:
         """See `DirectoryStore.load`."""
 
         def work(connection: Connection) -> tuple[Sequence[Kept], Sequence[KeptGroup]]:
             users = connection.execute(
-                "SELECT record, made, changed FROM directory_users WHERE application = ?", (application,)
+                "SELECT record, made, changed FROM directory_users WHERE application = ? AND changed > ?",
+                (application, since),
             )
-            kept = tuple(Kept(_user(record), made, changed) for record, made, changed in users)
-            groups = connection.execute("SELECT name, made FROM directory_groups WHERE application = ?", (application,))
+            kept = tuple(Kept(user_of(record), made, changed) for record, made, changed in users)
+            groups = connection.execute(
+                "SELECT name, made FROM directory_groups WHERE application = ? AND made > ?", (application, since)
+            )
             return kept, tuple(KeptGroup(name, made) for name, made in groups)
 
         return await self._database.do(work)
 
-    async def put(self, application: str, kept: Kept, groups: Sequence[KeptGroup]) -> None:
+    async def put(self, application: str, kept: Kept, groups: Sequence[KeptGroup]) -> bool:
         """See `DirectoryStore.put`."""
 
-        def work(connection: Connection) -> None:
-            row = (application, fold(kept.user.name), _record(kept.user), kept.made, kept.changed)
+        def work(connection: Connection) -> bool:
+            known = connection.execute("SELECT max(changed) FROM directory_users WHERE application = ?", (application,))
+            if (known.fetchone()[0] or 0) != kept.changed - 1:
+                return False
+            row = (application, fold(kept.user.name), record_of(kept.user), kept.made, kept.changed)
             connection.execute("INSERT OR REPLACE INTO directory_users VALUES (?, ?, ?, ?, ?)", row)
             rows = [(application, fold(group.name), group.name, group.made) for group in groups]
             connection.executemany("INSERT OR IGNORE INTO directory_groups VALUES (?, ?, ?, ?)", rows)
+            return True
 
-        await self._database.do(work)
+        return await self._database.do(work)
 
 
-def _record(user: CrowdUser) -> str:
+def record_of(user: CrowdUser) -> str:
+    """How a user is kept."""
     return json.dumps(
         {
             "name": user.name,
@@ -56,6 +68,7 @@ def _record(user: CrowdUser) -> str:
     )
 
 
-def _user(record: str) -> CrowdUser:
+def user_of(record: str) -> CrowdUser:
+    """The way back."""
     body = json.loads(record)
     return CrowdUser(**{**body, "groups": frozenset(body["groups"])})

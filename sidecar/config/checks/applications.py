@@ -173,12 +173,6 @@ def _own_directory(at: At, application: ApplicationSettings, config: Config, nam
     same name there, and the product takes both for one person (D4)."""
     if not application.accounts.directory:
         return
-    if config.state.hosts:
-        yield Finding(
-            (*at, "accounts", "directory"),
-            "is kept in the embedded state only, and state names a database",
-            "write state: file:///var/lib/lychgate, or manage accounts with token",
-        )
     if not application.accounts.create:
         return
     for portal_name, portal in portals_of(config, name).items():

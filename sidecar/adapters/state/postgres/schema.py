@@ -170,6 +170,29 @@ STEPS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # The directories that products take from us; `record` is JSON.
+        """
+        CREATE TABLE directory_users (
+            application text COLLATE "C" NOT NULL,
+            username text COLLATE "C" NOT NULL,
+            record text NOT NULL,
+            made bigint NOT NULL,
+            changed bigint NOT NULL,
+            PRIMARY KEY (application, username)
+        )
+        """,
+        "CREATE UNIQUE INDEX directory_changed ON directory_users (application, changed)",
+        """
+        CREATE TABLE directory_groups (
+            application text COLLATE "C" NOT NULL,
+            folded text COLLATE "C" NOT NULL,
+            name text COLLATE "C" NOT NULL,
+            made bigint NOT NULL,
+            PRIMARY KEY (application, folded)
+        )
+        """,
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from sidecar.adapters.seal import Sealer
 from sidecar.adapters.state.postgres.bans import PostgresBans
 from sidecar.adapters.state.postgres.database import Database, Way, pooled
+from sidecar.adapters.state.postgres.directory import PostgresDirectory
 from sidecar.adapters.state.postgres.history import PostgresHistory
 from sidecar.adapters.state.postgres.leases import PostgresLeases
 from sidecar.adapters.state.postgres.ledger import PostgresLedger
@@ -18,7 +19,6 @@ from sidecar.adapters.state.postgres.sessions import PostgresSessions
 from sidecar.adapters.state.postgres.spent import PostgresMarkers, PostgresSpentStates
 from sidecar.adapters.state.stores import Shared, State
 from sidecar.adapters.state.worker import Told
-from sidecar.flows.directory import NoDirectories
 from sidecar.flows.sessions import StateError
 
 
@@ -61,7 +61,7 @@ async def open_to_look(way: Way, sealer: Sealer) -> AsyncIterator[State]:
 def _state(database: Database, ledger: Database, way: Way, sealer: Sealer) -> State:
     sessions = PostgresSessions(database, sealer)
     return State(
-        directory=NoDirectories(),
+        directory=PostgresDirectory(ledger),
         sessions=sessions,
         spent=PostgresSpentStates(database),
         markers=PostgresMarkers(database),
