@@ -203,3 +203,9 @@ async def test_whom_to_pretend_to_be_may_be_named(tmp_path: Path) -> None:
         found = await site.found(Request())
         assert {"headers", "landing"} <= set(unknowns(found))
         assert ["header_believed"] == codes(await site.found(Request(username="alice")))
+
+
+async def test_whether_a_product_asks_its_crowd_server_only_the_running_gate_hears(site: Surroundings) -> None:
+    site.jira_settings["landing"] = {"type": "crowd", "client_secret": f"file://{site.folder}/landing"}
+    found = await site.found()
+    assert ([], ["landing", "sign_outs"]) == (codes(found), unknowns(found))

@@ -113,5 +113,6 @@ async def test_a_round_at_the_start_and_one_every_hour_whatever_becomes_of_them(
 
 async def test_none_at_all_where_the_site_wants_none() -> None:
     world = World(every=0)
-    await world.rounds.go_on()
+    async with asyncio.timeout(30):
+        await world.rounds.go_on()
     assert (0, []) == (world.asked, world.slept)

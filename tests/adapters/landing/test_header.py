@@ -126,3 +126,21 @@ def test_whom_the_answer_was_served_to(named: bytes | None, expected: Reason) ->
     head = AnswerHead(200, b"OK", lines, specials(lines), 0, chunked=False, bodiless=False)
     assert expected is landing.check(session(), "ada", "", head)
     assert not landing.lost(session(), "ada", "", ())
+
+
+async def test_forgeries_are_what_a_receiver_that_checks_must_refuse() -> None:
+    ours, public = proof(), KeySet.import_key_set(proof().keys())  # type: ignore[arg-type]
+    ((_, good),) = ours.proves("ada", NOW)
+    assert "ada" == jwt.decode(good.decode(), public, algorithms=["Ed25519"]).claims["sub"]
+
+    forged = dict(ours.forgeries("ada", NOW))
+    ((_, foreign),) = forged["an assertion by another key"]
+    with pytest.raises(JoseError):
+        jwt.decode(foreign.decode(), public, algorithms=["Ed25519"])
+    ((_, other),) = forged["an assertion for somebody else"]
+    assert "ada" != jwt.decode(other.decode(), public, algorithms=["Ed25519"]).claims["sub"]
+
+    secret = SecretProof(header="X-Secret", secret="s" * 32)
+    assert ((b"X-Secret", b"s" * 32),) == secret.proves("ada", NOW)
+    ((_, ((name, made_up),)),) = secret.forgeries("ada", NOW)
+    assert (b"X-Secret", False) == (name, made_up == b"s" * 32)
