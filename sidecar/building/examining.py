@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import aiohttp
+
 from sidecar.adapters.metrics import Metrics
 from sidecar.adapters.oidc import http as oidc_http
 from sidecar.adapters.oidc.examine import Looked, ProviderLook
-from sidecar.adapters.secrets import Secret
+from sidecar.adapters.secrets import Secret, SecretError
 from sidecar.adapters.state.examine import look_at_files
 from sidecar.building.examining_products import Subject, examinations_of
 from sidecar.building.reaching import rest_of
@@ -33,13 +35,16 @@ from sidecar.core.doctor.ways import judge_clock
 from sidecar.core.routing import OWN_PREFIX
 from sidecar.domain.finding import Check, Finding
 from sidecar.domain.reason import Reason
-from sidecar.flows.doctor import Examination, Once
+from sidecar.flows.doctor import Ask, Examination, Once
 from sidecar.flows.landing import Landing
 from sidecar.flows.login import LoginError
 from sidecar.flows.rounds import Rounds
 from sidecar.flows.session_ports import StateError
 from sidecar.flows.telling import Audit, Clock
 from sidecar.upstream.nodes import Nodes
+
+_UNUSABLE = (OSError, SecretError)
+"""What a file of TLS or a secret raises that has gone since the configuration was loaded."""
 
 SKEW = 60
 """Seconds by which an application's clock may differ: what its own sign-on and our assertions tolerate."""
@@ -78,43 +83,50 @@ class Examining:
     request: Request = Request()
 
     async def prepare(self, stack: AsyncExitStack) -> Sequence[Examination]:
-        """Everything that is to be examined now; what it needs is open until *stack* closes.
-
-        Raises:
-            OSError: a file of TLS cannot be read.
-        """
+        """Everything that is to be examined now; what it needs is open until *stack* closes. Where that cannot be
+        had, such as a file of TLS that has gone, one examination in its place says so."""
         loaded, wanted = self.current(), self.request.application
-        found = list(self._state(loaded, stack))
         names = [name for name in loaded.policy.applications if wanted in (None, name)]
         providers = {
             one for name in names for portal in loaded.policy.applications[name].portals for one in portal.providers
         }
         session = await stack.enter_async_context(oidc_http.open_session())
+        found: list[Examination] = []
+        try:
+            found += self._state(loaded, stack)
+        except _UNUSABLE as error:
+            found.append(Examination(Check.STATE, _cannot(error)))
         for name in sorted(providers):
-            look = ProviderLook(
-                provider_config(name, loaded.config.providers[name], loaded.policy, loaded.kept), session
-            )
-            found.extend(self._provider(name, look, loaded, stack))
+            try:
+                found += self._provider(name, _look(name, loaded, session), loaded, stack)
+            except _UNUSABLE as error:
+                found.append(Examination(Check.PROVIDER, _cannot(error), provider=name))
         for name in names:
-            application = loaded.policy.applications[name]
-            caller, base = await stack.enter_async_context(rest_of(loaded.config, application, self.nodes[name]))
-            subject = Subject(
-                application=application,
-                settings=loaded.config.applications[name],
-                session=caller,
-                base=base,
-                nodes=self.nodes[name],
-                landing=self.landings[name],
-                clock=self.clock,
-                heard=self.heard,
-                issuer=_issuer(name, loaded),
-                read=loaded.kept.read,
-                token=self.request.token,
-                username=self.request.username,
-                skew=SKEW,
-            )
-            found.extend(await examinations_of(subject, stack))
+            try:
+                found += await self._application(name, loaded, stack)
+            except _UNUSABLE as error:
+                found.append(Examination(Check.UPSTREAM, _cannot(error), application=name))
         return found
+
+    async def _application(self, name: str, loaded: Loaded, stack: AsyncExitStack) -> Sequence[Examination]:
+        application = loaded.policy.applications[name]
+        caller, base = await stack.enter_async_context(rest_of(loaded.config, application, self.nodes[name]))
+        subject = Subject(
+            application=application,
+            settings=loaded.config.applications[name],
+            session=caller,
+            base=base,
+            nodes=self.nodes[name],
+            landing=self.landings[name],
+            clock=self.clock,
+            heard=self.heard,
+            issuer=_issuer(name, loaded),
+            read=loaded.kept.read,
+            token=self.request.token,
+            username=self.request.username,
+            skew=SKEW,
+        )
+        return await examinations_of(subject, stack)
 
     def _provider(self, name: str, look: ProviderLook, loaded: Loaded, stack: AsyncExitStack) -> Iterator[Examination]:
         settings, known = loaded.config.providers[name], loaded.policy.providers[name]
@@ -167,6 +179,17 @@ class Examining:
         for name in loaded.policy.applications:
             if self.request.application in (None, name):
                 yield Examination(Check.LEDGER, partial(_ledger, name, look), application=name)
+
+
+def _look(name: str, loaded: Loaded, session: aiohttp.ClientSession) -> ProviderLook:
+    return ProviderLook(provider_config(name, loaded.config.providers[name], loaded.policy, loaded.kept), session)
+
+
+def _cannot(error: Exception) -> Ask:
+    async def ask() -> Sequence[Finding]:
+        raise OSError(str(error))
+
+    return ask
 
 
 def _issuer(application: str, loaded: Loaded) -> str:
@@ -226,7 +249,7 @@ async def _files(look: Once[Files]) -> Sequence[Finding]:
 async def _server(look: Once[Server]) -> Sequence[Finding]:
     try:
         return judge_server(await look())
-    except StateError as error:
+    except (StateError, SecretError) as error:
         return [Finding(kind=kinds.DATABASE_UNREACHABLE, seen=str(error))]
 
 

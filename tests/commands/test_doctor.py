@@ -12,9 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sidecar.adapters.state.files import held
+from sidecar.building.examining import Request
 from sidecar.cli import main
+from sidecar.commands.doctor import examined
+from sidecar.config.load import load
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
 from sidecar.demo.crowd import CrowdConfig, crowd_people, serve_crowd
+from sidecar.domain.finding import Check, Severity
 from tests.commands.doctor_site import SHARED, Surroundings, codes, surroundings, unknowns
 
 ANSI = "\x1b[31m"
@@ -163,3 +167,13 @@ async def test_a_user_server(site: Surroundings) -> None:
     assert ["user_server_unreachable"] == await site.codes()
     accounts["look_token"] = site.put("look", "a-token-that-nobody-knows")
     assert ["look_token_refused", "user_server_unreachable"] == await site.codes()
+
+
+async def test_what_cannot_even_be_begun_keeps_nothing_else(site: Surroundings) -> None:
+    loaded = load(site.path, secrets=False)
+    (site.folder / "client").unlink()
+    found = await examined(loaded, Request())
+    (gone,) = [one for one in found if one.provider == "staff"]
+    assert (Check.PROVIDER, Severity.UNKNOWN) == (gone.kind.check, gone.kind.severity)
+    assert "there is no file" in gone.seen
+    assert {Check.UPSTREAM, Check.TOKEN, Check.STATE} <= {one.kind.check for one in found if one.kind.code == "ok"}
