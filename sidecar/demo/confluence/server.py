@@ -117,8 +117,8 @@ class _Confluence:
         return _wrong_method if known else _nothing
 
     async def _recognise(self, visit: Visit) -> None:
-        """The session or a Crowd server's token, else the trusted header with its proof, else the personal access token;
-        a dead one leaves the call anonymous."""
+        """The session or a Crowd server's token, else the trusted header with its proof, else the personal access
+        token; a dead one leaves the call anonymous."""
         headers, config = visit.ask.request.headers, self._config
         proof = headers.get(config.secret_header, "")
         known = await crowd.recognise(visit, config.crowd) if config.crowd is not None else sso.recognise(visit)
