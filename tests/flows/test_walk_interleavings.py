@@ -195,7 +195,7 @@ STEPS = st.lists(
         st.tuples(st.just("turn"), st.integers(1, 9)),
     ),
     min_size=6,
-    max_size=30,
+    max_size=20,
 )
 
 
