@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar.domain.identity import Claim, Person, UnixSeconds
+from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
 from sidecar.domain.reason import Reason
 
 
@@ -20,11 +20,14 @@ class LoginError(Exception):
         refresh_token: What the provider gave for the next time before something else failed, or None. The old one may
             be spent by then.
         told: Whether the audit trail has heard of it under the id of the request that failed.
+        identity: Who it was, where the provider vouched for somebody who is let in at all; else None. Whoever else can
+            sign in at a provider is a stranger, of whom the audit trail tells only so many.
     """
 
     told: bool = False
     back_to: str = ""
     refresh_token: str | None = None
+    identity: Identity | None = None
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

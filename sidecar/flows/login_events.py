@@ -65,6 +65,7 @@ class LoginTeller:
         error: LoginError | None = None,
     ) -> None:
         facts: dict[str, Fact] = {"silent": attempt.silent}
+        identity = session.identity if session is not None else error.identity if error is not None else None
         if error is not None:
             facts["detail"] = error.detail
         if session is not None:
@@ -77,8 +78,8 @@ class LoginTeller:
                 request=trace.request,
                 source=trace.source,
                 proxies=trace.proxies,
-                person=session.identity.person if session is not None else None,
-                signed_in=session.identity.signed_in if session is not None else UNTOLD,
+                person=identity.person if identity is not None else None,
+                signed_in=identity.signed_in if identity is not None else UNTOLD,
                 application=attempt.application,
                 portal=attempt.portal,
                 attempt=attempt_name(attempt.state),

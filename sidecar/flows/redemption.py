@@ -72,7 +72,11 @@ class Redemption:
             raise LoginError(Reason.TOKEN_INVALID, str(fault)) from fault
         if attempt.acr and identity.acr not in attempt.acr:
             # Providers may ignore what they do not know (Okta does): what came back counts.
-            raise LoginError(Reason.STEP_UP_FAILED, "the provider used none of the ways of signing in that were asked")
+            error = LoginError(
+                Reason.STEP_UP_FAILED, "the provider used none of the ways of signing in that were asked"
+            )
+            error.identity = identity
+            raise error
         return Opening(
             application=application.name,
             portal=portal.name,

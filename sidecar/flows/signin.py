@@ -289,6 +289,7 @@ class SignIn:
         try:
             cookie, began = await self._openings.cookie_for(opening, attempt, back.cookies, present, trace)
         except LoginError as error:
+            error.identity = opening.identity
             failed = self._teller.failed(attempt, error, trace)
             if attempt.silent:
                 return back.back()

@@ -83,9 +83,8 @@ async def test_a_refused_configuration_is_told_though_its_file_is_at_fault(world
     assert "refused" not in (await command(world, "status")).stdout
 
 
-async def test_what_hangs_or_is_silent_is_told(worlds: Worlds) -> None:
+async def test_a_gate_that_ended_leaves_nothing_and_is_said_not_to_run(worlds: Worlds) -> None:
     world = await worlds()
-    world.gate.metrics.render()
     await world.gates.aclose()
 
     gone = await command(world, "status")

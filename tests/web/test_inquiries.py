@@ -37,6 +37,8 @@ async def test_why_tells_a_block_and_survives_a_restart(worlds: Worlds) -> None:
     await world.sign_in("ada")
     await done(world, "block", "ada", *WHY)
     await world.restart()
+    async with world.browser() as browser:
+        assert 403 == (await browser.sign_in("ada"))[0]
 
     found = await told(world, "why", "ada")
     text = await done(world, "why", "ada")
@@ -44,7 +46,9 @@ async def test_why_tells_a_block_and_survives_a_restart(worlds: Worlds) -> None:
     assert {"incident 7"} == {ban["reason"] for ban in found["bans"]}
     ended = [one for one in found["happened"] if one["code"] == "session.ended"]
     assert ["cause: blocked"] == [one["detail"] for one in ended]
+    assert ["blocked"] == [one["reason"] for one in found["happened"] if one["code"] == "login.error"]
     assert "!! blocked since" in text
+    assert "blocked: `lychgate block` named this person" in text
 
 
 async def test_a_signed_in_request_writes_no_history(worlds: Worlds) -> None:
