@@ -80,7 +80,7 @@ async def test_the_state_is_spent_before_the_code_is_redeemed_before_a_session_e
     tab = await browser.at_provider()
     gate.diary.clear()
     await browser.come_back(tab)
-    assert gate.diary == ["spend", "check_iss", "redeem", "add", "marked_at", "marked_at", "of_person"]
+    assert gate.diary == ["spend", "check_iss", "redeem", "add", "marked_at", "marked_at", "of_person", "count"]
     # The mark outlives the attempt.
     assert gate.spent.until[tab.state] > NOON + ATTEMPT_LIFE
 
@@ -265,7 +265,7 @@ async def test_a_browser_that_goes_away_leaves_no_code_half_used(gate: Gate, bro
     assert request.cancelled()
     held.set()
     await gate.sign_in.close()
-    assert gate.diary[-7:] == ["spend", "check_iss", "redeem", "add", "marked_at", "marked_at", "of_person"]
+    assert gate.diary[-8:] == ["spend", "check_iss", "redeem", "add", "marked_at", "marked_at", "of_person", "count"]
     assert len(gate.store.kept) == 1
     assert len(gate.audit.of(Code.LOGIN_SUCCEEDED)) == 1
 
