@@ -173,6 +173,9 @@ async def test_the_image_signs_somebody_in_on_a_read_only_root_and_ends_when_tol
             await ready(f"http://127.0.0.1:{probes}/readyz")
             started = time.monotonic() - began
             assert 4 == len([step async for step in steps(url)])
+            # As `kubectl exec` would.
+            async with process(*within(tmp_path, *GATE, "status"), log=log) as asking:
+                assert 0 == await asking.wait(), log.read_text("utf-8")
             # A changed secret is followed: the provider takes the new one only.
             kept["staff-secret"] = secrets.token_urlsafe(48)
             provider.clients["lychgate"] = client("staff")
