@@ -1,5 +1,5 @@
-"""Two gates on one PostgreSQL behind a real nginx: they are restarted one after the other, and one is killed, under the
-eyes of people who work. Nobody loses a request or is asked to sign in again."""
+"""Gates on one PostgreSQL behind a real nginx: two are restarted one after the other, and one of three is killed, under
+the eyes of people who work. Nobody loses a request or is asked to sign in again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +33,7 @@ http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   upstream gates {{
-    server 127.0.0.1:{first} max_fails=0;
-    server 127.0.0.1:{second} max_fails=0;
+    {servers}
     keepalive 16;
   }}
   server {{
@@ -113,9 +112,17 @@ class Crowd:
                 await wire.close()
 
 
+def nginx_before(folder: Path, port: int, gates: Iterable[int]) -> AbstractAsyncContextManager[object]:
+    """An nginx at *port* that asks the gates in turn."""
+    servers = "\n    ".join(f"server 127.0.0.1:{gate} max_fails=0;" for gate in gates)
+    (folder / "nginx.conf").write_text(NGINX_CONF.format(folder=folder, port=port, servers=servers), encoding="utf-8")
+    command = (str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log"))
+    return running_process(port, *command)
+
+
 @asynccontextmanager
-async def two_gates(folder: Path) -> AsyncIterator[tuple[World, Gate, Gate]]:
-    """The world's own gate is gone; nginx stands at its address, and behind it two others."""
+async def gates_behind(folder: Path, *names: str) -> AsyncIterator[tuple[World, list[Gate]]]:
+    """The world's own gate is gone; nginx stands at its address, and behind it others."""
     async with AsyncExitStack() as stack:
         database = stack.enter_context(server())
         state = database.way(await database.new_database()).address
@@ -123,29 +130,25 @@ async def two_gates(folder: Path) -> AsyncIterator[tuple[World, Gate, Gate]]:
         running = await stack.enter_async_context(world(folder, site))
         await running.gates.aclose()
         gates = []
-        for name in ("first", "second"):
+        for name in names:
             text = json.loads((folder / "lychgate.yaml").read_text("utf-8"))
             port = free_port()
             text["listen"]["public"] = f"127.0.0.1:{port}"
             (folder / f"{name}.yaml").write_text(json.dumps(text), encoding="utf-8")
             gates.append(Gate(folder / f"{name}.yaml", port))
-        first, second = gates
-        conf = NGINX_CONF.format(folder=folder, port=running.port, first=first.port, second=second.port)
-        (folder / "nginx.conf").write_text(conf, encoding="utf-8")
         try:
-            _ = await asyncio.gather(first.start(), second.start())
-            command = (str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log"))
-            _ = await stack.enter_async_context(running_process(running.port, *command))
-            yield running, first, second
+            _ = await asyncio.gather(*(gate.start() for gate in gates))
+            _ = await stack.enter_async_context(nginx_before(folder, running.port, [gate.port for gate in gates]))
+            yield running, gates
         finally:
             _ = [await gate.end(signal.SIGKILL) for gate in gates if gate.process is not None]
 
 
 async def test_a_rolling_restart_under_load_loses_nothing(tmp_path: Path) -> None:
-    async with two_gates(tmp_path) as (running, first, second):
+    async with gates_behind(tmp_path, "first", "second") as (running, gates):
         crowd = Crowd(running, await running.sign_in("ada"), ("GET", "POST"))
         working = asyncio.create_task(crowd.work())
-        for gate in (first, second):
+        for gate in gates:
             before = len(crowd.answers)
             assert 0 == await gate.end()
             await gate.start()
@@ -156,7 +159,7 @@ async def test_a_rolling_restart_under_load_loses_nothing(tmp_path: Path) -> Non
 
 
 async def test_a_gate_that_is_killed_costs_nobody_the_session(tmp_path: Path) -> None:
-    async with two_gates(tmp_path) as (running, first, _):
+    async with gates_behind(tmp_path, "first", "second", "third") as (running, (first, *_)):
         # nginx asks again for what can be asked twice; a form in flight at that moment is lost anywhere.
         crowd = Crowd(running, await running.sign_in("ada"), ("GET",))
         working = asyncio.create_task(crowd.work())

@@ -23,11 +23,13 @@ NODE_JAVA = """
 import jakarta.servlet.http.*;
 import java.io.*;
 public class Node extends HttpServlet {
+    private static volatile String state = "RUNNING";
     protected void service(HttpServletRequest request, HttpServletResponse response) throws IOException {
         response.setHeader("X-ANODEID", System.getProperty("node"));
-        if (request.getServletPath().equals("/status")) {
+        if (request.getServletPath().equals("/drain")) state = "MAINTENANCE";
+        if (request.getServletPath().equals("/status") || request.getServletPath().equals("/drain")) {
             response.setContentType("application/json");
-            response.getWriter().print("{\\"state\\": \\"RUNNING\\"}");
+            response.getWriter().print("{\\"state\\": \\"" + state + "\\"}");
             return;
         }
         // As the free receivers do: the session's first user stays, whatever the header says later.
