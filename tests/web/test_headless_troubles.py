@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from sidecar.core.grants import Redemption
 from sidecar.domain.session import seat_of
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, World
@@ -223,16 +225,15 @@ async def test_a_product_that_is_down_is_not_called_a_failed_landing(worlds: Wor
     assert [] == world.told("landing.failed")
 
 
-async def test_a_code_that_is_used_twice_undoes_what_came_of_it(
-    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_code_that_is_used_twice_undoes_what_came_of_it(worlds: Worlds) -> None:
     world = await worlds(proof="sso")
     cookie = await cookie_of(world)
     assert 200 == (await world.page(PATH, cookie)).status
     landing: Any = world.gate.gateway._forwarding._applications["jira"].landing
-    codes = landing._dance_at("")._codes
-    (known,) = codes._codes.values()
-    codes.spoilt(known.grant)
+    dance = landing._dance_at("")
+    (brought,) = [call.target for call in world.arrived if call.target.startswith(BACK)]
+    again = Redemption(parse_qs(urlsplit(brought).query)["code"][0], dance._floor.client.redirect_uri, None)
+    assert None is await dance._codes.redeem(dance._floor.client, again)
     world.forget()
     assert 200 == (await world.page(PATH, cookie)).status
     assert [START, BACK, WHO, PATH] == paths(world)

@@ -156,14 +156,14 @@ class SqliteSessions:
 
         Spent states and revocation markers whose time is over go with them.
         """
+        for table in ("spent", "markers"):
+            await self._database.change(f"DELETE FROM {table} WHERE until <= ?", now)  # noqa: S608 - fixed texts
         swept: list[Session] = []
         while batch := await self._database.do(lambda connection: self._sweep(connection, now, idle)):
             swept += (session for session in batch if session is not None)
         return tuple(swept)
 
     def _sweep(self, connection: Connection, now: UnixSeconds, idle: int) -> list[Session | None]:
-        connection.execute("DELETE FROM spent WHERE until <= ?", (now,))
-        connection.execute("DELETE FROM markers WHERE until <= ?", (now,))
         rows = connection.execute(
             "SELECT key, CAST(record AS BLOB) FROM sessions WHERE ends <= ? OR seen <= ? LIMIT ?",
             (now, now - idle, SWEEP_BATCH),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from sidecar.adapters.state.stores import State
 from tests.adapters.state.conftest import Opener
 from tests.adapters.state.samples import SEALER, at
@@ -26,6 +28,17 @@ async def test_a_sweep_forgets_a_state_only_when_its_time_is_over(state: State) 
     assert await state.spent.spend("one", at(600)) is False
     await state.sessions.sweep(at(600), 60)
     assert await state.spent.spend("one", at(900)) is True
+
+
+async def test_what_is_over_goes_however_much_of_it_there_is(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.adapters.state.postgres.sessions.OVER_BATCH", 3)
+    await asyncio.gather(*(state.spent.spend(f"s{number}", at(600)) for number in range(9)))
+    await asyncio.gather(*(state.markers.mark(f"m{number}", at(5), at(600)) for number in range(7)))
+    kept = [await state.spent.spend("later", at(601)), await state.spent.spend("s0", at(700))]
+    assert [True, False] == kept
+    assert () == await state.sessions.sweep(at(600), 60)
+    assert [True] * 9 == [await state.spent.spend(f"s{number}", at(900)) for number in range(9)]
+    assert await state.spent.spend("later", at(900)) is False
 
 
 async def test_a_marker_is_found_until_its_time_is_over(state: State) -> None:

@@ -25,6 +25,14 @@ _WHERE = {
     By.EMAIL: "email = $1",
 }
 _TELL = f"SELECT pg_notify('{CHANNEL}', $1)"
+_TELL_ENDED = f"SELECT pg_notify('{CHANNEL}', '0 ' || key) FROM unnest($1::text[]) AS key"  # noqa: S608 - fixed texts
+
+OVER_BATCH = 4096
+"""Spent states, or markers, that one transaction of a sweep removes."""
+_OVER = tuple(
+    f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)"  # noqa: S608 - fixed texts
+    for table, key in (("spent", "state"), ("markers", "subject"))
+)
 
 
 class PostgresSessions:
@@ -129,6 +137,11 @@ class PostgresSessions:
 
         Spent states, revocation markers and leases whose time is over go with them.
         """
+        for statement in _OVER:
+            # Once a sweep, and little by little: none of it is in a transaction with sessions that somebody waits for.
+            while await self._database.change(statement, now, OVER_BATCH) == OVER_BATCH:
+                pass
+        _ = await self._database.change("DELETE FROM leases WHERE until <= now()")
         swept: list[Session] = []
         while batch := await self._database.do(lambda connection: self._sweep(connection, now, idle)):
             swept += (session for session in batch if session is not None)
@@ -150,17 +163,13 @@ class PostgresSessions:
         return await self._database.change("DELETE FROM sessions")
 
     async def _sweep(self, connection: Connection, now: UnixSeconds, idle: int) -> list[Session | None]:
-        _ = await connection.execute("DELETE FROM spent WHERE until <= $1", now)
-        _ = await connection.execute("DELETE FROM markers WHERE until <= $1", now)
-        _ = await connection.execute("DELETE FROM leases WHERE until <= now()")
         # What another instance removes at this moment is told by that one.
         rows = await connection.fetch(
             "DELETE FROM sessions WHERE key IN (SELECT key FROM sessions WHERE ends <= $1 OR seen <= $2"
             " LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING key, record",
             *(now, now - idle, SWEEP_BATCH),
         )
-        for row in rows:
-            _ = await connection.execute(_TELL, f"0 {row[0]}")
+        _ = await connection.execute(_TELL_ENDED, [row[0] for row in rows])
         return [self._opened(row[0], row[1]) for row in rows]
 
     def _sealed(self, session: Session) -> bytes:
