@@ -34,6 +34,8 @@ DRILL = "Lychgate-Drill"
 
 RULE = "break-glass"
 _DRILL = DRILL.lower().encode()
+_PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
+"""A proxy of this machine stands between, and perhaps anybody behind it. `kubectl port-forward` and `ssh` add none."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 """Names of this machine: a name of somebody else's that leads here is a page's that wants to speak in our place."""
@@ -65,7 +67,7 @@ class EmergencyGateway(Gateway):
         found = visit.reading.locator.locate(facts)
         if isinstance(found, Deny):
             return denied(self._replies, visit, found)
-        if not isinstance(found, Place) or _is_closed(found):
+        if not isinstance(found, Place) or found.application.name != application.name or _is_closed(found):
             return denied(self._replies, visit, Deny(status=403, reason=Reason.CLOSED_PATH, rule=RULE))
         visit.place = found
         return await self._passed(visit, found, window, origin)
@@ -171,7 +173,7 @@ def _origin_of(request: web.BaseRequest) -> str | None:
         here = ip_address(peer.partition("%")[0]).is_loopback
     except ValueError:
         here = False
-    if not here or _HOST.fullmatch(host) is None:
+    if not here or _HOST.fullmatch(host) is None or any(name in request.headers for name in _PROXIED):
         return None
     origin = f"http://{host.lower()}"
     foreign = request.headers.get("Origin", origin).lower() != origin

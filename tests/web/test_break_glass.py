@@ -161,6 +161,24 @@ async def test_it_never_sets_an_identity_and_lands_nobody(worlds: Worlds) -> Non
     assert 1 == len(world.arrived)
 
 
+async def test_below_a_context_path_it_is_the_same(worlds: Worlds) -> None:
+    world = await opened(worlds, context="/jira")
+    done = await type_in(world, "open", "--reason", "x")
+    assert f"http://127.0.0.1:{door(world).port}/jira/login.jsp\n" in done.output
+    answer = await ask(world, "/jira/login.jsp", FORM, method="POST", body=LOG_IN)
+    assert 200 == (await ask(world, "/jira" + PAGE, key_in(answer))).status
+    assert "alice" == world.arrived[-1].username
+    for path in (PAGE, "/", "/elsewhere/x", "/jira/..%2fother"):
+        assert (await ask(world, path, key_in(answer))).status in {400, 403, 404}, path
+
+
+async def test_it_leads_to_one_application_and_not_to_its_neighbour(worlds: Worlds) -> None:
+    world = await opened(worlds, second=True)
+    await door(world).glass.open(5, "test", 0)
+    assert 403 == (await ask(world, "/tools/browse/KEY-1")).status
+    assert [] == world.arrived
+
+
 async def test_answers_that_lead_to_the_public_address_lead_back_here(worlds: Worlds) -> None:
     world = await opened(worlds)
     await door(world).glass.open(5, "test", 0)
@@ -187,9 +205,11 @@ async def test_answers_that_lead_to_the_public_address_lead_back_here(worlds: Wo
         ("localhost.evil.example", "GET", []),
         ("", "POST", [("Origin", "https://evil.example")]),
         ("", "POST", [("Origin", "null")]),
+        ("", "GET", [("X-Forwarded-For", "203.0.113.7")]),
+        ("", "GET", [("Forwarded", "for=203.0.113.7")]),
     ],
 )
-async def test_a_page_of_somebody_else_cannot_speak_through_it(
+async def test_nobody_else_speaks_through_it_by_a_page_or_a_proxy(
     worlds: Worlds, host: str, method: str, fields: list[tuple[str, str]]
 ) -> None:
     world = await opened(worlds)
@@ -220,7 +240,7 @@ async def test_what_is_under_way_is_broken_off_at_the_end(worlds: Worlds) -> Non
     }
 
 
-async def test_a_restart_closes_it_and_each_gate_has_a_window_of_its_own(worlds: Worlds) -> None:
+async def test_a_restart_closes_it(worlds: Worlds) -> None:
     world = await opened(worlds)
     await door(world).glass.open(60, "test", 0)
     key = await log_in(world)
@@ -277,11 +297,16 @@ async def test_a_drill_proves_that_it_works_and_opens_nothing_for_others(worlds:
     assert 200 == (await ask(world, "/login.jsp", ("Lychgate-Drill", word))).status
 
 
-async def test_a_drill_says_when_the_application_leads_away_to_its_own_sign_on(worlds: Worlds) -> None:
-    world = await worlds(proof="sso", jira={"break_glass": "127.0.0.1:0"})
+@pytest.mark.parametrize(("fallback", "status", "said"), [(False, 1, "leads away to"), (True, 0, "showed its log-in")])
+async def test_a_drill_says_whether_the_own_sign_on_of_the_application_lets_passwords_in(
+    worlds: Worlds, fallback: bool, status: int, said: str
+) -> None:
+    world = await worlds(proof="sso", sso={"hides_form": True}, jira={"break_glass": "127.0.0.1:0"})
+    world.jira.sso.fallback = fallback
     done = await type_in(world, "drill")
-    assert "fallback" in done.output
-    assert done.exit_code in {0, 1}
+    assert (status, True, True) == (done.exit_code, said in done.output, "fallback" in done.output), done.output
+    (told,) = world.told("breakglass.drilled")
+    assert ("failure", "success")[not status] == told["outcome"]
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:9095", "10.0.0.1:9095", "localhost:9095", "[::]:9095", "127.0.0.1:99999"])

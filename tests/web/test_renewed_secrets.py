@@ -15,6 +15,7 @@ from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.key_lists import new_key, renewed
 from sidecar.adapters.secrets import Secret
 from sidecar.building.reloading import follow
+from sidecar.config.load import load
 from tests.upstream.certificates import Authority
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
@@ -51,9 +52,10 @@ def first_key(world: World) -> str:
 async def test_a_sign_in_that_began_under_the_old_key_ends_well_and_its_session_lives_on(worlds: Worlds) -> None:
     world = await worlds(proof="secret")
     before, after = await world.sign_in("nina"), new_key("cookie")
-    async with world.browser() as browser:
+    async with world.browser() as browser, world.browser() as late:
         status, place, _ = await browser.go(world.url + PATH)
         assert 302 == status
+        _, too_late, _ = await late.go(world.url + PATH)
         key_file(world, after, first_key(world))
         assert await world.gate.reloading.renew()
         assert 200 == (await browser.choose(place, "ada"))[0]
@@ -61,11 +63,16 @@ async def test_a_sign_in_that_began_under_the_old_key_ends_well_and_its_session_
         key_file(world, after)
         assert await world.gate.reloading.renew()
         assert 200 == (await browser.go(world.url + PATH))[0]
-    # And what only the key that is gone had signed is over.
-    assert 302 == (await world.page(PATH, before)).status
+        # A sign-in that only the key that is gone can open is over, and so is a session that it signed.
+        assert 400 <= (await late.choose(too_late, "dora"))[0] < 500
+        assert 302 == (await world.page(PATH, before)).status
+        assert metric(world, 'lychgate_secrets_renewals_total{result="done"} 2.0')
+        # What is stored was sealed with the new key.
+        world.loaded = load(world.folder / "lychgate.yaml")
+        await world.restart()
+        assert 200 == (await browser.go(world.url + PATH))[0]
     told = [(event["facts"]["settings"], event["facts"]["cause"]) for event in world.told("secrets.renewed")]
     assert [(["cookie_keys[0]"], "file")] * 2 == told
-    assert metric(world, 'lychgate_secrets_renewals_total{result="done"} 2.0')
 
 
 async def test_a_websocket_ends_with_the_key_that_signed_for_it(worlds: Worlds) -> None:

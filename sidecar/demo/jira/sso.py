@@ -36,9 +36,11 @@ async def external_login(visit: Visit) -> web.Response:
 
 
 async def log_in_page(visit: Visit) -> web.Response:
-    """The log-in page; where the form is hidden and one provider is left, it leads there."""
+    """The log-in page; where the form is hidden and one provider is left, it leads there, but for whoever asks for the
+    fallback where that is switched on."""
     config = visit.site.sso.config
-    if config is not None and config.enabled and config.hides_form and visit.request.method == "GET":
+    falls_back = visit.site.sso.fallback and "auth_fallback" in visit.request.query
+    if config is not None and config.enabled and config.hides_form and visit.request.method == "GET" and not falls_back:
         return await external_login(visit)
     return await login_page(visit)
 

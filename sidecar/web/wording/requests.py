@@ -140,8 +140,9 @@ RULES: Mapping[Reason, Text] = {
         "This address is not for you",
         "This address leads to {product} from its own machine only.",
         "Go to the usual address of {product}.",
-        "The request did not come from this machine, named another host than `localhost` or a loopback address, or was "
-        "a change that a page from elsewhere wanted. Open the address that `lychgate break-glass open` shows.",
+        "The request did not come from this machine, came through a proxy, named another host than `localhost` or a "
+        "loopback address, or was a change that a page from elsewhere wanted. "
+        "Open the address that `lychgate break-glass open` shows.",
     ),
     Reason.PASSWORD_LOGIN: Text(
         403,
