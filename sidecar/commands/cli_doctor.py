@@ -59,9 +59,12 @@ def _as_text(found: Sequence[Finding]) -> str:
 
 def _summary(found: Sequence[Finding]) -> str:
     counts = {severity: sum(one.kind.severity is severity for one in found) for severity in Severity}
-    words = {Severity.OK: "well", Severity.UNKNOWN: "could not be done"}
+    words = {Severity.OK: "well", Severity.UNKNOWN: "could not be done"} | {
+        one: one.value if counts[one] == 1 else f"{one.value}s"
+        for one in (Severity.ERROR, Severity.WARNING, Severity.NOTICE)
+    }
     order = (Severity.ERROR, Severity.WARNING, Severity.NOTICE, Severity.UNKNOWN, Severity.OK)
-    return ", ".join(f"{counts[one]} {words.get(one, one.value)}" for one in order)
+    return ", ".join(f"{counts[one]} {words[one]}" for one in order)
 
 
 def _as_json(found: Sequence[Finding]) -> str:

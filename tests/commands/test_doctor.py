@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from sidecar.commands.doctor import examined
 from sidecar.config.load import load
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
 from sidecar.demo.crowd import CrowdConfig, crowd_people, serve_crowd
+from sidecar.demo.jira import SsoConfig
+from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.domain.finding import Check, Severity
-from tests.commands.doctor_site import SHARED, Surroundings, codes, surroundings, unknowns
+from tests.commands.doctor_site import SHARED, Surroundings, by_sign_on, codes, surroundings, unknowns
 
 ANSI = "\x1b[31m"
 
@@ -47,7 +50,7 @@ async def test_a_site_in_good_health_beside_a_running_gate(site: Surroundings) -
     assert before.keys() | {"lock"} == files().keys()
     assert {name: content for name, content in before.items() if name != "lock"}.items() <= files().items()
     assert 0 == result.exit_code, result.output
-    assert "0 error, 0 warning, 0 notice, 1 could not be done, 17 well" in result.output
+    assert "0 errors, 0 warnings, 0 notices, 1 could not be done, 17 well" in result.output
     assert "ok       jira, landing: X-Lychgate-User is believed with our proof, and not without" in result.output
 
 
@@ -65,7 +68,7 @@ async def test_an_error_is_first_and_ends_with_status_1(site: Surroundings) -> N
 async def test_warnings_end_with_status_0(site: Surroundings) -> None:
     site.put("token", site.jira.state.add_token("admin"))
     result = await run(site)
-    assert 0 == result.exit_code and "0 error, 1 warning" in result.output
+    assert 0 == result.exit_code and "0 errors, 1 warning, 0 notices" in result.output
 
 
 async def test_as_json(site: Surroundings) -> None:
@@ -136,6 +139,18 @@ async def test_confluence(site: Surroundings) -> None:
             )  # fmt: skip
             assert [code] * (code is not None) == await site.codes(), code
     assert {0} == {user.failed_logins for user in state.people.users.values()}
+
+
+async def test_confluence_and_its_sign_on(site: Surroundings) -> None:
+    state, by = ConfluenceState.sample(), SsoConfig("http://127.0.0.1:9091/jira", "lychgate", "unseen", customers=False)
+    site.put("token", state.add_token("gate"))
+    site.put("admin", state.add_token("admin"))
+    by_sign_on(site)
+    for sso, expected in ((None, ["sign_on_absent"]), (by, []), (replace(by, remember_me=True), ["sign_on_remembers"])):
+        config = ConfluenceConfig(context_path="", base_url="https://jira.example.com", sso=sso)
+        async with serve_confluence(state, config, memory=SsoMemory(sso)) as wiki:
+            site.jira_settings.update(product="confluence", upstream=wiki.origin)
+            assert expected == [code for code in await site.codes() if code.startswith("sign_on")]
 
 
 async def test_confluence_tells_what_its_account_may(site: Surroundings) -> None:

@@ -73,8 +73,11 @@ async def test_what_breaks_is_told_and_what_is_mended_is_over(worlds: Worlds) ->
 async def test_the_sign_on_of_the_product_is_looked_at(worlds: Worlds) -> None:
     world = await worlds(proof="sso")
     await world.gate.rounds.round()
-    # The stand-in has its provider from its own settings, and nobody ever told its REST interface.
-    assert "sign_on_absent" in told(world) and line("landing", "error") in await counted(world)
+    assert line("landing", "ok") in await counted(world)
+    for change, code in (({"enable-remember-me": True}, "sign_on_remembers"), ({"enabled": False}, "sign_on_disabled")):
+        world.jira.sso.idps[1] |= change
+        await world.gate.rounds.round()
+        assert code in told(world)
 
 
 async def test_a_product_whose_crowd_server_we_are_asks_us(worlds: Worlds) -> None:

@@ -55,9 +55,20 @@ async def sign_on(visit: Visit) -> web.Response:
 
 
 async def providers(visit: Visit) -> web.Response:
-    """GET `/rest/authconfig/1.0/idps`: none was ever added by REST."""
+    """GET `/rest/authconfig/1.0/idps`."""
     _demand_system_admin(visit)
-    return json_answer({"results": []})
+    shown = ("id", "name", "enabled", "sso-type")
+    return json_answer({"results": [{name: idp[name] for name in shown} for idp in visit.sso.idps.values()]})
+
+
+async def provider(visit: Visit) -> web.Response:
+    """GET one of them, whole but for its secret."""
+    _demand_system_admin(visit)
+    number = visit.ask.below("/rest/authconfig/1.0/idps")[0]
+    idp = visit.sso.idps.get(int(number)) if number.isascii() and number.isdecimal() else None
+    if idp is None:
+        raise RefusedError(404, f"There is no provider {number}")
+    return json_answer({name: value for name, value in idp.items() if name != "client-secret"})
 
 
 async def directories(visit: Visit) -> web.Response:

@@ -35,6 +35,7 @@ _TABLE: tuple[tuple[str, str, _Page], ...] = (
     ("GET", "/rest/applinks/1.0/manifest", administration.manifest),
     ("GET", "/rest/authconfig/1.0/sso", administration.sign_on),
     ("GET", "/rest/authconfig/1.0/idps", administration.providers),
+    ("GET", "/rest/authconfig/1.0/idps/*", administration.provider),
     ("GET", "/rest/crowd/latest/directory", administration.directories),
     ("GET", "/rest/api/server-information", _server_information),
     ("GET", "/rest/api/user", people_rest.user),

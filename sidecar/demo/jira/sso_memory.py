@@ -38,3 +38,30 @@ class SsoMemory:
     lose: int = 0
     fallback: bool = False
     takes: str = ""
+
+    def __post_init__(self) -> None:
+        """What is in force at the start, the REST interface has too."""
+        if self.config is not None and not self.idps:
+            self.idps[1] = _entry(self.config)
+
+
+def _entry(config: SsoConfig) -> dict[str, object]:
+    return {
+        "id": 1,
+        "name": "Sign-on",
+        "button-text": "Sign-on",
+        "enabled": config.enabled,
+        "sso-type": "OIDC",
+        "include-customer-logins": config.customers,
+        "enable-remember-me": config.remember_me,
+        "issuer-url": config.issuer,
+        "client-id": config.client_id,
+        "client-secret": config.client_secret,
+        "discovery-enabled": False,
+        "authorization-endpoint": config.authorize_at or f"{config.issuer}/authorize",
+        "token-endpoint": f"{config.issuer}/token",
+        "userinfo-endpoint": f"{config.issuer}/userinfo",
+        "additional-scopes": list(config.scopes),
+        "username-claim": config.username,
+        "jit-configuration": {"user-provisioning-enabled": False},
+    }
