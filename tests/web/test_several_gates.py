@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.web.conftest import Worlds
 from tests.web.load import set_cookie, under_load
 from tests.web.pairs import PAGE, Pair, is_heard, is_not_heard, pair, signed_in, until
 from tests.web.rig import HTML
+from tests.web.wire import Wire
 
 pytestmark = needs_postgres
 
@@ -164,6 +166,9 @@ async def test_while_the_database_is_gone_people_are_served_for_the_grace_and_no
             status, place, _ = await browser.go(both.world.url + PAGE)
             assert 302 == status
             assert 503 == await signed_in(browser, place, "dora")
+        # Who signs out is told that not all of it could be done; it is made up for once the database is back.
+        assert 503 == await _signs_out(both, stella)
+        assert (503, 503) == await both.statuses(PAGE, stella)
         both.clock.more = 61
         over = await both.at(both.world.gate, PAGE, HTML, ada)
         assert (503, True) == (over.status, b"state_unavailable" in over.body)
@@ -171,6 +176,7 @@ async def test_while_the_database_is_gone_people_are_served_for_the_grace_and_no
         await until(lambda: is_heard(both))
         assert (200, 200) == await both.statuses(PAGE, ada)
         assert (200, 200) == await both.statuses(admin, ada)
+        assert (302, 302) == await both.statuses(PAGE, stella)
 
 
 async def test_a_database_that_hangs_keeps_nobody_waiting_who_is_known(worlds: Worlds, database: Server) -> None:
@@ -237,6 +243,20 @@ async def test_keys_change_twice_under_load_and_no_gate_meets_a_cookie_that_it_d
         finally:
             _ = [one.cancel() for one in follows]
             await asyncio.gather(*follows, return_exceptions=True)
+
+
+async def _signs_out(both: Pair, cookie: tuple[str, str]) -> int:
+    """At the first gate; what the form's answer is."""
+    form = await both.at(both.world.gate, "/.lychgate/logout", HTML, cookie)
+    token = form.text.partition('name="token" value="')[2].partition('"')[0]
+    wire = await Wire.open(both.world.gate.public, both.world.host)
+    try:
+        kind = ("Content-Type", "application/x-www-form-urlencoded")
+        origin = ("Origin", both.world.origin)
+        wire.request("POST", "/.lychgate/logout", cookie, kind, origin, body=urlencode({"token": token}).encode())
+        return (await wire.answer("POST")).status
+    finally:
+        await wire.close()
 
 
 async def _lines(connection: Any) -> set[int]:

@@ -34,12 +34,12 @@ async def test_a_host_that_answers_nothing_is_passed_over_and_asked_last(postgre
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as hung:
         port = hung.sockets[0].getsockname()[1]
         address = f"postgresql://lychgate@127.0.0.1:{port},127.0.0.1:{postgres.port}/{name}"
-        hosts = Hosts(address, 2.0)
+        hosts = Hosts(address, 1.0)
         for _ in range(3):
             connection = await hosts.connect(password=PASSWORD, ssl=False)
             await connection.close()
         assert 1 == asked
-        async with pooled(Way(address=address, password=PASSWORD, timeout=4.0), None) as (database, _):
+        async with pooled(Way(address=address, password=PASSWORD, timeout=2.0), None) as (database, _):
             assert 1 == (await database.rows("SELECT 1 AS one"))[0]["one"]
         assert 2 == asked
         for writer in writers:
