@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.session_ports import StateError
 from tests.adapters.state.samples import SEALER
 from tests.postgres import Server, needs_postgres
+from tests.postgres_copies import caught_up, copy_of
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -76,3 +78,17 @@ async def test_a_server(postgres: Server) -> None:
 async def test_a_server_that_is_gone(postgres: Server) -> None:
     with pytest.raises(StateError, match="refused"):
         _ = await look_at_server(postgres.way("nowhere"))
+
+
+@needs_postgres
+async def test_a_standby_is_told_from_its_primary_whichever_is_named_first(postgres: Server) -> None:
+    name = await postgres.new_database()
+    with copy_of(postgres) as copy:
+        alone = await look_at_server(copy.way(name))
+        hosts = f"127.0.0.1:{copy.port},127.0.0.1:{postgres.port}"
+        both = await look_at_server(replace(copy.way(name), address=f"postgresql://lychgate@{hosts}/{name}"))
+        await caught_up(postgres, copy)
+        primary = await look_at_server(postgres.way(name))
+    assert (True, False, False) == (alone.standby, both.standby, primary.standby)
+    # Seen by whoever may see it; nobody wrote, so nothing can be behind for long.
+    assert primary.behind is None or primary.behind < 30
