@@ -125,9 +125,10 @@ class ApiSettings(Settings):
         default="deny", description="Name and password: a way around the provider; deny it if you can."
     )
     pat_owner: Literal["ignore", "resolve"] = Field(
-        default="ignore",
+        default="resolve",
         description="`resolve`: the application is asked once, with the token itself, whose a personal access token "
-        "is; it is refused (`owner_gone`) once its linked owner is gone (`accounts.gone_by`).",
+        "is; it is refused (`owner_gone`, `blocked`) once its linked owner is gone (`accounts.gone_by`) or blocked. "
+        "`ignore`: such a token passes whoever's it is, until the account is deactivated there.",
     )
     jwt: JwtSettings | None = Field(
         default=None, description="Access tokens of the providers, for programs that act for a person. Off without it."

@@ -68,7 +68,7 @@ RESTART: list[tuple[str, Change, tuple[str, ...]]] = [
      ("applications.jira.landing.header",)),
     ("the token", lambda file: file["applications"]["jira"]["accounts"].update(token="env://OTHER"),
      ("applications.jira.accounts.token",)),
-    ("whose a token is", lambda file: file["applications"]["jira"].update(api={"pat_owner": "resolve"}),
+    ("whose a token is", lambda file: file["applications"]["jira"].update(api={"pat_owner": "ignore"}),
      ("applications.jira.api.pat_owner",)),
     ("time", lambda file: file["applications"]["jira"]["accounts"].update(time_budget="9s"),
      ("applications.jira.accounts.time_budget",)),

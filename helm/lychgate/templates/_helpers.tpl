@@ -124,7 +124,7 @@ provider. */}}
 {{- $_ := set $settled.providers $name (omit $provider "client_secret" "client_secret_ends" "client_key" "client_key_id" "client_key_thumbprint") -}}
 {{- end -}}
 {{- range $name, $application := $settled.applications -}}
-{{- $owner := dig "api" "pat_owner" "" $application -}}
+{{- $owner := dig "api" "pat_owner" "resolve" $application -}}
 {{- $kept := omit $application "api" "semicolons" "encoded_slashes" -}}
 {{- with $application.landing -}}
 {{- $_ := set $kept "landing" (omit . "secret" "client_secret") -}}

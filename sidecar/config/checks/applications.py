@@ -143,7 +143,7 @@ def _user_server(at: Path, server: CrowdSettings, *, allow_http: bool) -> Iterat
 
 
 def _leavers(at: At, application: ApplicationSettings) -> Iterator[Finding]:
-    wanted = application.accounts.on_revoke != "none" or application.api.pat_owner == "resolve"
+    wanted = application.accounts.on_revoke != "none" or "pat_owner" in application.api.model_fields_set
     if wanted and not application.accounts.gone_by:
         yield Finding(
             (*at, "accounts", "gone_by"),
