@@ -129,6 +129,14 @@ async def test_a_code_is_redeemed_once_and_the_token_is_known_at_userinfo(gate: 
     assert 401 == (await gate.ask("GET", "/jira/userinfo", headers=bearer))[0]
 
 
+async def test_an_older_secret_is_taken_until_the_product_was_told_the_other(gate: Gate) -> None:
+    gate.parties["jira"].secret, gate.parties["jira"].older = "the new one", (SECRET,)
+    for secret, status in (("the new one", 200), (SECRET, 200), ("of the wiki", 401)):
+        assert status == (await gate.redeem(gate.code(), auth=basic("lychgate", secret)))[0]
+    gate.parties["jira"].older = ()
+    assert 401 == (await gate.redeem(gate.code(), auth=basic("lychgate", SECRET)))[0]
+
+
 async def test_a_second_use_is_refused_and_told(gate: Gate) -> None:
     spoilt: list[str] = []
     jira = gate.parties["jira"]

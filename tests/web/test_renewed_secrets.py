@@ -4,17 +4,20 @@ who is signed in or signing in notices."""
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from sidecar.adapters.clock import SystemClock
 from sidecar.adapters.key_lists import new_key, renewed
 from sidecar.adapters.secrets import Secret
 from sidecar.building.reloading import follow
+from sidecar.cli import main
 from sidecar.config.load import load
 from tests.upstream.certificates import Authority
 from tests.upstream.scripted import until
@@ -207,6 +210,35 @@ async def test_the_key_of_assertions_and_the_keys_that_receivers_fetch_change_to
     # The stand-in fetches the keys, and believes the new one.
     assert 200 == (await world.page(PATH, cookie)).status
     assert "ada" == world.arrived[-1].username
+
+
+async def test_keys_of_assertions_of_the_site_s_own_are_a_list_too(worlds: Worlds, tmp_path: Path) -> None:
+    path, old = tmp_path / "assertion", new_key("ed25519")
+    path.write_text(old + "\n", "utf-8")
+    world = await worlds(more={"assertion_key": f"file://{path}"})
+    before = (await world.page("/.lychgate/jwks")).json["keys"]
+    renewed(path, new_key("ed25519"), SystemClock().now(), keep=1, lead=0)
+    assert await world.gate.reloading.renew()
+    after = (await world.page("/.lychgate/jwks")).json["keys"]
+    assert (2, before[0]) == (len(after), after[1])
+    path.write_text("-----BEGIN PRIVATE KEY-----\nnot-a-key\n-----END PRIVATE KEY-----\n" * 2, "utf-8")
+    assert not await world.gate.reloading.renew()
+    assert after == (await world.page("/.lychgate/jwks")).json["keys"]
+
+
+async def test_a_trail_is_whole_across_a_change_of_keys(worlds: Worlds, tmp_path: Path) -> None:
+    """Checkpoints are signed by the key of the moment; all keys of the list verify."""
+    world = await worlds(proof="secret", audit={"file": str(tmp_path / "audit.jsonl"), "checkpoint_records": 1})
+    await world.sign_in("ada")
+    key_file(world, new_key("cookie"), first_key(world))
+    assert await world.gate.reloading.renew()
+    await world.sign_in("nina")
+    await world.gates.aclose()
+    signed = {json.loads(line)["facts"]["key"] for line in (tmp_path / "audit.jsonl").read_text("utf-8").splitlines()
+              if '"audit.checkpoint"' in line}  # fmt: skip
+    assert 2 == len(signed)
+    verified = CliRunner().invoke(main, ["audit", "verify", "-c", str(world.folder / "lychgate.yaml")])
+    assert 0 == verified.exit_code, verified.output
 
 
 async def test_the_provider_the_accounts_and_the_hooks_get_the_secret_of_now(worlds: Worlds) -> None:

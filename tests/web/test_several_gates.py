@@ -209,7 +209,10 @@ async def test_keys_change_twice_under_load_and_no_gate_meets_a_cookie_that_it_d
 ) -> None:
     """The file reaches the second gate minutes later, as a cluster brings it, and still before the key signs."""
     more = {"sessions": {"per_person": 1000, "recheck": "6h"}}
-    async with two(worlds, database, key="second-key", more=more, postgresql={"grace": "1h", "timeout": "30s"}) as (both, _):
+    async with two(worlds, database, key="second-key", more=more, postgresql={"grace": "1h", "timeout": "30s"}) as (
+        both,
+        _,
+    ):
         first, second = both.world.folder / "cookie-key", both.world.folder / "second-key"
         follows = [
             asyncio.create_task(follow(both.world.folder / name, asyncio.Event(), gate.reloading, every=0.02))
