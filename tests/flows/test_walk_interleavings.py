@@ -1,5 +1,6 @@
-"""flows.walking: in whatever order browsers take, repeat, exchange and drop the steps of their walks, sign out, come
-back under another name, and the product forgets, a request is its own person's or nobody's; and in the end all arrive.
+"""flows.walking: in whatever order browsers take, repeat, exchange and drop the steps of their walks, each at whichever
+of two gates, sign out, come back under another name, and the product forgets, a request is its own person's or
+nobody's; and in the end all arrive.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,18 +16,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidecar.core.holders import Holder
-from sidecar.domain.session import Jar, seat_of
+from sidecar.domain.identity import UnixSeconds
+from sidecar.domain.session import Jar, Session, seat_of
 from sidecar.flows.asking import Asking
 from sidecar.flows.dance import Floor
 from sidecar.flows.landing import LandingError
 from sidecar.flows.nodes import Node
-from sidecar.flows.sessions import Entry
+from sidecar.flows.session_ports import Stored, Vouching
+from sidecar.flows.sessions import Entry, Sessions
 from sidecar.flows.streaming import UpstreamError
 from sidecar.flows.walking import BrowserLanding, NoWalkError
 from sidecar.products import PRODUCTS
 from tests.flows.browsers import Gate
 from tests.flows.fake_holders import WhoCounts, codes_on
-from tests.flows.fakes import CountingChance, ListAudit, MemoryMarkers, MemorySpent, make_policy
+from tests.flows.fakes import ListAudit, MemoryMarkers, MemorySessionStore, MemorySpent, make_policy
 from tests.flows.test_headless import CLIENT, NAMES, FakeProduct, _dance_of
 
 NO = (NoWalkError, LandingError, UpstreamError)
@@ -41,22 +45,54 @@ class OneNode:
         return False
 
 
+class TellingStore(MemorySessionStore):
+    """Tells all instances what became of a session, a little later, as a shared store does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hearing: list[Sessions] = []
+        self.telling: set[asyncio.Task[None]] = set()
+
+    async def replace(self, session: Session) -> bool:
+        written = await super().replace(session)
+        for one in self.hearing if written else ():
+            stored = Stored(session.version, UnixSeconds(0))
+            task = asyncio.create_task(one.changed_elsewhere(session.key, stored))
+            self.telling.add(task)
+            task.add_done_callback(self.telling.discard)
+        return written
+
+    async def end(self, key: str) -> Session | None:
+        found = await super().end(key)
+        for one in self.hearing:
+            one.ended_elsewhere(key)
+        return found
+
+
 class Play:
-    """A gate that lets browsers walk, on sessions as they are. Each browser has a session, and knows what it was told
-    last: the product's question, and the code. A step may bring what another browser was told."""
+    """Two gates on one store that let browsers walk, each step at the other one. Each browser has a session, and knows
+    what it was told last: the product's question, and the code. A step may bring what another browser was told."""
 
     def __init__(self) -> None:
         self.gate, self.counts = Gate(policy=make_policy(idle=100_000, absolute=1_000_000)), WhoCounts()
-        codes = codes_on(MemorySpent(), MemoryMarkers(), self.counts, self.gate.clock, CountingChance())
-        self.product = FakeProduct((codes,))
+        gate, spent, markers = self.gate, MemorySpent(), MemoryMarkers()
+        first, second = (codes_on(spent, markers, self.counts, gate.clock, gate.chance) for _ in range(2))
+        self.product = FakeProduct((first, second))
         self.product.pause = self._pause
+        gate.store = self.store = TellingStore()
+        self.all = [self._sessions(), self._sessions()]
+        gate.sessions, self.store.hearing = self.all[0], self.all
         floor = Floor(Asking(self.product, b"jira", ()), CLIENT, PRODUCTS["jira"], "", PRODUCTS["jira"].session_cookies)
         nodes: Any = OneNode(self.product)
-        self.landing = BrowserLanding(
-            partial(_dance_of, floor, codes, self.gate.clock), codes, self._forget, "X-AUSERNAME", ListAudit(),
-            self.gate.clock, client=CLIENT, nodes=nodes, sessions=self.gate.sessions, at_once=True,
-        )  # fmt: skip
-        self.entries: dict[str, Entry] = {}
+        self.landings = [
+            BrowserLanding(
+                partial(_dance_of, floor, codes, gate.clock), codes, self._forget, "X-AUSERNAME", ListAudit(),
+                gate.clock, client=CLIENT, nodes=nodes, sessions=sessions, at_once=True,
+            )
+            for codes, sessions in zip((first, second), self.all, strict=True)
+        ]  # fmt: skip
+        self.keys: dict[str, str] = {}
+        self.turns = count()
         self.asked: dict[str, str] = {}
         self.given: dict[str, str] = {}
         self.running: list[tuple[str, asyncio.Task[str | None]]] = []
@@ -70,24 +106,35 @@ class Play:
         if entry is not None:
             await self.gate.sessions.change(entry, lambda stored: replace(stored, jars={}))
 
-    async def entry(self, letter: str) -> Entry:
-        """The session of that browser; a new one after a sign-out."""
-        if letter not in self.entries:
-            self.entries[letter] = await self.gate.a_session(letter)
-        return self.entries[letter]
+    def _sessions(self) -> Sessions:
+        gate, vouching = self.gate, Vouching(10_000_000)
+        vouching.note(gate.clock.now())
+        return Sessions(
+            self.store, gate.barrier, gate.signer, lambda: gate.policy, gate.audit, gate.clock, gate.chance, vouching
+        )
+
+    async def at(self, letter: str) -> tuple[Entry, BrowserLanding, Sessions]:
+        """The session of that browser, a new one after a sign-out, at the gate whose turn it is."""
+        which = next(self.turns) % 2
+        if letter not in self.keys:
+            self.keys[letter] = (await self.gate.a_session(letter)).session.key
+        entry = await self.all[which].find_by_key("jira", self.keys[letter])
+        assert entry is not None
+        return entry, self.landings[which], self.all[which]
 
     async def begin(self, letter: str, name: str) -> None:
+        entry, landing, _ = await self.at(letter)
         try:
-            await self.landing.begin((await self.entry(letter)).session, name, "/page")
+            await landing.begin(entry.session, name, "/page")
         except NO:
             return
 
     async def start(self, letter: str, name: str) -> None:
-        session = (await self.entry(letter)).session
+        entry, landing, _ = await self.at(letter)
 
         async def step() -> None:
             try:
-                reply = await self.landing.start(session, name)
+                reply = await landing.start(entry.session, name)
             except NO:
                 return
             self.asked[letter] = urlsplit(reply.head.leads_to.decode()).query
@@ -95,37 +142,40 @@ class Play:
         self.walking.append(asyncio.create_task(step()))
 
     async def answer(self, letter: str, name: str, of: str) -> None:
+        entry, landing, _ = await self.at(letter)
         try:
-            place = await self.landing.answer((await self.entry(letter)).session, name, self.asked.get(of, ""))
+            place = await landing.answer(entry.session, name, self.asked.get(of, ""))
         except NO:
             return
         self.given[letter] = urlsplit(place).query
 
     async def finish(self, letter: str, name: str, of: str) -> None:
-        entry, query = await self.entry(letter), self.given.get(of, "")
+        (entry, landing, sessions), query = await self.at(letter), self.given.get(of, "")
 
         def keep(seat: str, jar: Jar) -> None:
-            self.gate.sessions.keep_jar(entry, seat, jar)
+            sessions.keep_jar(entry, seat, jar)
 
         async def step() -> None:
             try:
-                await self.landing.finish(entry.session, name, query, keep)
+                await landing.finish(entry.session, name, query, keep)
             except NO:
                 return
 
         self.walking.append(asyncio.create_task(step()))
 
     async def request(self, letter: str, name: str, surely: bool) -> None:
-        self.running.append((name, asyncio.create_task(self.ask(await self.entry(letter), name, surely=surely))))
+        self.running.append((name, asyncio.create_task(self.ask(*await self.at(letter), name, surely=surely))))
 
-    async def ask(self, entry: Entry, name: str, *, surely: bool) -> str | None:
+    async def ask(
+        self, entry: Entry, landing: BrowserLanding, sessions: Sessions, name: str, *, surely: bool
+    ) -> str | None:
         """As whom a request is served; None if it does not go up."""
 
         def keep(seat: str, jar: Jar) -> None:
-            self.gate.sessions.keep_jar(entry, seat, jar)
+            sessions.keep_jar(entry, seat, jar)
 
         try:
-            await self.landing.establish(entry.session, name, "", self.gate.clock.now(), keep, surely=surely)
+            await landing.establish(entry.session, name, "", self.gate.clock.now(), keep, surely=surely)
         except NO:
             return None
         if entry.ended:
@@ -153,11 +203,12 @@ class Play:
         self.product.takes = name
 
     async def end(self, letter: str) -> None:
-        entry = self.entries.pop(letter, None)
-        if entry is not None:
+        if letter in self.keys:
+            entry, landing, sessions = await self.at(letter)
+            del self.keys[letter]
             self.counts.over.add(entry.session.key)
-            await self.gate.sessions.end(entry.session.key, "sign_out")
-            await self.landing.end(entry.session)
+            await sessions.end(entry.session.key, "sign_out")
+            await landing.end(entry.session)
 
     async def wait(self, seconds: int) -> None:
         self.gate.clock.time += seconds
@@ -175,7 +226,8 @@ class Play:
 
     def seats(self) -> None:
         """Nothing that is held is somebody else's."""
-        for entry in self.entries.values():
+        entries = [one._entries[key] for one in self.all for key in self.keys.values() if key in one._entries]
+        for entry in entries:
             for seat, jar in entry.session.jars.items():
                 name = self.product.sessions.get(dict(jar).get("JSESSIONID", ""))
                 assert name is None or seat == seat_of("", name)
@@ -216,20 +268,21 @@ async def _play(steps: list[tuple[Any, ...]]) -> None:
     played.gate.clock.time += 121
     for letter, name in (("k", "ada"), ("l", "bob"), ("k", "bob"), ("l", "ada")):
         await played.walk(letter, name)
-        assert name == await played.ask(await played.entry(letter), name, surely=True)
+        assert name == await played.ask(*await played.at(letter), name, surely=True)
         played.seats()
-    await played.landing.close()
-    await played.gate.sessions.close()
+    for landing, sessions in zip(played.landings, played.all, strict=True):
+        await landing.close()
+        await sessions.close()
 
 
 def _up_to(step: str, letter: str, name: str) -> list[tuple[Any, ...]]:
-    way: list[tuple[Any, ...]] = [("begin", letter, name), ("start", letter, name), ("turn", 9)]
-    way += [("answer", letter, name, letter), ("finish", letter, name, letter), ("turn", 9)]
+    way: list[tuple[Any, ...]] = [("begin", letter, name), ("start", letter, name), ("turn", 60)]
+    way += [("answer", letter, name, letter), ("finish", letter, name, letter), ("turn", 60)]
     return way[: [one[0] for one in way].index(step)]
 
 
-PLANTED = [*_up_to("finish", "k", "ada"), *_up_to("finish", "l", "bob"), ("finish", "k", "ada", "l"), ("turn", 9)]
-SWITCHED = [*_up_to("finish", "k", "ada"), ("finish", "k", "bob", "k"), ("turn", 9), ("request", "k", "bob", True)]
+PLANTED = [*_up_to("finish", "k", "ada"), *_up_to("finish", "l", "bob"), ("finish", "k", "ada", "l"), ("turn", 60)]
+SWITCHED = [*_up_to("finish", "k", "ada"), ("finish", "k", "bob", "k"), ("turn", 60), ("request", "k", "bob", True)]
 MISTAKEN = [("takes", "bob"), ("walk", "k", "ada"), ("request", "k", "ada", False)]
 
 
@@ -239,3 +292,22 @@ MISTAKEN = [("takes", "bob"), ("walk", "k", "ada"), ("request", "k", "ada", Fals
 @given(STEPS)
 def test_in_any_order_a_walk_ends_as_its_own_persons_or_nowhere(steps: list[tuple[Any, ...]]) -> None:
     asyncio.run(_play(steps))
+
+
+async def test_a_step_at_a_gate_that_has_heard_nothing_yet_is_the_next_step_all_the_same() -> None:
+    played = Play()
+    for _ in played.all:
+        _ = await played.at("k")
+    played.store.hearing = []
+    await played.walk("k", "ada")
+    assert ["initiate-login", "callback", "myself"] == played.product.asked
+
+
+async def test_of_two_gates_that_get_the_same_code_at_once_one_takes_it_to_the_product() -> None:
+    played = Play()
+    for what, *more in _up_to("finish", "k", "ada"):
+        await getattr(played, what)(*more)
+    await asyncio.gather(*(played.finish("k", "ada", "k") for _ in range(6)))
+    await played.settled()
+    assert 1 == played.product.asked.count("callback")
+    assert "ada" == await played.ask(*await played.at("k"), "ada", surely=False)
