@@ -14,6 +14,7 @@ from sidecar.domain.policy import (
     Application,
     Policy,
 )
+from sidecar.flows.bans import Bans
 from sidecar.flows.barrier import Barrier
 from sidecar.flows.product_sessions import ProductSessions
 from sidecar.flows.revocations import Revocations
@@ -29,6 +30,7 @@ from tests.flows.fakes import (
     FakeProduct,
     FakeProvider,
     ListAudit,
+    MemoryBans,
     MemoryMarkers,
     MemorySessionStore,
     MemorySpent,
@@ -51,6 +53,7 @@ class Gate:
         self.store = MemorySessionStore(self.diary)
         self.spent = MemorySpent(self.diary)
         self.markers = MemoryMarkers(self.diary)
+        self.banned = MemoryBans()
         self.product = FakeProduct(self.diary)
         self.providers = {
             name: FakeProvider(name, known.issuer, self.diary) for name, known in self.policy.providers.items()
@@ -63,7 +66,8 @@ class Gate:
     def restart(self) -> None:
         """A new process: nothing is left but the store and the keys."""
         now = lambda: self.policy  # noqa: E731
-        self.barrier = Barrier(self.markers, self.clock)
+        self.bans = Bans(self.banned)
+        self.barrier = Barrier(self.markers, self.clock, self.bans)
         self.sessions = Sessions(self.store, self.barrier, self.signer, now, self.audit, self.clock, self.chance)
         self.sign_in = SignIn(
             self.providers, self.sealer, self.spent, self.sessions, now, self.audit, self.clock, self.chance

@@ -8,6 +8,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from sidecar.core.revocations import names_of
+from sidecar.domain.ban import Ban, Mark
 from sidecar.domain.catalogue import undeclared
 from sidecar.domain.events import Code, Event
 from sidecar.domain.identity import Claim, Identity, Person, UnixSeconds
@@ -207,6 +208,25 @@ class MemoryMarkers(Outside):
         at, until = self.kept.get(subject, (None, 0))
         await self._answer("marked_at")
         return at if until > now else None
+
+
+class MemoryBans:
+    """`flows.bans.BanStore` in memory; several gates may have it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Mark, Ban] = {}
+
+    async def all(self) -> tuple[Ban, ...]:
+        await asyncio.sleep(0)
+        return tuple(self.kept.values())
+
+    async def add(self, ban: Ban) -> bool:
+        await asyncio.sleep(0)
+        return self.kept.setdefault(ban.mark, ban) is ban
+
+    async def lift(self, mark: Mark) -> bool:
+        await asyncio.sleep(0)
+        return self.kept.pop(mark, None) is not None
 
 
 class FakeProvider(Outside):

@@ -97,6 +97,17 @@ async def test_a_blocked_person_is_out_everywhere_and_stays_out_over_a_restart(w
     assert 200 == await _status(world, await world.sign_in("ada"))
 
 
+async def test_a_block_ends_what_no_process_remembers(worlds: Worlds) -> None:
+    world = await worlds()
+    await world.sign_in("ada")
+    await world.restart()
+
+    assert "1 sessions ended" in await done(world, "block", "ada", *WHY)
+
+    assert ["blocked"] == [event["facts"]["cause"] for event in world.told("session.ended")]
+    assert [] == (await told(world, "sessions", "list"))["sessions"]
+
+
 async def _refused_at_sign_in(world: World, person: str, reason: str) -> None:
     async with world.browser() as browser:
         status, _, text = await browser.sign_in(person)

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from sidecar.adapters.state.postgres import bans
+from sidecar.app import Running
 from sidecar.flows import others
 from tests.postgres import Server, needs_postgres, server
 from tests.web.commanding import done, told
 from tests.web.conftest import Worlds
-from tests.web.load import set_cookie
 from tests.web.pairs import PAGE, Pair, pair, until
 from tests.web.rig import HTML
+from tests.web.wire import Answer
 
 pytestmark = needs_postgres
 WHY = ("--reason", "incident 7")
@@ -43,7 +45,7 @@ async def test_a_block_at_one_gate_holds_at_the_other(
     # Each way alone: what is pushed does not wait for a round, and a round does not need the push.
     monkeypatch.setattr(others, "EVERY", 300.0 if pushed else 0.2)
     if not pushed:
-        monkeypatch.setattr(others, "BANS", "never")
+        monkeypatch.setattr(bans, "_TELL", "SELECT 1")
     async with two(worlds, database, tmp_path) as both:
         cookie = await both.world.sign_in("ada")
         assert (200, 200) == await both.statuses(PAGE, cookie)
@@ -51,11 +53,8 @@ async def test_a_block_at_one_gate_holds_at_the_other(
         await done(both.world, "block", "ada", *WHY)
 
         await until(lambda: _out(both, cookie), 10)
-        async with both.world.browser() as browser:
-            away = await both.at(both.second, PAGE, HTML)
-            for field in away.headers("Set-Cookie"):
-                browser.session.cookie_jar.update_cookies(set_cookie(field))
-            assert 403 == (await browser.choose(away.location, "ada"))[0]
+        refused = await _sign_in_at(both, both.second, "ada")
+        assert (403, True) == (refused.status, b"blocked" in refused.body)
         assert "blocked" in {event["facts"]["cause"] for event in both.told("session.ended")}
         assert 2 == (await told(both.world, "status"))["bans"]["count"]
 
@@ -79,12 +78,21 @@ async def test_sessions_ended_and_a_provider_revoked_at_one_gate_are_so_at_the_o
             assert (200, 200) == await both.statuses(PAGE, cookie)
             assert "1 sessions ended" in await done(both.world, *words, *WHY)
             await until(lambda cookie=cookie: _out(both, cookie), 10)  # type: ignore[misc]
-        other = await both.at(both.second, PAGE, HTML)
-        async with both.world.browser() as browser:
-            for field in other.headers("Set-Cookie"):
-                browser.session.cookie_jar.update_cookies(set_cookie(field))
-            status, _, text = await browser.choose(other.location, "ada")
-        assert (403, True) == (status, "provider_revoked" in text)
+        refused = await _sign_in_at(both, both.second, "ada")
+        assert (403, True) == (refused.status, b"provider_revoked" in refused.body)
+
+
+async def _sign_in_at(both: Pair, gate: Running, person: str) -> Answer:
+    """Begin and end a sign-in at one of the gates; its answer to the callback."""
+    away = await both.at(gate, PAGE, HTML)
+    cookies = "; ".join(field.partition(";")[0] for field in away.headers("Set-Cookie"))
+    issuer = away.location.partition("/authorize")[0]
+    async with both.world.browser() as browser:
+        _, _, text = await browser.go(away.location)
+        interaction = text.partition('name="interaction" value="')[2].partition('"')[0]
+        data = {"interaction": interaction, "person": person}
+        _, callback, _ = await browser.go(f"{issuer}/choose", "POST", data=data)
+    return await both.at(gate, callback.removeprefix(both.world.origin), HTML, ("Cookie", cookies))
 
 
 async def _out(both: Pair, cookie: tuple[str, str]) -> bool:
