@@ -16,7 +16,7 @@ from sidecar.domain.events import Code
 from sidecar.domain.finding import Check, Finding
 from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
-from sidecar.domain.session import Jar, Session, seat_of
+from sidecar.domain.session import Jar, Session, node_of, seat_of
 from sidecar.flows.accounts import AccountError
 from sidecar.flows.crowd_tokens import COOKIE, Tokens
 from sidecar.flows.examined import Examined
@@ -47,7 +47,11 @@ class CrowdLanding:
         if not session.stored:
             # Its jars are nowhere else, so that others could not know.
             await self._tokens.take_back(session, username)
-        # Whoever sat here before, or elsewhere under another username, sits there no more.
+        # Whoever sat here before, or elsewhere under another username, sits there no more: should that name come back,
+        # all instances agree that it needs another token.
+        for other, cookies in session.jars.items():
+            if node_of(other) != node and other != seat_of(node_of(other), username):
+                keep(other, _without(cookies))
         token = self._tokens.issue(session, username)
         keep(seat, tuple(sorted((*_without(jar), (COOKIE, token)))))
         cause = {"cause": "again" if jar else "first"}

@@ -107,6 +107,9 @@ class PersonAnswer(Passing):
             self._sessions.keep_jar(self._entry, seat_of(self._node, self._username), ())
 
     def _keep(self, head: AnswerHead) -> None:
+        if self._sent and seat_of(self._node, self._username) not in self._entry.session.jars:
+            # Meanwhile somebody sits there under another username, and is not to be put out by a late answer.
+            return
         jar = old = self._jar
         # A remember-me cookie is guarded and not kept: it would sign the person in behind our back (D8).
         for cookie in guarded_set_cookies(head.special, self._serving.kept):

@@ -127,7 +127,8 @@ class Play:
         self.left.append((key, name, node, jar))
         served, cookie = await self.products[node].serve(jar, self._whose)
         known = self.kept.get(letter)
-        if cookie is not None and known is not None and known.key == key:
+        # A late answer puts nobody out who sits there meanwhile under another name.
+        if cookie is not None and known is not None and known.key == key and seat in known.jars:
             now_there = dict(known.jars.get(seat, ())) | {"JSESSIONID": cookie}
             self._keep(key)(seat, tuple(sorted(now_there.items())))
         return served
@@ -226,6 +227,13 @@ SWITCHED = [("request", "k", name, node, True, 9) for name, node in (("ada", "a:
 LATE = [("request", "k", "ada", "a:1", True, 1), ("request", "k", "bob", "a:1", True, 1), ("turn", 9), ("replay",)]
 
 
+BACK_AGAIN = [
+    ("request", "l", "bob", "a:1", False, 9), ("request", "l", "ada", "b:1", False, 0),
+    ("request", "l", "bob", "b:1", False, 0),
+]  # fmt: skip
+
+
+@example(BACK_AGAIN, 0)
 @example(ENDED, 0)
 @example([*SWITCHED, ("replay",)], 0)
 @example(LATE, 300)

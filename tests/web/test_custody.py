@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from sidecar.demo.jira import Call
+from sidecar.domain.session import seat_of
+from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
 from tests.web.rig import HTML, MACHINES, World
 
@@ -203,6 +205,25 @@ async def test_thirty_requests_at_once_share_what_is_kept_at_last(worlds: Worlds
     (call,) = world.arrived
     assert ("ada", "session") == (call.username, call.how)
     assert 1 == _cookies(call).count("JSESSIONID=")
+
+
+async def test_a_late_answer_puts_nobody_out_who_sits_there_meanwhile_under_another_name(worlds: Worlds) -> None:
+    world = await worlds()
+    cookie = await world.sign_in("ada")
+    for _ in range(2):
+        await world.page("/browse/KEY-1", cookie)
+    (entry,) = world.gate.sessions._entries.values()
+    assert [seat_of("", "ada")] == list(entry.session.jars)
+    world.forget()
+    world.jira.delay("/slow", 0.5)
+    world.jira.fail_next("/slow", 200, "late", headers=(("Set-Cookie", "JSESSIONID=late; Path=/"),))
+    late = asyncio.create_task(world.page("/slow", cookie))
+    await until(lambda: bool(world.arrived))
+    # The person has another username from now on.
+    theirs = {seat_of("", "nina"): (("JSESSIONID", "hers"),)}
+    world.gate.sessions.keep_jar(entry, *next(iter(theirs.items())))
+    assert "late" == (await late).text
+    assert theirs == dict(entry.session.jars)
 
 
 def _session(call: Call) -> str:
