@@ -129,6 +129,7 @@ class BreakGlass:
         self._clock = clock
         self._chance = chance
         self._window: Window | None = None
+        self._opening = False
         self._drill: tuple[str, Window] | None = None
         self._tasks = OwnedTasks()
 
@@ -160,13 +161,15 @@ class BreakGlass:
             raise OpenError(f"it is open for 1 to {LONGEST} minutes")
         if not why:
             raise OpenError("it needs a reason: the audit trail tells why")
-        if self.window is not None:
+        if self.window is not None or self._opening:
             raise OpenError("it is open already; close it first, which ends what was begun through it")
         window = Window(self._clock, self._chance, minutes * 60, why, uid)
         facts: dict[str, Fact] = {"uid": uid, "why": why, "minutes": minutes, "until": int(window.until)}
-        await self._audit.sure(self._event(Code.BREAKGLASS_OPENED, facts))
-        if self._window is not None:
-            raise OpenError("it was opened by somebody else just now")
+        self._opening = True
+        try:
+            await self._audit.sure(self._event(Code.BREAKGLASS_OPENED, facts))
+        finally:
+            self._opening = False
         self._window, self.opened_at = window, self._clock.now()
         _ = self._tasks.begin(self._watch(window))
         LOG.warning("break-glass: %s is open to its own passwords for %s minutes: %s", self.application, minutes, why)
