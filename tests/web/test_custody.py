@@ -52,7 +52,7 @@ async def _foreign_session(running: World) -> str:
 
 
 async def test_a_foreign_session_reaches_the_application_in_no_spelling(worlds: Worlds) -> None:
-    world = await worlds()
+    world = await worlds(jira={"api": {"pat_owner": "ignore"}})
     stolen = await _foreign_session(world)
     name, own = await world.sign_in("ada")
     for spelling, text in SPELLINGS.items():
@@ -175,7 +175,7 @@ async def test_a_sign_in_at_another_portal_drops_the_sessions(worlds: Worlds) ->
 async def test_a_credential_beside_a_session_is_served_as_its_own_user(
     worlds: Worlds, credential: Field, how: str
 ) -> None:
-    world = await worlds(jira={"api": {"basic": "pass"}})
+    world = await worlds(jira={"api": {"basic": "pass", "pat_owner": "ignore"}})
     stolen = await _foreign_session(world)
     name, own = await world.sign_in("ada")
     world.forget()
