@@ -7,6 +7,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from sidecar.adapters.state.files import held
 from sidecar.cli import main
 from sidecar.core.landing_setup import creates_users
 from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_confluence
-from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, SsoConfig, serve_jira
+from sidecar.demo.jira import JiraConfig, JiraState, RunningJira, serve_jira
+from sidecar.demo.jira.sso_memory import SsoMemory
 from tests.web.rig import free_port
 
 CONFIG = """\
@@ -42,6 +44,14 @@ applications:
 portals:
   agents: {{application: jira, default: true, provider: staff, require: {{any_group: [users]}}}}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Wiki:
+    """A stand-in Confluence, and what its node knows of sign-ins."""
+
+    state: ConfluenceState
+    sso: SsoMemory
 
 
 class Site:
@@ -127,20 +137,51 @@ async def test_with_its_own_sign_on_the_form_of_a_directory_is_shown_beside_it(s
     assert "seraph-config.xml" not in result.output
 
 
-async def test_a_test_person_lands_at_confluence(site: Site) -> None:
-    state = ConfluenceState.sample()
-    sso = SsoConfig(site.issuer, "lychgate", site.secret)
-    told = ConfluenceConfig(context_path="", base_url="https://jira.example.com", sso=sso)
-    async with serve_confluence(state, told) as wiki:
+@pytest.fixture
+async def wiki(site: Site) -> AsyncIterator[Wiki]:
+    """The site's configuration, before a Confluence instead."""
+    told = ConfluenceConfig(context_path="", base_url="https://jira.example.com")
+    wiki = Wiki(ConfluenceState.sample(), SsoMemory())
+    async with serve_confluence(wiki.state, told, memory=wiki.sso) as running:
+        (site.folder / "token").write_text(wiki.state.add_token("admin"), encoding="ascii")
         text = site.path.read_text().replace("product: jira", "product: confluence")
-        site.path.write_text(text.replace(site.jira.origin, wiki.origin))
-        shown = await site.run("show")
-        assert 0 == shown.exit_code and "Customer logins" not in shown.output
-        result = await site.run("verify", "--username", "alice")
-        assert 0 == result.exit_code, result.output
-        assert "The product serves alice" in result.output and "GET /rest/api/user/current: 200" in result.output
-        refused = await site.run("verify", "--username", "nobody-there")
-        assert 1 == refused.exit_code and "did not take the code" in refused.output
+        site.path.write_text(text.replace(site.jira.origin, running.origin))
+        yield wiki
+
+
+async def test_confluence_is_set_up_and_a_test_person_lands_there(site: Site, wiki: Wiki) -> None:
+    shown = await site.run("show")
+    assert 0 == shown.exit_code and "Customer logins" not in shown.output
+    done = await site.run("configure", "--apply")
+    assert 0 == done.exit_code, done.output
+    assert "all is as it must be" in done.output and site.secret not in done.output
+    (idp,) = wiki.sso.idps.values()
+    assert (False, "${preferred_username}", site.secret) == (
+        idp["enable-remember-me"], idp["username-claim"], idp["client-secret"],
+    )  # fmt: skip
+    result = await site.run("verify", "--username", "alice")
+    assert 0 == result.exit_code, result.output
+    assert "The product serves alice" in result.output and "GET /rest/api/user/current: 200" in result.output
+    refused = await site.run("verify", "--username", "nobody-there")
+    assert 1 == refused.exit_code and "did not take the code" in refused.output
+
+
+async def test_what_somebody_changed_at_confluence_is_mended_and_what_it_refuses_is_told(
+    site: Site, wiki: Wiki
+) -> None:
+    assert 0 == (await site.run("configure", "--apply")).exit_code
+    (idp,) = wiki.sso.idps.values()
+    idp["enable-remember-me"] = True
+    found = await site.run("configure")
+    assert 1 == found.exit_code and "enable-remember-me is on, and must be off" in found.output
+    assert 0 == (await site.run("configure", "--apply")).exit_code
+    assert [False] == [one["enable-remember-me"] for one in wiki.sso.idps.values()]
+    wiki.sso.idps.clear()
+    wiki.sso.skips_https = False
+    result = await site.run("configure", "--apply")
+    assert 1 == result.exit_code and "token-endpoint: This is not a valid URL." in result.output
+    (site.folder / "token").write_text(wiki.state.add_token("alice"), encoding="ascii")
+    assert "no system administrator's" in (await site.run("configure")).output
 
 
 async def test_the_product_is_set_up_and_a_test_person_lands(site: Site) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from sidecar.demo.confluence.answers import RefusedError, Visit, demand_admin
+from sidecar.demo.jira import sso_setup
 from sidecar.demo.standin import json_answer
 
 LOG_IN = "/dologin.action"
@@ -55,20 +56,38 @@ async def sign_on(visit: Visit) -> web.Response:
 
 
 async def providers(visit: Visit) -> web.Response:
-    """GET `/rest/authconfig/1.0/idps`."""
+    """GET `/rest/authconfig/1.0/idps`; POST a new one."""
     _demand_system_admin(visit)
-    shown = ("id", "name", "enabled", "sso-type")
-    return json_answer({"results": [{name: idp[name] for name in shown} for idp in visit.sso.idps.values()]})
+    if visit.ask.method == "GET":
+        return json_answer(sso_setup.listed(visit.sso))
+    return _kept(visit, sso_setup.new(visit.sso, _said(visit)), 201)
 
 
 async def provider(visit: Visit) -> web.Response:
-    """GET one of them, whole but for its secret."""
+    """GET or PATCH one of them."""
     _demand_system_admin(visit)
     number = visit.ask.below("/rest/authconfig/1.0/idps")[0]
-    idp = visit.sso.idps.get(int(number)) if number.isascii() and number.isdecimal() else None
+    idp = sso_setup.found(visit.sso, number)
     if idp is None:
         raise RefusedError(404, f"There is no provider {number}")
-    return json_answer({name: value for name, value in idp.items() if name != "client-secret"})
+    if visit.ask.method == "GET":
+        return json_answer(sso_setup.shown(idp))
+    return _kept(visit, {**idp, **_said(visit), "id": idp["id"]}, 200)
+
+
+def _kept(visit: Visit, idp: dict[str, object], status: int) -> web.Response:
+    errors = sso_setup.keep(visit.sso, idp)
+    if errors:
+        # It is the same plug-in as in Jira, which words its refusals itself.
+        return json_answer({"errorMessages": [], "errors": errors}, 400)
+    return json_answer(sso_setup.shown(idp), status)
+
+
+def _said(visit: Visit) -> dict[str, object]:
+    said = visit.ask.json_body()
+    if said is None:
+        raise RefusedError(400, "The body is no JSON object")
+    return said
 
 
 async def directories(visit: Visit) -> web.Response:
