@@ -132,6 +132,7 @@ async def test_an_account_that_is_disabled_there_keeps_out(wiki: Wiki) -> None:
 async def test_a_credential_that_is_not_accepted_keeps_out_and_says_why(wiki: Wiki, tmp_path: Path) -> None:
     for name in ("wiki-token", "crowd-password"):
         (tmp_path / name).write_text("some-other-secret-value", encoding="utf-8")
+    assert await wiki.world.gate.reloading.renew()
     status, text = await wiki.enter("ada")
     assert (503, True) == (status, "connector_refused" in text)
     assert "some-other-secret-value" not in wiki.world.audit.getvalue()

@@ -201,7 +201,7 @@ async def test_a_portal_that_is_not_in_force_removes_them_too(worlds: Worlds, mo
 
 
 async def test_nobody_signed_in_means_no_header_at_all(worlds: Worlds) -> None:
-    world = await worlds()
+    world = await worlds(jira={"api": {"pat_owner": "ignore"}})
     for target, fields in (("/public/page", ()), ("/images/icon.png", ()), ("/rest/api/2/myself", (PAT,))):
         await world.ask("GET", target, *fields)
     assert 3 == len(world.arrived)

@@ -114,15 +114,19 @@ class Failing:
         self.fails = False
         self.kept: dict[str, Any] = {}
 
-    async def load(self, application: str) -> tuple[Any, Any]:
+    async def latest(self, application: str) -> None:
+        """Nobody else changes anything."""
+
+    async def load(self, application: str, since: int) -> tuple[Any, Any]:
         if self.fails:
             raise StateError("the disk is full")
         return list(self.kept.values()), []
 
-    async def put(self, application: str, kept: Any, groups: Any) -> None:
+    async def put(self, application: str, kept: Any, groups: Any) -> bool:
         if self.fails:
             raise StateError("the disk is full")
         self.kept[kept.user.name] = kept
+        return True
 
 
 async def test_what_could_not_be_kept_did_not_happen(tmp_path: Path) -> None:
