@@ -208,6 +208,7 @@ async def _listen(
         "revocations": reins.revocations.retry,
         "claims": recheck.retry,
         "sessions": reins.sessions.sweep,
+        "bans": reins.bans.refresh,
         "websockets": gateway.review,
         "removals": tending.accounts.removals.review,
         "tokens": tending.watch.review,

@@ -46,13 +46,14 @@ class Key:
 
 
 def keys_in(text: str) -> tuple[Key, ...]:
-    """The keys of a file, in its order. A single line is a key, whatever it begins with.
+    """The keys of a file, in its order. A single line is a key also where it begins with `#`, but not with `# `: a list
+    of which only a comment is left has no key, least of all one that everybody can guess.
 
     Raises:
         ValueError: a time cannot be read, or a block has no end. The text repeats no key.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) == 1:
+    if len(lines) == 1 and not lines[0].startswith("# "):
         return (Key(lines[0]),)
     found: list[Key] = []
     block: list[str] = []

@@ -5,11 +5,13 @@ Used by `app`. Bans of people are acted on where sessions and owners of tokens a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sidecar.adapters.seal import CookieSigner, Sealer
 from sidecar.adapters.secrets import SecretError
 from sidecar.adapters.state.stores import State
 from sidecar.building.reloading import InForce
-from sidecar.building.renewing import Renewals
+from sidecar.building.renewing import Commit, Renewals
 from sidecar.config.outside import cookie_keys
 from sidecar.flows.bans import Bans
 from sidecar.flows.sessions import StateError
@@ -34,11 +36,19 @@ async def load_bans(
 
     in_effect = bans.revoked_keys()
 
+    async def _commits() -> Sequence[Commit]:
+        while True:
+            now = in_force.loaded
+            commits = await renewals.made(now)
+            # What was put in force meanwhile must not be undone: a secret may have gone.
+            if now is in_force.loaded:
+                return commits
+
     async def follow_keys() -> None:
         nonlocal in_effect
         if in_effect != bans.revoked_keys():
             try:
-                commits = await renewals.made(in_force.loaded)
+                commits = await _commits()
             except (SecretError, ValueError, OSError) as error:
                 raise StateError(f"keys could not be changed: {error}") from error
             for commit in commits:

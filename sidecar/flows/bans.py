@@ -14,6 +14,7 @@ from sidecar.core.bans import is_blocked, person_marks, verdict
 from sidecar.domain.ban import Ban, Kind, Mark
 from sidecar.domain.identity import Identity, Person
 from sidecar.domain.reason import Reason
+from sidecar.flows.session_ports import StateError
 
 MOST = 10_000
 """Bans that are kept."""
@@ -62,6 +63,7 @@ class Bans:
         self._store = store
         self._bans: Mapping[Mark, Ban] = {}
         self._turn = asyncio.Lock()
+        self._unheard = False
         self.hearing: list[Callable[[], Awaitable[None]]] = []
 
     def __len__(self) -> int:
@@ -90,15 +92,22 @@ class Bans:
         """Read them anew, and act on what changed. Called at the start, for every notice, and every few seconds.
 
         Raises:
-            StateError: the store did not answer; what is known goes on.
+            StateError: the store did not answer; what is known goes on. Or not everybody could act on it; the next call
+                tries again.
         """
         async with self._turn:
             found = {ban.mark: ban for ban in await self._store.all()}
-            if found.keys() == self._bans.keys():
+            if found.keys() == self._bans.keys() and not self._unheard:
                 return
-            self._bans = found
+            self._bans, self._unheard, failed = found, True, None
             for hear in self.hearing:
-                await hear()
+                try:
+                    await hear()
+                except StateError as error:
+                    failed = failed or error
+            if failed is not None:
+                raise failed
+            self._unheard = False
 
     async def add(self, ban: Ban) -> bool:
         """From now on it holds, here and in the store; False if it did already.

@@ -219,7 +219,8 @@ class Tokens:
         return at is not None and token.at <= at
 
     def _is_late(self, token: Token) -> bool:
-        return token.until != 0 and self._clock.now() >= token.until
+        # A shorter recheck counts for those of before it too: what ends them (`end_lent`) is remembered no longer.
+        return token.until != 0 and self._clock.now() >= min(token.until, token.at + self._recheck())
 
 
 def _one(token: Token) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -108,6 +109,8 @@ class Lineage:
         self._clock = clock
         self._known: Pulse | None = None
         self._beaten = 0.0
+        # Numbers of the pulse, and when it had them by this instance's clock.
+        self._seen: deque[tuple[int, float]] = deque(maxlen=2 * int(REACH / BEAT))
 
     async def rejoin(self) -> None:
         """Compare, and end what must not be there: before anything that is remembered is vouched for.
@@ -123,12 +126,19 @@ class Lineage:
         if known is None:
             if found.age > REACH:
                 await self._clear("unattended")
-        elif found.number < known.number and not self._ends.cover(found.age):
+        elif found.number < known.number and not self._ends.cover(max(found.age, self._ago(found.number))):
             await self._clear("older")
         else:
             await self._say_again()
         self._known = found
+        self._seen.append((found.number, self._clock.monotonic() - found.age))
         await self._beat()
+
+    def _ago(self, number: int) -> float:
+        """Seconds since the pulse had *number*, at most: a machine that is put back may have the clock of then."""
+        while self._seen and self._seen[-1][0] > number:
+            _ = self._seen.pop()
+        return self._clock.monotonic() - self._seen[-1][1] if self._seen else float("inf")
 
     async def keep(self) -> bool:
         """Beat where it is time for it; whether the store turned out to be another one, so that all is to be asked for.
@@ -156,6 +166,7 @@ class Lineage:
             return
         if self._known is not None:
             self._known = Pulse(number, 0)
+            self._seen.append((number, self._beaten))
 
     async def _clear(self, cause: str) -> None:
         ended = await self._store.clear()

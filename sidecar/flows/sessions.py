@@ -203,14 +203,18 @@ class Sessions:
         """
         verified, lost = self._doubted or (None, set())
         self._doubted = None
+        ending: list[str] = []
         for key, entry in list(self._entries.items()):
             entry.standing = None
             standing = standing_of(entry.session, self._policy())
             if key in lost or self._barrier.banned(entry.session, standing) is not Reason.OK:
-                _ = await self.end(key, "blocked")
+                self._drop(key)
+                ending.append(key)
             elif verified is not None and key not in verified:
                 # Its cookie was not seen lately: whoever brings a good one finds the session in the store.
                 self._drop(key)
+        for key in ending:
+            _ = await self.end(key, "blocked")
 
     def keep_jar(self, entry: Entry, seat: str, jar: Jar) -> None:
         """Remember the application's cookies for this session and seat; written soon, in order, compare-and-set.

@@ -25,8 +25,11 @@ def at(moment: int) -> UnixSeconds:
     [
         (f"{ONE}\n", [Key(ONE)]),
         (f"{ONE}\r\n{TWO}\r\n", [Key(ONE), Key(TWO)]),
-        # A single line is a key, whatever it begins with: files of one key are as they always were.
+        # A single line is a key also where it begins with `#`: files of one key are as they always were.
         ("#a key that begins like a comment#", [Key("#a key that begins like a comment#")]),
+        # But a comment that was left behind, or that a template begins with, is none: everybody could guess it.
+        ("# signs from 2026-12-01T12:00:00Z\n", []),
+        ("# Ansible managed: do not edit by hand, please\n", []),
         (f"# of 2026\n{ONE}\n\n# the old one\n{TWO}", [Key(ONE), Key(TWO)]),
         (f"# signs from 2026-12-01T12:00:00Z\n{ONE}\n{TWO}", [Key(ONE, at(NOON)), Key(TWO)]),
         (f"# Signs from 2026-12-01T13:00:00+01:00\n# by me\n{ONE}\n{TWO}", [Key(ONE, at(NOON)), Key(TWO)]),

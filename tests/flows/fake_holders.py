@@ -31,6 +31,7 @@ class WhoVouches:
     def __init__(self) -> None:
         self.kept: dict[str, Session] = {}
         self.revoked: set[str] = set()
+        self.recheck = 900
 
     async def session_of(self, holder: Holder) -> Session | None:
         await asyncio.sleep(0)
@@ -44,7 +45,7 @@ class WhoVouches:
 
 def tokens_on(vouches: WhoVouches, markers: MemoryMarkers, clock: Clock, chance: Chance, *keys: bytes) -> Tokens:
     """Those of one gate, which others may share all of this with."""
-    return Tokens(Sealer(keys or [KEY]), vouches, markers, lambda: 900, clock, chance)
+    return Tokens(Sealer(keys or [KEY]), vouches, markers, lambda: vouches.recheck, clock, chance)
 
 
 def codes_on(spent: MemorySpent, markers: MemoryMarkers, counts: Counts, clock: Clock, chance: Chance) -> Codes:

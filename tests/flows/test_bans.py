@@ -13,6 +13,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.reason import Reason
 from sidecar.flows.bans import Bans
 from sidecar.flows.login import LoginError
+from sidecar.flows.session_ports import StateError
 from tests.flows.browsers import Gate
 from tests.flows.fakes import NOON, TRACE, MemoryBans, an_identity, an_opening
 
@@ -132,6 +133,39 @@ async def test_what_another_gate_banned_is_heard_once() -> None:
     await other.refresh()
 
     assert ([1, 0], ()) == (heard, other.all())
+
+
+async def test_who_could_not_act_on_a_ban_keeps_nobody_else_from_it_and_is_told_again() -> None:
+    store, heard = MemoryBans(), list[str]()
+    bans = Bans(store)
+
+    async def fail_at_first() -> None:
+        heard.append("first")
+        if len(heard) == 1:
+            raise StateError("not now")
+
+    async def hear() -> None:
+        heard.append("second")
+
+    bans.hearing += [fail_at_first, hear]
+    store.kept[PERSON] = a_ban()
+    with pytest.raises(StateError):
+        await bans.refresh()
+    assert ["first", "second"] == heard
+    for _ in range(2):
+        await bans.refresh()
+    assert ["first", "second"] * 2 == heard
+
+
+async def test_a_store_that_does_not_answer_leaves_none_of_the_banned_in_memory(gate: Gate) -> None:
+    cookies = [(await gate.sessions.open(an_opening(), None, TRACE))[1] for _ in range(3)]
+    for cookie in cookies:
+        assert await gate.sessions.find("jira", cookie) is not None
+    gate.banned.kept[PERSON] = a_ban()
+    gate.store.down = True
+    with pytest.raises(StateError):
+        await gate.bans.refresh()
+    assert 0 == sum(gate.sessions.counts().values())
 
 
 async def test_an_account_is_blocked_by_its_name_or_by_whom_it_is_tied_to() -> None:

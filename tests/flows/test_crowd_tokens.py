@@ -9,7 +9,7 @@ from sidecar.domain.identity import Identity, Person, UnixSeconds
 from sidecar.domain.ledger import Pin
 from sidecar.domain.session import Jar, Session, jars_after, seat_of
 from sidecar.flows.crowd_ends import CrowdEnds
-from sidecar.flows.crowd_tokens import COOKIE, Tokens
+from sidecar.flows.crowd_tokens import COOKIE, SKEW, Tokens
 from tests.flows.fake_holders import WhoVouches, tokens_on
 from tests.flows.fakes import CountingChance, FakeClock, MemoryMarkers, MemorySessionStore
 from tests.flows.test_headless import _session
@@ -115,6 +115,16 @@ async def test_a_callers_token_lives_as_long_as_its_access_token_is_believed_and
     assert ["ada", "ada"] == await gates.whose(second)
     await gates.tokens[0].take_back(seated, "bob")
     assert [None, None] == await gates.whose(second)
+
+
+async def test_a_recheck_that_became_shorter_counts_for_the_tokens_of_before() -> None:
+    gates = Gates()
+    token = gates.tokens[0].issue(gates.caller("c"), "ada")
+    gates.vouches.recheck = 60
+    await gates.tokens[1].end_lent("jira", "ada")
+    # So long is the end of the user's tokens remembered.
+    gates.clock.time += 60 + SKEW + 1
+    assert [None, None] == await gates.whose(token)
 
 
 def _pin(person: Person) -> Pin:

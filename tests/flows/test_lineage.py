@@ -131,6 +131,19 @@ async def test_an_older_backup_ends_all_sessions(store: Store, older: str) -> No
     assert (set(), [("older", 2)]) == (store.kept, gate.cleared)
 
 
+async def test_a_machine_that_is_put_back_with_the_clock_of_then_is_not_believed_how_old_it_is(store: Store) -> None:
+    gate = Gate(store)
+    await gate.lineage.rejoin()
+    await beaten(store, gate, 60)
+    store.kept = {"ada"}
+    backup = store.backup()
+    await beaten(store, gate, 2 * REACH)
+    store.put_back(backup)
+    store.at = store.clock.time - 5  # what its own clock makes of it
+    await gate.lineage.rejoin()
+    assert (set(), [("older", 1)]) == (store.kept, gate.cleared)
+
+
 async def test_a_database_that_was_put_back_under_an_open_connection_is_noticed_at_the_next_beat(store: Store) -> None:
     gate = Gate(store)
     await gate.lineage.rejoin()
