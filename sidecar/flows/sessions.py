@@ -201,8 +201,7 @@ class Sessions:
         Raises:
             StateError: the store could not be told; this process has forgotten them all the same.
         """
-        verified, lost = self._doubted or (None, set())
-        self._doubted = None
+        (verified, lost), self._doubted = self._doubted or (None, set()), None
         ending: list[str] = []
         for key, entry in list(self._entries.items()):
             entry.standing = None
