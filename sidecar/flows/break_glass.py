@@ -42,8 +42,17 @@ class OpenError(Exception):
 
 @dataclass(slots=True)
 class Guest:
-    """One browser. *jars*: the application's cookies, by node; *names*: whom the application served there."""
+    """One browser.
 
+    Attributes:
+        key: By which it is known.
+        seat: Its first key: what chooses its node.
+        jars: The application's cookies, by node.
+        names: Whom the application served there.
+    """
+
+    key: str = field(repr=False)
+    seat: str = field(repr=False)
     jars: dict[str, Jar] = field(default_factory=dict, repr=False)
     names: set[str] = field(default_factory=set)
 
@@ -81,23 +90,36 @@ class Window:
         sleeps."""
         return self._clock.monotonic() >= self._ends or self._clock.now() >= self.until
 
-    def guest(self, key: str | None) -> tuple[str, Guest]:
+    def guest(self, key: str | None) -> Guest:
         """The browser that has *key*, or a new one with a key of its own, which counts once `keep` was called."""
         if key is not None:
             for known, found in self._guests.items():
                 if hmac.compare_digest(known.encode(), key.encode("utf-8", "surrogatepass")):
-                    return known, found
-        return self._chance.token(), Guest()
+                    return found
+        fresh = self._chance.token()
+        return Guest(fresh, fresh)
 
-    def keep(self, key: str, guest: Guest, node: str, jar: Jar) -> None:
+    def another(self, guest: Guest) -> Guest:
+        """The same browser by another key. Who has the one of before has what was known until now, and no more."""
+        return Guest(self._chance.token(), guest.seat, dict(guest.jars))
+
+    def renew(self, guest: Guest) -> str:
+        """Another key for a browser as which somebody signed in; the one of before is nobody's."""
+        known = self._guests.pop(guest.key, None)
+        guest.key = self._chance.token()
+        if known is not None:
+            self._guests[guest.key] = guest
+        return guest.key
+
+    def keep(self, guest: Guest, node: str, jar: Jar) -> None:
         """Remember the application's cookies for a browser; nothing, once the window is over."""
         if self.over:
             return
         guest.jars[node] = jar
-        if key not in self._guests and len(self._guests) >= MOST_GUESTS:
+        if guest.key not in self._guests and len(self._guests) >= MOST_GUESTS:
             nobody = (known for known, found in self._guests.items() if not any(found.names))
             del self._guests[next(nobody, next(iter(self._guests)))]
-        self._guests.setdefault(key, guest)
+        self._guests.setdefault(guest.key, guest)
 
     def serve(self, abort: Callable[[], None]) -> Callable[[], None]:
         """*abort* breaks an answer off when the window ends; the returned function says that the answer is out."""
@@ -146,7 +168,11 @@ class BreakGlass:
         """The window by which a request is served, or None: it is closed. *drill* is the word that a drill of ours
         shows; it opens nothing for anybody else."""
         found = self._drill
-        if found is not None and drill is not None and hmac.compare_digest(found[0].encode(), drill.encode()):
+        if (
+            found is not None
+            and drill is not None
+            and hmac.compare_digest(found[0].encode(), drill.encode(errors="surrogateescape"))
+        ):
             return None if found[1].has_passed() else found[1]
         return self.window
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from sidecar.core.answers import SET_COOKIE, AnswerLine, specials
 from sidecar.core.cookies import find_cookie, jar_after, set_cookie_name
 from sidecar.domain.decision import Deny, Place
+from sidecar.domain.paths import path_set
 from sidecar.domain.policy import Application
 from sidecar.domain.reason import Reason
 from sidecar.domain.record import RequestRecord
@@ -34,11 +35,20 @@ DRILL = "Lychgate-Drill"
 
 RULE = "break-glass"
 _DRILL = DRILL.lower().encode()
-_PROXIED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
-"""A proxy of this machine stands between, and perhaps anybody behind it. `kubectl port-forward` and `ssh` add none."""
+_PROXIED = ("x-forwarded", "forwarded", "x-real-ip", "x-envoy-", "via")
+"""Beginnings of what a proxy of this machine writes, with perhaps anybody behind it: a mesh's may lead from the network
+to loopback. `kubectl port-forward` and `ssh` write none."""
+_OWN_PAGES = frozenset({"same-origin", "none"})
+"""`Sec-Fetch-Site` of our own pages, and of what somebody types. Another port of this machine is the same site: its
+pages would send our cookie along."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 """Names of this machine: a name of somebody else's that leads here is a page's that wants to speak in our place."""
+
+_LASTING = path_set(
+    "/rest/auth/*/session/**", "/rest/oauth2/**", "/plugins/servlet/oauth/**", "/plugins/servlet/oauth2/**"
+)
+"""Answers with the application's session by name and value (Jira), and with tokens of OAuth."""
 
 
 def cookie_of(application: str) -> str:
@@ -76,14 +86,14 @@ class EmergencyGateway(Gateway):
         request, record, application = visit.request, visit.record, place.application
         record.outcome = "break_glass"
         name = cookie_of(application.name)
-        key, guest = window.guest(find_cookie(b"; ".join(visit.head.cookies), name.encode()))
-        node = self.serving.only or self.serving.nodes.of(key)
+        guest = window.guest(find_cookie(b"; ".join(visit.head.cookies), name.encode()))
+        node = self.serving.only or self.serving.nodes.of(guest.seat)
         answer = EmergencyAnswer(
             TransportSink(request),
             record,
             application,
             window,
-            (key, guest),
+            guest,
             node.name,
             origin,
             self.glass,
@@ -113,7 +123,7 @@ class EmergencyAnswer(Passing):
         record: RequestRecord,
         application: Application,
         window: Window,
-        who: tuple[str, Guest],
+        guest: Guest,
         node: str,
         origin: str,
         glass: BreakGlass,
@@ -122,13 +132,14 @@ class EmergencyAnswer(Passing):
         modern: bool,
         request: web.BaseRequest,
     ) -> None:
-        """*who*: the browser's key, and what is known of it. *origin*: the listener's, as the browser sees it."""
+        """*guest*: the browser. *origin*: the listener's, as the browser sees it."""
         product = application.product
         guarded = frozenset(name.encode() for name in product.session_cookies | product.remember_cookies)
         super().__init__(sink, record, guarded, cookies=False, keep_alive=keep_alive, modern=modern, request=request)
         self._application = application
         self._window = window
-        self._key, self._guest = who
+        self._guest, self._key = guest, guest.key
+        self._changes = request.method not in _SAFE
         self._node = node
         self._origin = origin.encode()
         self._glass = glass
@@ -145,10 +156,18 @@ class EmergencyAnswer(Passing):
             if line.part == SET_COOKIE and set_cookie_name(line.value) not in self._never:
                 jar = jar_after(jar, line.value)
         if jar != old:
-            self._window.keep(self._key, self._guest, self._node, jar)
+            if self._changes and not any(self._guest.names):
+                # A log-in, perhaps. Somebody else may have put the key of before into this browser.
+                self._guest = self._window.another(self._guest)
+                self._key = self._guest.key
+            self._window.keep(self._guest, self._node, jar)
             self._kept = True
         named = head.noted(self._application.product.user_header.lower().encode()) or b""
         name = "" if named == b"anonymous" else named.decode("utf-8", "replace")[:200]
+        # Whoever brings the key of before is not told the one of now.
+        self._kept = self._kept and self._key == self._guest.key
+        if name and name not in self._guest.names:
+            self._key, self._kept = self._window.renew(self._guest), True
         if self._kept or name:
             self._glass.seen(self._window, self._guest, name, self._record)
         return Reason.OK
@@ -173,7 +192,11 @@ def _origin_of(request: web.BaseRequest) -> str | None:
         here = ip_address(peer.partition("%")[0]).is_loopback
     except ValueError:
         here = False
-    if not here or _HOST.fullmatch(host) is None or any(name in request.headers for name in _PROXIED):
+    if not here or _HOST.fullmatch(host) is None:
+        return None
+    if any(name.lower().replace("_", "-").startswith(_PROXIED) for name in request.headers):
+        return None
+    if request.headers.get("Sec-Fetch-Site", "none").strip().lower() not in _OWN_PAGES:
         return None
     origin = f"http://{host.lower()}"
     foreign = request.headers.get("Origin", origin).lower() != origin
@@ -181,10 +204,10 @@ def _origin_of(request: web.BaseRequest) -> str | None:
 
 
 def _is_closed(place: Place) -> bool:
-    """Set-up and the like, as everywhere; access tokens, which would outlive the window; the product's own sign-on,
-    which would bring an identity."""
+    """Set-up and the like, as everywhere; what hands out tokens, or a session in the body of an answer, which would
+    outlive the window; the product's own sign-on, which would bring an identity."""
     product = place.application.product
-    sets = (product.path_sets["setup"], product.path_sets["tokens"])
+    sets = (product.path_sets["setup"], product.path_sets["tokens"], _LASTING)
     own = (product.sso_start.partition("?")[0], product.sso_callback)
     readings = (place.below, *place.readings)
     return place.traits.closed or any(
@@ -201,7 +224,7 @@ def _at_home(visit: Visit, origin: str, application: Application) -> list[bytes]
             continue
         if name.lower() not in (b"origin", b"referer"):
             kept.append(line)
-        elif value.lower().startswith(ours):
+        elif value.lower().startswith(ours) and value[len(ours) : len(ours) + 1] in (b"", b"/", b"?"):
             kept.append(name + b": " + application.origin.encode() + value[len(ours) :])
         elif visit.moved and value.startswith(application.origin.encode()):
             # It was put right before the node was lost to which the request was to go.

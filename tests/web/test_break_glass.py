@@ -156,7 +156,8 @@ async def test_it_never_sets_an_identity_and_lands_nobody(worlds: Worlds) -> Non
     assert world.host == call.header("Host")
     # Our own endpoints are not there, nor what would outlive the window or bring an identity.
     for path in ("/.lychgate/login", "/.lychgate/whoami", "/rest/pat/latest/tokens", "/secure/SetupMode!default.jspa",
-                 "/secure/ViewPersonalAccessTokens.jspa", "/plugins/servlet/oidc/callback"):  # fmt: skip
+                 "/secure/ViewPersonalAccessTokens.jspa", "/plugins/servlet/oidc/callback",
+                 "/rest/auth/1/session", "/rest/oauth2/latest/token", "/plugins/servlet/oauth/authorize"):  # fmt: skip
         assert 403 == (await ask(world, path)).status, path
     assert 1 == len(world.arrived)
 
@@ -207,6 +208,11 @@ async def test_answers_that_lead_to_the_public_address_lead_back_here(worlds: Wo
         ("", "POST", [("Origin", "null")]),
         ("", "GET", [("X-Forwarded-For", "203.0.113.7")]),
         ("", "GET", [("Forwarded", "for=203.0.113.7")]),
+        ("", "GET", [("X-Forwarded-Proto", "http")]),
+        ("", "GET", [("X-Envoy-Attempt-Count", "1")]),
+        # Pages at another port of this machine, whose browser would send the key along, and of elsewhere.
+        ("", "GET", [("Sec-Fetch-Site", "same-site")]),
+        ("", "GET", [("Sec-Fetch-Site", "cross-site")]),
     ],
 )
 async def test_nobody_else_speaks_through_it_by_a_page_or_a_proxy(
@@ -219,6 +225,42 @@ async def test_nobody_else_speaks_through_it_by_a_page_or_a_proxy(
     )
     assert (403, True) == (answer.status, "break_glass_foreign" in answer.text)
     assert [] == world.arrived
+
+
+async def test_a_key_that_somebody_put_into_the_browser_is_worth_nothing_once_the_password_was_given(
+    worlds: Worlds,
+) -> None:
+    world = await opened(worlds)
+    await door(world).glass.open(5, "test", 0)
+    planted = key_in(await ask(world, "/login.jsp"))
+    answer = await ask(world, "/login.jsp", FORM, planted, method="POST", body=LOG_IN)
+    key = key_in(answer)
+    # Whoever planted it is the first to ask.
+    world.forget()
+    await ask(world, PAGE, planted)
+    assert all(call.username is None for call in world.arrived)
+    page = await ask(world, PAGE, key)
+    key = key_in(page) if page.headers("Set-Cookie") else key
+    assert "alice" == world.arrived[-1].username
+
+    assert 200 == (await ask(world, PAGE, key)).status
+    assert "alice" == world.arrived[-1].username
+    world.forget()
+    await ask(world, PAGE, planted)
+    assert all(call.username is None for call in world.arrived)
+
+
+async def test_nor_where_the_answer_to_the_password_names_nobody_yet(worlds: Worlds) -> None:
+    world = await opened(worlds)
+    await door(world).glass.open(5, "test", 0)
+    planted = key_in(await ask(world, "/login.jsp"))
+    fresh = (("Set-Cookie", "JSESSIONID=signed-in; Path=/; HttpOnly"), ("X-AUSERNAME", "anonymous"))
+    world.jira.fail_next("/login.jsp", 302, headers=fresh)
+    key = key_in(await ask(world, "/login.jsp", FORM, planted, method="POST", body=LOG_IN))
+
+    for one, has in ((planted, False), (key, True)):
+        await ask(world, PAGE, one)
+        assert has == (("JSESSIONID", "signed-in") in cookies_of(world.arrived[-1])), one
 
 
 async def test_what_is_under_way_is_broken_off_at_the_end(worlds: Worlds) -> None:

@@ -141,8 +141,8 @@ RULES: Mapping[Reason, Text] = {
         "This address leads to {product} from its own machine only.",
         "Go to the usual address of {product}.",
         "The request did not come from this machine, came through a proxy, named another host than `localhost` or a "
-        "loopback address, or was a change that a page from elsewhere wanted. "
-        "Open the address that `lychgate break-glass open` shows.",
+        "loopback address, or was wanted by a page from elsewhere, such as by a link. "
+        "Type the address that `lychgate break-glass open` shows.",
     ),
     Reason.PASSWORD_LOGIN: Text(
         403,
