@@ -10,7 +10,10 @@ from collections.abc import Collection
 
 _FIELD = re.compile(r"(?P<scheme>[!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: +(?P<rest>[\x21-\x7e][\x20-\x7e]*))?")
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]+")
 _MAX_PAYLOAD = 16_384
+_BEGINNING = 28
+"""Characters that hold the number of a personal access token."""
 
 
 def credential_kind(authorization: str, issuers: Collection[str]) -> str:
@@ -50,8 +53,12 @@ def jwt_of(authorization: str) -> tuple[str, str] | None:
 
 
 def _is_personal_access_token(value: str) -> bool:
-    """Atlassian's tokens are base64 of `<number>:<random bytes>`."""
-    decoded = _decode(value)
+    """Atlassian's tokens are base64 of `<number>:<random bytes>`.
+
+    Read as leniently as any decoder does: nobody makes a token one of another kind by spelling it otherwise.
+    """
+    plain = _NOT_BASE64.sub("", value[:_MAX_PAYLOAD].replace("-", "+").replace("_", "/"))[:_BEGINNING]
+    decoded = _decode(plain[:-1] if len(plain) % 4 == 1 else plain)
     return decoded is not None and re.match(rb"[0-9]{4,20}:", decoded) is not None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sidecar.core.kept import Kept, kept
 from sidecar.flows.session_bounds import REMEMBERED
 from sidecar.flows.session_making import key_of, purpose_of
@@ -17,6 +19,8 @@ class Cookies:
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
+        self._lost: set[str] = set()
+        self._unseen: set[str] = set()
         self.known: dict[tuple[str, str], str] = kept("session_cookies", Kept(), REMEMBERED)
 
     def made(self, application: str, token: str) -> str:
@@ -35,11 +39,17 @@ class Cookies:
             self.known.clear()
         return self.known.setdefault((application, cookie), key_of(token))
 
-    def verified_anew(self) -> tuple[set[str], set[str]]:
-        """Our keys may have changed: sessions of which a cookie that was seen is ours, and those of which none is any
-        more. What was remembered is forgotten."""
+    def verify_anew(self, sessions: Iterable[str]) -> None:
+        """Our keys may have changed, while *sessions* are in memory. What was remembered is forgotten."""
         found: dict[bool, set[str]] = {True: set(), False: set()}
         for (application, cookie), key in self.known.items():
             found[self._signer.unsign(purpose_of(application), cookie) is not None].add(key)
+        self._lost, self._unseen = found[False] - found[True], set(sessions) - found[True]
         self.known.clear()
-        return found[True], found[False] - found[True]
+
+    def doubted(self) -> tuple[set[str], set[str]]:
+        """Once for each change of keys: sessions of which no cookie that was seen is ours any more, and those that were
+        in memory then and of which none has been seen."""
+        lost, unseen = self._lost, self._unseen.difference(self.known.values())
+        self._lost, self._unseen = set(), set()
+        return lost, unseen

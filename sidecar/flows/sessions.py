@@ -63,7 +63,6 @@ class Sessions:
         self._vouching = vouching or Vouching()
         self._barrier = barrier
         self._cookies = Cookies(signer)
-        self._doubted: tuple[set[str], set[str]] | None = None
         self._policy = policy
         self._audit = audit
         self._clock = clock
@@ -201,7 +200,7 @@ class Sessions:
         Raises:
             StateError: the store could not be told; this process has forgotten them all the same.
         """
-        (verified, lost), self._doubted = self._doubted or (None, set()), None
+        lost, unseen = self._cookies.doubted()
         ending: list[str] = []
         for key, entry in list(self._entries.items()):
             entry.standing = None
@@ -209,9 +208,9 @@ class Sessions:
             if key in lost or self._barrier.banned(entry.session, standing) is not Reason.OK:
                 self._drop(key)
                 ending.append(key)
-            elif verified is not None and key not in verified:
+            elif key in unseen:
                 # Its cookie was not seen lately: whoever brings a good one finds the session in the store.
-                self._drop(key)
+                self._drop(key, over=False)
         for key in ending:
             _ = await self.end(key, "blocked")
 
@@ -302,7 +301,7 @@ class Sessions:
 
     def forget_cookies(self) -> None:
         """Look at the signature of every cookie once more: other keys are in force."""
-        self._doubted = self._cookies.verified_anew()
+        self._cookies.verify_anew(self._entries)
 
     def seen_at(self, key: str) -> UnixSeconds:
         """Last use of a session in memory; 0 where it is not there."""
@@ -375,9 +374,10 @@ class Sessions:
             self._tell(Code.SESSION_ENDED, ended, cause, trace)
         return ended
 
-    def _drop(self, key: str, *, closing: bool = True) -> None:
+    def _drop(self, key: str, *, closing: bool = True, over: bool = True) -> None:
         self._loading.pop(key, None)
-        self._vouching.note_end(key)
+        if over:
+            self._vouching.note_end(key)
         entry = self._entries.pop(key, None)
         if entry is not None:
             entry.ended = True

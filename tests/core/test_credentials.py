@@ -41,6 +41,12 @@ PAT = base64.b64encode(b"123456789012:\x00\x01\xfe\xff random bytes").decode()
         (f"bearer   {PAT}", "pat"),
         (f"Bearer {PAT.rstrip('=')}", "pat"),
         (f"BEARER {PAT}  ", "pat"),
+        # Decoders there are that overlook these.
+        (f"Bearer .{PAT}", "pat"),
+        (f"Bearer {PAT[:9]}~{PAT[9:]}", "pat"),
+        (f"Bearer {PAT.rstrip('=')}======", "pat"),
+        (f"Bearer {PAT.replace('/', '_').replace('+', '-')}", "pat"),
+        (f"Bearer {PAT[:29]}", "pat"),
         ("Bearer " + base64.b64encode(b"123:short").decode(), "oauth2"),
         ("Bearer " + base64.b64encode(b"ada:password").decode(), "oauth2"),
         ("Bearer 7c9f0a7be", "oauth2"),

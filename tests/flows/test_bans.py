@@ -168,6 +168,16 @@ async def test_a_store_that_does_not_answer_leaves_none_of_the_banned_in_memory(
     assert 0 == sum(gate.sessions.counts().values())
 
 
+async def test_a_change_of_keys_long_ago_costs_nobody_the_session_when_somebody_else_is_banned(gate: Gate) -> None:
+    _, early = await gate.sessions.open(an_opening("bob"), None, TRACE)
+    gate.sessions.forget_cookies()
+    _, late = await gate.sessions.open(an_opening("carol"), None, TRACE)
+    entries = [await gate.sessions.find("jira", cookie) for cookie in (early, late)]
+    await gate.bans.add(a_ban())
+    assert entries == [await gate.sessions.find("jira", cookie) for cookie in (early, late)]
+    assert [False, False] == [entry.ended for entry in entries if entry is not None]
+
+
 async def test_an_account_is_blocked_by_its_name_or_by_whom_it_is_tied_to() -> None:
     bans = Bans(MemoryBans())
     assert not bans.is_account_blocked("jira", "alice", ALICE)
