@@ -39,6 +39,8 @@ from sidecar.flows.streaming import AnswerHead, Fields
 REMEMBERED = 10_000
 """Assertions that are remembered at most."""
 
+_DAY = 86_400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretProof:
@@ -106,14 +108,24 @@ class AssertionProof:
         return ((self.header.encode(), self._sign(username, now, self.private[0])),)
 
     def forgeries(self, username: str, now: UnixSeconds) -> Iterator[tuple[str, Fields]]:
-        """What somebody would send who has another key, or another person's assertion, each with its name."""
+        """What somebody would send who has another key, or an assertion for another person or place, or an old one."""
         header = self.header.encode()
         other = _as_jwk(Ed25519PrivateKey.generate())
         yield "an assertion by another key", ((header, self._sign(username, now, other)),)
-        yield "an assertion for somebody else", ((header, self._sign(f"{username}-other", now, self.private[0])),)
+        own = self.private[0]
+        yield "an assertion for somebody else", ((header, self._sign(f"{username}-other", now, own)),)
+        elsewhere = self._sign(username, now, own, audience=f"{self.audience}-other")
+        yield "an assertion for another application", ((header, elsewhere),)
+        yield "an assertion of yesterday", ((header, self._sign(username, UnixSeconds(now - _DAY), own)),)
 
-    def _sign(self, username: str, now: UnixSeconds, key: OKPKey) -> bytes:
-        claims = {"iss": self.issuer, "aud": self.audience, "sub": username, "iat": now, "exp": now + self.life}
+    def _sign(self, username: str, now: UnixSeconds, key: OKPKey, audience: str = "") -> bytes:
+        claims = {
+            "iss": self.issuer,
+            "aud": audience or self.audience,
+            "sub": username,
+            "iat": now,
+            "exp": now + self.life,
+        }
         header = {"alg": "Ed25519", "kid": key.kid, "typ": "JWT"}
         return jwt.encode(header, claims, key, algorithms=["Ed25519"]).encode()
 

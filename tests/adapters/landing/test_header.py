@@ -137,6 +137,11 @@ async def test_forgeries_are_what_a_receiver_that_checks_must_refuse() -> None:
     ((_, foreign),) = forged["an assertion by another key"]
     with pytest.raises(JoseError):
         jwt.decode(foreign.decode(), public, algorithms=["Ed25519"])
+    for what in ("an assertion for another application", "an assertion of yesterday"):
+        ((_, signed),) = forged[what]
+        claims = jwt.decode(signed.decode(), ours.private[0], algorithms=["Ed25519"]).claims
+        assert "ada" == claims["sub"]
+        assert (claims["aud"] != ours.audience) != (claims["exp"] < NOW - 3600), what
     ((_, other),) = forged["an assertion for somebody else"]
     assert "ada" != jwt.decode(other.decode(), public, algorithms=["Ed25519"]).claims["sub"]
 
