@@ -6,7 +6,7 @@ it names end, in the store and so at every gate. Nothing here is asked by a requ
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sidecar.core.standing import standing_of
@@ -179,17 +179,18 @@ class Administration:
             Whether any is new, and how many sessions ended.
         """
         before = await self._found(meant, application, provider)
-        added = [await self._ban(mark, asked) for mark in marks]
+        added = await self._ban(tuple(marks), asked)
         after = await self._found(meant, application, provider)
         every = {one.session.key: one for one in (*before, *after)}
         _ = await self._end_each(every.values(), "blocked")
-        return any(added), len(every)
+        return added, len(every)
 
-    async def _ban(self, mark: Mark, asked: Asked) -> bool:
-        if len(self._hands.bans) >= MOST:
+    async def _ban(self, marks: Collection[Mark], asked: Asked) -> bool:
+        if len(self._hands.bans) + len(marks) > MOST:
             raise CommandError(f"there are {MOST} bans already; lift some with `lychgate unblock`")
-        ban = Ban(mark=mark, at=self._hands.clock.now(), reason=asked.reason, uid=asked.uid)
-        return await self._hands.bans.add(ban)
+        now = self._hands.clock.now()
+        bans = [Ban(mark=mark, at=now, reason=asked.reason, uid=asked.uid) for mark in marks]
+        return await self._hands.bans.add(*bans)
 
     @staticmethod
     def _marks(meant: Whom, text: str, application: str) -> Iterable[Mark]:

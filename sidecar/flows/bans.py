@@ -109,14 +109,19 @@ class Bans:
                 raise failed
             self._unheard = False
 
-    async def add(self, ban: Ban) -> bool:
-        """From now on it holds, here and in the store; False if it did already.
+    async def add(self, *bans: Ban) -> bool:
+        """From now on they hold, here and in the store; False if all of them did already.
 
         Raises:
-            StateError: it could not be kept, and does not hold.
+            StateError: not all could be kept, or not everybody could act on them. What was kept holds all the same, and
+                is acted on at the next look.
         """
-        added = await self._store.add(ban)
-        await self.refresh()
+        added = False
+        try:
+            for ban in bans:
+                added = await self._store.add(ban) or added
+        finally:
+            await self.refresh()
         return added
 
     async def lift(self, mark: Mark) -> bool:

@@ -151,7 +151,7 @@ class BreakGlass:
         self._clock = clock
         self._chance = chance
         self._window: Window | None = None
-        self._opening = False
+        self._opening: Window | None = None
         self._drill: tuple[str, Window] | None = None
         self._tasks = OwnedTasks()
 
@@ -180,22 +180,25 @@ class BreakGlass:
         """Open it; the audit trail has it before anybody comes in.
 
         Raises:
-            OpenError: for too long, for no time, without a reason, or it is open.
+            OpenError: for too long, for no time, without a reason, or it is open; or it was closed meanwhile.
             AuditError: the audit trail does not take it.
         """
         if not 1 <= minutes <= LONGEST:
             raise OpenError(f"it is open for 1 to {LONGEST} minutes")
         if not why:
             raise OpenError("it needs a reason: the audit trail tells why")
-        if self.window is not None or self._opening:
+        if self.window is not None or self._opening is not None:
             raise OpenError("it is open already; close it first, which ends what was begun through it")
         window = Window(self._clock, self._chance, minutes * 60, why, uid)
         facts: dict[str, Fact] = {"uid": uid, "why": why, "minutes": minutes, "until": int(window.until)}
-        self._opening = True
+        self._opening = window
         try:
             await self._audit.sure(self._event(Code.BREAKGLASS_OPENED, facts))
         finally:
-            self._opening = False
+            self._opening = None
+        if window.over:
+            _ = self._end(window, "command")
+            raise OpenError("it was closed while it opened")
         self._window, self.opened_at = window, self._clock.now()
         _ = self._tasks.begin(self._watch(window))
         LOG.warning("break-glass: %s is open to its own passwords for %s minutes: %s", self.application, minutes, why)
@@ -203,6 +206,10 @@ class BreakGlass:
 
     def close(self, cause: str, uid: int | None = None) -> int | None:
         """End the window now; how many browsers were in, or None: it was closed. *cause*: `command` or `stop`."""
+        if self._opening is not None:
+            # The trail has not taken it yet: it opens for nobody.
+            self._opening.end()
+            return 0
         window = self.window
         return None if window is None else self._end(window, cause, uid)
 

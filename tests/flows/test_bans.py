@@ -157,6 +157,20 @@ async def test_who_could_not_act_on_a_ban_keeps_nobody_else_from_it_and_is_told_
     assert ["first", "second"] * 2 == heard
 
 
+async def test_of_several_bans_each_is_kept_though_somebody_could_not_act_on_them() -> None:
+    store = MemoryBans()
+    bans, account = Bans(store), Mark(Kind.ACCOUNT, "jira", "", "alice")
+
+    async def fail() -> None:
+        raise StateError("not now")
+
+    bans.hearing.append(fail)
+    with pytest.raises(StateError):
+        await bans.add(a_ban(), a_ban(account))
+    assert {PERSON, account} == set(store.kept)
+    assert bans.is_account_blocked("jira", "alice", None)
+
+
 async def test_a_store_that_does_not_answer_leaves_none_of_the_banned_in_memory(gate: Gate) -> None:
     cookies = [(await gate.sessions.open(an_opening(), None, TRACE))[1] for _ in range(3)]
     for cookie in cookies:

@@ -59,6 +59,19 @@ async def test_it_stays_closed_where_the_audit_trail_does_not_take_it() -> None:
     assert (None, 0, []) == (door.glass.window, door.glass.opened_at, door.trail.told)
 
 
+async def test_who_closes_it_while_it_opens_is_obeyed() -> None:
+    door = Door()
+    opening = asyncio.create_task(door.open())
+    await asyncio.sleep(0)
+    assert 0 == door.glass.close("command", 0)
+    with pytest.raises(OpenError, match="was closed"):
+        await opening
+    assert None is door.glass.window is door.glass.admits(None)
+    assert [Code.BREAKGLASS_OPENED, Code.BREAKGLASS_CLOSED] == door.trail.codes()
+    assert await door.open()
+    await door.glass.stop()
+
+
 async def test_it_ends_to_the_second_and_is_told_once() -> None:
     door = Door()
     window = await door.open(1)

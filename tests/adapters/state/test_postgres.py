@@ -19,6 +19,7 @@ from sidecar.adapters.state.stores import Shared, State
 from sidecar.domain.identity import Person
 from sidecar.domain.ledger import Pin
 from sidecar.flows.accounts import PinConflictError
+from sidecar.flows.ends import REACH
 from sidecar.flows.leases import OneAtATime
 from sidecar.flows.sessions import StateError
 from tests.adapters.state.samples import ANNA, SEALER, a_session, at, next_of
@@ -74,6 +75,20 @@ async def test_a_newer_version_is_left_alone(way: Way) -> None:
         with pytest.raises(StateError, match="newer Lychgate"):
             async with opening(way, SEALER):
                 pass
+
+
+@pytest.mark.parametrize("people", [0, 1])
+async def test_sessions_of_an_unknown_age_count_as_unattended(way: Way, people: int) -> None:
+    """A database that knew no pulse yet may have lain anywhere for a year."""
+    async with open_shared(way, SEALER) as state:
+        for number in range(people):
+            await state.sessions.add(a_session(f"key{number}"))
+    async with connected(way) as connection:
+        _ = await connection.execute("DROP TABLE pulse")
+        for statement in STEPS[1]:
+            _ = await connection.execute(statement)
+        age = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp() - at) FROM pulse")
+    assert (people > 0) == (age > REACH)
 
 
 @pytest.mark.parametrize("rival", [a_pin("anna", "00u2"), a_pin("anna2", "00u1"), a_pin("anna2", "00u2", "JIRAUSER1")])

@@ -139,7 +139,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
             at timestamptz NOT NULL
         )
         """,
-        "INSERT INTO pulse (number, at) VALUES (0, clock_timestamp())",
+        # Sessions from before there was a pulse: nobody knows how old they are, so nobody attended to them.
+        """
+        INSERT INTO pulse (number, at)
+        SELECT 0, CASE WHEN EXISTS (SELECT FROM sessions) THEN timestamptz '2000-01-01' ELSE clock_timestamp() END
+        """,
     ),
     (
         # What lately became of people, for `lychgate why`: sealed, found by hashes.
