@@ -28,6 +28,8 @@ BEAT = 30.0
 PATIENCE = 6.0
 """Seconds that an instance which has just started leaves to those that were there before it."""
 AT_ONCE = 2000
+SEEN = 2 * int(REACH / BEAT)
+"""Numbers of the pulse that an instance remembers: longer than what it can say again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Lineage:
         self._known: Pulse | None = None
         self._beaten = 0.0
         # Numbers of the pulse, and when it had them by this instance's clock.
-        self._seen: deque[tuple[int, float]] = deque(maxlen=2 * int(REACH / BEAT))
+        self._seen: deque[tuple[int, float]] = deque(maxlen=SEEN)
 
     async def rejoin(self) -> None:
         """Compare, and end what must not be there: before anything that is remembered is vouched for.

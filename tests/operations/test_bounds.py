@@ -315,6 +315,7 @@ FINE = {
     "flows/headless.py": {"_landing": "one for each request under way at most"},
     "flows/last_administrators.py": {"_turns": "one for each application"},
     "flows/leavers.py": {"_farewells": "one for each application"},
+    "flows/lineage.py": {"_seen": "SEEN"},
     "flows/openings.py": {"_locks": "held by requests under way"},
     "flows/owned.py": {"_tasks": "what is under way; who begins it has the bound"},
     "flows/provisioning.py": {
@@ -330,6 +331,7 @@ FINE = {
     "flows/revocations.py": {"_origins": "revocations_untold", "_ended": "revocations_untold"},
     "flows/rounds.py": {"_counts": "findings have fixed kinds", "_known": "the same, of things of the configuration"},
     "flows/seats.py": {"_takings": "accounts that are being made ready"},
+    "flows/session_cookies.py": {"_lost": "session_cookies, since the last change of keys", "_unseen": "sessions"},
     "flows/sessions.py": {"_loading": "one for each request under way at most"},
     "flows/signin.py": {"_redeeming": "one for each provider"},
     "flows/token_watch.py": {"*": "one for each application"},
