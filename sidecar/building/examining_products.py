@@ -37,7 +37,7 @@ from sidecar.flows.streaming import Fields
 from sidecar.flows.telling import Clock
 from sidecar.upstream.nodes import Nodes
 
-NO_TOKEN = "Give the application an `accounts.token`, or name one for this time with `--token`."  # noqa: S105
+NO_TOKEN = "Give the application an `accounts.token`, or name one for this time with `--token`."  # noqa: S105 - a cure in words
 NOBODY = "lychgate-doctor-nobody"
 """A username that no account has."""
 

@@ -72,7 +72,7 @@ class Administration:
 
     async def listed(self, asked: Asked) -> Answer:
         """Live sessions, of one person or application, or all."""
-        application, text = self._application(asked), asked.optional("person")
+        application, text = asked.application(self._hands.policy().applications), asked.optional("person")
         meant = await self._whom(text, application) if text else None
         listed: list[Mapping[str, object]] = []
         more = 0
@@ -90,7 +90,11 @@ class Administration:
 
     async def end(self, asked: Asked) -> Answer:
         """End one session, those of a person, or all."""
-        application, text, one = self._application(asked), asked.optional("person"), asked.optional("id")
+        application, text, one = (
+            asked.application(self._hands.policy().applications),
+            asked.optional("person"),
+            asked.optional("id"),
+        )
         if sum((bool(text), bool(one), asked.flag("all"))) != 1:
             raise CommandError("say which: an id, a person, or all")
         if one:
@@ -115,7 +119,7 @@ class Administration:
 
     async def block(self, asked: Asked) -> Answer:
         """Refuse somebody from now on, and end their sessions."""
-        application = self._application(asked)
+        application = asked.application(self._hands.policy().applications)
         meant = await self._whom(asked.text("person"), application)
         marks = self._marks(meant, asked.text("person"), application)
         added, ended = await self._ban_all(marks, asked, meant, application, "")
@@ -128,7 +132,7 @@ class Administration:
 
     async def unblock(self, asked: Asked) -> Answer:
         """Take that back."""
-        application = self._application(asked)
+        application = asked.application(self._hands.policy().applications)
         meant = await self._whom(asked.text("person"), application)
         lifted = [await self._hands.bans.lift(mark) for mark in self._marks(meant, asked.text("person"), application)]
         if not any(lifted):
@@ -199,12 +203,6 @@ class Administration:
             yield Mark(Kind.PERSON, application, person.issuer, person.subject)
         if " " not in text:
             yield Mark(Kind.ACCOUNT, application, "", fold(text))
-
-    def _application(self, asked: Asked) -> str:
-        name = asked.optional("application")
-        if name and name not in self._hands.policy().applications:
-            raise CommandError(f"the configuration has no application {name}")
-        return name
 
     async def _whom(self, text: str, application: str) -> Whom:
         names = (application,) if application else tuple(self._hands.policy().applications)

@@ -8,7 +8,7 @@ be gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 
 from sidecar.domain.events import Code, Event, Fact
@@ -72,6 +72,17 @@ class Asked:
         if not isinstance(found, str) or not (found.isprintable() and len(found) <= LONGEST):
             raise CommandError(f"{name} must be text of at most {LONGEST} characters that print")
         return found.strip()
+
+    def application(self, known: Container[str]) -> str:
+        """The application that is meant, which is one of *known*; "" for all of them.
+
+        Raises:
+            CommandError: there is none of that name.
+        """
+        name = self.optional("application")
+        if name and name not in known:
+            raise CommandError(f"the configuration has no application {name}")
+        return name
 
     def number(self, name: str, *, least: int, most: int, otherwise: int) -> int:
         """A whole number between *least* and *most*.

@@ -14,7 +14,7 @@ from sidecar.domain.identity import UnixSeconds
 from sidecar.domain.journal import Deed, Entry
 from sidecar.domain.policy import Policy
 from sidecar.flows.bans import Bans
-from sidecar.flows.commanding import Answer, Asked, CommandError
+from sidecar.flows.commanding import Answer, Asked
 from sidecar.flows.history import PER_PERSON, History, HistoryStore
 from sidecar.flows.journal import Journal
 from sidecar.flows.telling import Clock
@@ -50,7 +50,7 @@ class Inquiries:
 
     async def why(self, asked: Asked) -> Answer:
         """The last refusals, sign-ins and account changes of somebody, the oldest first, and what bans them now."""
-        sources, application = self._sources, self._application(asked)
+        sources, application = self._sources, asked.application(self._sources.policy().applications)
         names = (application,) if application else tuple(sources.policy().applications)
         meant = await whom(sources.pins, asked.text("person"), names)
         # What happened a moment ago is what is asked about.
@@ -70,7 +70,7 @@ class Inquiries:
 
     async def lost_groups(self, asked: Asked) -> Answer:
         """Every group that somebody left by us since a time and that was not given back, the oldest first."""
-        sources, application = self._sources, self._application(asked)
+        sources, application = self._sources, asked.application(self._sources.policy().applications)
         seconds = asked.number("seconds", least=1, most=3_153_600_000, otherwise=7 * 86_400)
         since = UnixSeconds(sources.clock.now() - seconds)
         names = (application,) if application else tuple(sources.policy().applications)
@@ -95,12 +95,6 @@ class Inquiries:
                 for entry in lost[-LISTED:]
             ],
         }
-
-    def _application(self, asked: Asked) -> str:
-        name = asked.optional("application")
-        if name and name not in self._sources.policy().applications:
-            raise CommandError(f"the configuration has no application {name}")
-        return name
 
 
 def _told(one: Happened) -> Mapping[str, object]:

@@ -7,8 +7,6 @@ The stand-in Jira knows alice's password.
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,10 +16,10 @@ from sidecar.building.emergency import Emergency
 from sidecar.cli import main
 from sidecar.config.faults import ConfigError
 from sidecar.config.load import load
-from sidecar.domain.identity import UnixSeconds
 from sidecar.flows.break_glass import OpenError
 from tests.upstream.scripted import until
 from tests.web.conftest import Worlds
+from tests.web.pairs import Ahead
 from tests.web.rig import HTML, World
 from tests.web.test_reload import metric, rewrite
 from tests.web.wire import Answer, Wire
@@ -29,19 +27,6 @@ from tests.web.wire import Answer, Wire
 PAGE = "/browse/KEY-1"
 LOG_IN = b"os_username=alice&os_password=wonderland"
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
-
-
-@dataclass(slots=True)
-class Ahead:
-    """The real time, and what the test adds to it."""
-
-    more: int = 0
-
-    def now(self) -> UnixSeconds:
-        return UnixSeconds(int(time.time()) + self.more)
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.more
 
 
 async def opened(worlds: Worlds, **settings: Any) -> World:

@@ -14,9 +14,8 @@ from sidecar.demo.confluence import ConfluenceConfig, ConfluenceState, serve_con
 from sidecar.demo.jira import CrowdConfig
 from sidecar.demo.jira.sso_memory import SsoMemory
 from sidecar.flows.crowd_landing import COOKIE
-from tests.web.firsts import socket
-from tests.web.rig import HTML, LANDING, Site, free_port, world
-from tests.web.test_headless_confluence import CONTENT, FILES, PAGE, SOCKET, UPLOAD, WHO, Scene
+from tests.web.rig import LANDING, Site, free_port, world
+from tests.web.test_headless_confluence import PAGE, Scene, first_requests
 
 
 @pytest.fixture
@@ -39,22 +38,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_every_kind_of_first_request_arrives_as_the_person(scene: Scene) -> None:
-    files = (("Content-Type", "multipart/form-data; boundary=x"), ("X-Atlassian-Token", "no-check"))
-    create, json = (
-        b'{"type": "page", "title": "A new page", "space": {"key": "DEV"}}',
-        ("Content-Type", "application/json"),
-    )
-    kinds = (
-        ("GET", PAGE, (HTML,), None), ("HEAD", PAGE, (HTML,), None), ("GET", WHO, (), None),
-        ("POST", CONTENT, (json,), create), ("POST", FILES, files, UPLOAD), ("GET", SOCKET, (), None),
-    )  # fmt: skip
-    for method, path, fields, body in kinds:
-        cookie = await scene.cookie()
-        if path == SOCKET:
-            answer = await socket(scene.world, cookie, f"/confluence{path}")
-        else:
-            answer = await scene.world.ask(method, f"/confluence{path}", cookie, *fields, body=body)
-        assert (path, 101 if path == SOCKET else 200) == (path, answer.status), answer.text
+    async for _, path, answer in first_requests(scene):
         assert ([path], "ada", "crowd") == (scene.paths, scene.last, scene.wiki.calls[-1].how)
         assert "JSESSIONID" not in str(answer.fields) and COOKIE not in str(answer.fields)
     assert [] == scene.world.told("landing.failed")

@@ -17,6 +17,7 @@ from sidecar.demo.jira.listening import Listening
 from sidecar.demo.jira.sso_memory import SsoMemory
 from tests.web.firsts import socket
 from tests.web.rig import HTML, LANDING, Site, World, free_port, world
+from tests.web.wire import Answer
 
 PAGE = "/display/DEV/A+page"
 START, BACK = "/plugins/servlet/oidc/initiate-login", "/plugins/servlet/oidc/callback"
@@ -69,6 +70,27 @@ class Scene:
         return [dict(jar) for entry in entries for jar in entry.session.jars.values()]
 
 
+FORM = (("Content-Type", "multipart/form-data; boundary=x"), ("X-Atlassian-Token", "no-check"))
+JSON = ("Content-Type", "application/json")
+CREATE = b'{"type": "page", "title": "A new page", "space": {"key": "DEV"}}'
+KINDS = (
+    ("GET", PAGE, (HTML,), None), ("HEAD", PAGE, (HTML,), None), ("GET", WHO, (), None),
+    ("POST", CONTENT, (JSON,), CREATE), ("POST", FILES, FORM, UPLOAD), ("GET", SOCKET, (), None),
+)  # fmt: skip
+
+
+async def first_requests(scene: Scene) -> AsyncIterator[tuple[str, str, Answer]]:
+    """The first request of a new session of ada's, of every kind, one after the other: method, path and answer."""
+    for method, path, fields, body in KINDS:
+        cookie = await scene.cookie()
+        if path == SOCKET:
+            answer = await socket(scene.world, cookie, f"/confluence{path}")
+        else:
+            answer = await scene.world.ask(method, f"/confluence{path}", cookie, *fields, body=body)
+        assert (path, 101 if path == SOCKET else 200) == (path, answer.status), answer.text
+        yield method, path, answer
+
+
 Scenes = Callable[..., Awaitable[Scene]]
 
 
@@ -97,20 +119,7 @@ async def scenes(tmp_path: Path) -> AsyncIterator[Scenes]:
 
 async def test_every_kind_of_first_request_arrives_as_the_person(scenes: Scenes) -> None:
     scene = await scenes()
-    files = (("Content-Type", "multipart/form-data; boundary=x"), ("X-Atlassian-Token", "no-check"))
-    create = b'{"type": "page", "title": "A new page", "space": {"key": "DEV"}}'
-    json = ("Content-Type", "application/json")
-    kinds = (
-        ("GET", PAGE, (HTML,), None), ("HEAD", PAGE, (HTML,), None), ("GET", WHO, (), None),
-        ("POST", CONTENT, (json,), create), ("POST", FILES, files, UPLOAD), ("GET", SOCKET, (), None),
-    )  # fmt: skip
-    for method, path, fields, body in kinds:
-        cookie = await scene.cookie()
-        if path == SOCKET:
-            answer = await socket(scene.world, cookie, f"/confluence{path}")
-        else:
-            answer = await scene.world.ask(method, f"/confluence{path}", cookie, *fields, body=body)
-        assert (path, 101 if path == SOCKET else 200) == (path, answer.status), answer.text
+    async for method, path, answer in first_requests(scene):
         assert (method, [*DANCE, path], "ada") == (method, scene.paths, scene.last)
         assert "JSESSIONID" not in str(answer.fields) and "session-data" not in str(answer.fields)
     assert all(scene.state.sessions[jar["JSESSIONID"]].sso for jar in scene.jars())
